@@ -1,0 +1,36 @@
+"""The default run: a ResNet-18 on the embedded synthetic faces. Every other config imports this one and overrides."""
+
+from ml_collections import ConfigDict, config_dict
+
+
+def get_config():
+  config = ConfigDict()
+  config.seed = 0  # of the new weights, the order of the data, crops and flips
+
+  config.model = ConfigDict()
+  config.model.depth = 18  # 18, 34, 50, 101 or 152
+  config.model.dtype = "float32"  # of the computation: float32 or bfloat16; parameters are always float32
+
+  config.pretrained = config_dict.placeholder(str)  # .safetensors or .pth file, or a hub id; None: from scratch
+  config.trainable = "all"  # head, last_conv, last_block, last_stage, all, or patterns such as 'layer4_*,head/*'
+
+  config.data = ConfigDict()
+  config.data.name = "synthetic_faces"  # a data set's name, or 'folder' with its path
+  config.data.path = config_dict.placeholder(str)  # of 'folder': has real/ and fake/, or train/real/ and so on
+  config.data.dir = config_dict.placeholder(str)  # where prepared records are kept; None: TFDS's own place
+  config.data.resize = 80  # px: an image's shorter side is brought to this length
+  config.data.crop = 80  # px: side of the square that is cut out of it and that the network sees
+  config.data.augment = True  # crops anywhere and horizontal flips in training; the centre otherwise
+  config.data.train_split = "train"  # splits, or slices of them such as 'train[:85%]'
+  config.data.val_split = "val"
+  config.data.test_split = "test"
+
+  config.batch_size = 32  # images a step, over all devices
+  config.epochs = 20  # at most
+  config.learning_rate = 1e-3  # of Adam
+  config.plateau = ConfigDict()
+  config.plateau.factor = 0.3  # what the learning rate is multiplied by once the validation loss stands still
+  config.plateau.patience = 2  # epochs that it must stand still for that
+  config.early_stopping_patience = 5  # epochs without a better validation loss that are forgiven
+  config.checkpoint_minutes = 10.0  # a long epoch is saved that often in between
+  return config

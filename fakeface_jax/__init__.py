@@ -1,0 +1,17 @@
+"""Fine-tune a ResNet to tell real faces from fake ones, and see why it decides."""
+
+from fakeface_jax.errors import UserError
+
+__all__ = ["Detector", "UserError", "load", "read_image"]
+
+
+def __getattr__(name):
+  if name in ("Detector", "load"):
+    from fakeface_jax import detector
+
+    return getattr(detector, name)
+  if name == "read_image":
+    from fakeface_jax.data.images import read_image
+
+    return read_image
+  raise AttributeError(f"module 'fakeface_jax' has no attribute {name!r}")

@@ -1,0 +1,80 @@
+"""What every script does around its work: flags, messages, the compilation cache, errors for people."""
+
+import logging
+import os
+import sys
+from pathlib import Path
+
+from absl import app, flags
+from absl import logging as absl_logging
+
+from fakeface_jax.errors import UserError
+
+
+DEFAULT_CONFIG = Path(__file__).parent.parent / "configs" / "resnet.py"
+
+
+def run(main):
+  """Parses the flags, calls `main(positional arguments) -> exit code`, and turns a UserError into one line."""
+  app.run(lambda argv: _guard(main, argv[1:]), flags_parser=_parse)
+
+
+def _parse(argv):
+  configured = "config" in flags.FLAGS
+  if configured and not any(argument.split("=")[0] in ("--config", "-config") for argument in argv):
+    argv = [argv[0], f"--config={DEFAULT_CONFIG}", *argv[1:]]
+  try:
+    positional = app.parse_flags_with_usage(argv)
+    if configured:
+      flags.FLAGS.config.keys()  # a file that could not be loaded says so only now
+    return positional
+  except (AttributeError, KeyError, TypeError, ValueError, OSError, SyntaxError, ImportError) as error:
+    reason = " ".join(str(error).replace("\\n", " ").replace("\\'", "'").split()) or type(error).__name__
+    print(f"error: --config: {reason}; the config file lists its fields", file=sys.stderr)
+    sys.exit(2)
+
+
+def _guard(main, arguments):
+  _set_up_messages()
+  _set_up_compilation_cache()
+  try:
+    return main(arguments)
+  except UserError as error:
+    print(f"error: {error}", file=sys.stderr)
+    return 1
+  except KeyboardInterrupt:
+    print("interrupted; the same command goes on from what was saved", file=sys.stderr)
+    return 130
+
+
+def _set_up_messages():
+  absl_logging.set_verbosity(absl_logging.ERROR)  # Orbax and TFDS tell much that no user can act on
+  handler = logging.StreamHandler()
+  handler.setFormatter(logging.Formatter("%(message)s"))
+  ours = logging.getLogger("fakeface_jax")
+  ours.addHandler(handler)
+  ours.setLevel(logging.INFO)
+  ours.propagate = False
+
+
+def _set_up_compilation_cache():
+  import jax  # here, because a mistyped flag should not have to wait for it
+
+  if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fakeface_jax" / "xla"
+    jax.config.update("jax_compilation_cache_dir", str(cache))
+
+
+def no_positional(arguments):
+  """Raises UserError where a script that takes no positional arguments was given some."""
+  if arguments:
+    raise UserError(f"unexpected argument {arguments[0]!r}; options begin with --, see --help")
+
+
+def exit_code(failures):
+  """1 where some inputs failed, after listing them, (name, reason) each; 0 where none did."""
+  if failures:
+    print(f"{len(failures)} could not be read:", file=sys.stderr)
+  for name, reason in failures:
+    print(f"  {reason}" if name in reason else f"  {name}: {reason}", file=sys.stderr)
+  return 1 if failures else 0

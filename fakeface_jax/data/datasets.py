@@ -1,0 +1,80 @@
+"""Finding a data set by its name or its folder, and its splits."""
+
+import importlib
+import logging
+import os
+
+import tensorflow_datasets as tfds
+
+from fakeface_jax.data.folder import folder_builder
+from fakeface_jax.errors import UserError
+
+log = logging.getLogger(__name__)
+
+BUILDERS = {"synthetic_faces": "SyntheticFaces"}  # module in this package: class
+
+
+class Dataset:
+  """A prepared data set: random-access records by split.
+
+  Attributes:
+    name: of the data set, as in a config.
+    splits: its own splits in order, {name: number of records}.
+    metadata: what the builder noted while preparing, such as files it could not read.
+  """
+
+  def __init__(self, name, builder):
+    self.name, self._builder = name, builder
+    self.splits = {split: info.num_examples for split, info in builder.info.splits.items()}
+    self.metadata = dict(builder.info.metadata or {})
+
+  def __getitem__(self, split):
+    """Records of a split: 'test', 'all', or any tfds slice such as 'train[:90%]'."""
+    if split == "all":
+      split = "+".join(self.splits)
+    raw = tfds.decode.SkipDecoding()
+    try:
+      return self._builder.as_data_source(split, decoders={"image": raw, "mask": raw})
+    except (ValueError, KeyError, AssertionError) as error:
+      raise UserError(
+          f"{self.name} has no split {split!r}; it has {', '.join(self.splits)} (or 'all', or a slice such as"
+          f" 'train[:90%]')") from error
+
+
+def open_dataset(name, *, path=None, data_dir=None):
+  """The data set of that name, prepared on first use.
+
+  Args:
+    name: one of `BUILDERS`, 'folder' (then `path` says which), or itself a path to a folder with real/ and fake/.
+    path: the folder of 'folder'.
+    data_dir: where prepared records are kept; by default TFDS's own place ($TFDS_DATA_DIR or ~/tensorflow_datasets).
+  Raises: UserError for an unknown name, a folder that does not fit, or no room for the records.
+  """
+  if name in BUILDERS:
+    module = importlib.import_module(f"fakeface_jax.data.{name}")
+    builder = getattr(module, BUILDERS[name])(data_dir=data_dir, file_format="array_record")
+  elif name == "folder" or os.path.isdir(name):
+    path = path if name == "folder" else name
+    if not path:
+      raise UserError("data set 'folder' needs to know which: --config.data.path=/my/faces (with real/ and fake/)")
+    builder = folder_builder(path, data_dir=data_dir)
+  else:
+    raise UserError(f"there is no data set and no folder {name!r}; data sets: {', '.join([*BUILDERS, 'folder'])}")
+  try:
+    builder.download_and_prepare()
+  except OSError as error:
+    raise UserError(f"the records of {name} could not be written below {builder.data_dir}: {error}") from error
+  return Dataset(name, builder)
+
+
+def choose_splits(config, available, *, quiet=False):
+  """{"train", "val", "test"}: the tfds splits to use; one that the data set lacks is made up for, and that is said."""
+  warn = log.debug if quiet else log.warning
+  chosen = {"train": config.train_split, "val": config.val_split, "test": config.test_split}
+  if chosen["train"] == "train" and chosen["val"] == "val" and "train" in available and "val" not in available:
+    chosen |= {"train": "train[:85%]", "val": "train[85%:]"}
+    warn("The data set has no val split: the last 15 %% of train take its place.")
+  if chosen["test"] == "test" and "test" not in available:
+    chosen["test"] = chosen["val"]
+    warn("The data set has no test split: the scores will be those of val, which also chose the epoch.")
+  return chosen

@@ -1,0 +1,22 @@
+"""How work is laid over devices: one mapped axis, batches split along it, everything else replicated."""
+
+import jax
+
+from fakeface_jax.errors import UserError
+
+AXIS = "device"
+
+
+def to_devices(batch):
+  """This process's batch {name: [B, ...]} as {name: [D, B / D, ...]} for its D local devices."""
+  devices = jax.local_device_count()
+  return {name: value.reshape(devices, -1, *value.shape[1:]) for name, value in batch.items()}
+
+
+def check_batch_size(batch_size):
+  """Raises UserError where a batch cannot be split evenly over all devices."""
+  devices = jax.device_count()
+  if batch_size < 1 or batch_size % devices:
+    nearest = max(1, round(batch_size / devices)) * devices
+    raise UserError(
+        f"--config.batch_size={batch_size} cannot be split over {devices} devices; use a multiple, such as {nearest}")

@@ -1,0 +1,44 @@
+"""Scoring a finished detector on any data set."""
+
+import jax
+
+from fakeface_jax.data.datasets import open_dataset
+from fakeface_jax.detector import load
+from fakeface_jax.devices import check_batch_size
+from fakeface_jax.errors import UserError
+from fakeface_jax.evaluation.predict import (
+    labels_and_names, make_predict_step, predict_split, probability_of_fake)
+from fakeface_jax.evaluation.scores import scores
+from fakeface_jax.workdir import read_config
+
+
+def evaluate_run(workdir, data=None, split=None, batch_size=None):
+  """Scores of a run's best epoch.
+
+  Args:
+    workdir: the run's folder.
+    data: a data set's name or a folder; by default the run's own data.
+    split: 'test', 'val', 'all', or a slice such as 'train[:10%]'. By default the run's test split; of other data
+      'test' where that has one, and 'all' where it has not, or where it is a folder without splits of its own.
+    batch_size: images a step over all devices; by default the run's, rounded up to the number of devices.
+  Returns: (what was scored, in words; the scores as `evaluation.scores.scores`; the files left out, (name, reason)).
+  """
+  config = read_config(workdir)
+  dataset = open_dataset(data or config.data.name, path=config.data.path, data_dir=config.data.dir)
+  if split is None:
+    split = config.data.test_split if data is None else "test"
+    if split == "test" and ("test" not in dataset.splits or (data and dataset.metadata.get("split_by_content"))):
+      split = "all"
+  source = dataset[split]
+  if len(source) == 0:
+    raise UserError(f"split {split!r} of {dataset.name} is empty; it has {dataset.splits}")
+  devices = jax.device_count()
+  batch_size = batch_size or -(-config.batch_size // devices) * devices
+  check_batch_size(batch_size)
+  detector = load(workdir)
+  logits = predict_split(
+      make_predict_step(detector.model), detector.variables, source, batch_size=batch_size, resize=detector.resize,
+      crop=detector.crop, title="scoring")
+  labels, _ = labels_and_names(source)
+  title = f"{dataset.name}, {split}: {len(source)} images"
+  return title, scores(labels, probability_of_fake(logits)), dataset.metadata.get("unreadable") or []

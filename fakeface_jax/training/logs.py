@@ -1,0 +1,47 @@
+"""What one sees of a run: a line an epoch, `metrics.jsonl`, and TensorBoard event files."""
+
+import json
+from pathlib import Path
+
+from tensorboardX import SummaryWriter
+
+from fakeface_jax.workdir import write_whole
+
+
+class Logs:
+  """Writers of a run, to be used as a context manager; `enabled=False` makes all of them silent."""
+
+  def __init__(self, workdir, *, enabled=True):
+    self.enabled, self._path = enabled, Path(workdir) / "metrics.jsonl"
+    self._tensorboard = None
+
+  def __enter__(self):
+    return self
+
+  def __exit__(self, *_):
+    if self._tensorboard is not None:
+      self._tensorboard.close()
+
+  def start(self, history, description):
+    """Begins, or takes up again after the epochs in `history`: what a killed run wrote beyond them goes."""
+    if not self.enabled:
+      return
+    print(description, flush=True)
+    write_whole(self._path, "".join(json.dumps(row) + "\n" for row in history))
+    self._tensorboard = SummaryWriter(str(self._path.parent / "tensorboard"), purge_step=len(history) + 1)
+
+  def epoch(self, row, *, best):
+    """One epoch's figures, by name; `best` marks the best epoch so far."""
+    if not self.enabled:
+      return
+    with self._path.open("a") as file:
+      file.write(json.dumps(row) + "\n")
+    for name, value in row.items():
+      if name != "epoch":
+        self._tensorboard.add_scalar(name, value, row["epoch"])
+    self._tensorboard.flush()
+    print(
+        f"epoch {row['epoch']:3d}  train loss {row['train_loss']:.4f} acc {row['train_accuracy']:.3f}"
+        f"  val loss {row['val_loss']:.4f} acc {row['val_accuracy']:.3f} F1 {row['val_f1_macro']:.3f}"
+        f"  lr {row['learning_rate']:.1e}  {row['images_per_second']:,.0f} images/s{'  best' if best else ''}",
+        flush=True)

@@ -1,0 +1,248 @@
+"""Fine-tuning from start to finish: data, epochs, plateau, early stopping, best epoch, test scores.
+
+A run is a function of its config alone: the order of the data and every crop follow from (seed, epoch), so a run that
+was killed goes on from its last checkpoint to the same parameters, bit for bit on CPU.
+"""
+
+import json
+import logging
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+from flax.training.early_stopping import EarlyStopping
+from jax.experimental import multihost_utils
+from sklearn.metrics import f1_score
+from tqdm import tqdm
+
+from fakeface_jax.data.datasets import choose_splits, open_dataset
+from fakeface_jax.data.loader import plan_batches, read_batches
+from fakeface_jax.devices import check_batch_size, to_devices
+from fakeface_jax.errors import UserError
+from fakeface_jax.evaluation.predict import (
+    cross_entropy, labels_and_names, make_predict_step, predict_split, probability_of_fake)
+from fakeface_jax.evaluation.scores import scores
+from fakeface_jax.models import init_variables, make_model
+from fakeface_jax.models.pretrained import load_pretrained
+from fakeface_jax.training.checkpoints import Checkpoints
+from fakeface_jax.training.logs import Logs
+from fakeface_jax.training.optimizer import (
+    first_trained_part, make_optimizer, make_plateau, merge_params, split_params, trainable_mask)
+from fakeface_jax.training.steps import TrainState, make_train_step, zero_totals
+from fakeface_jax.workdir import claim_workdir, write_whole
+
+log = logging.getLogger(__name__)
+
+STEPS_IN_FLIGHT = 8  # how far the host runs ahead of the devices
+
+
+def train(config, workdir):
+  """Trains a detector and scores it on the test split.
+
+  Args:
+    config: as `configs/resnet.py` returns it.
+    workdir: folder of the run; where it holds an unfinished run of the same config, that one goes on.
+  Returns: the scores, as `evaluation.scores.scores`; they are in `test_metrics.json` too.
+  Raises: UserError for what the user can mend, a loss that is no longer finite among it.
+  """
+  main = jax.process_index() == 0
+  check_batch_size(config.batch_size)
+  model = make_model(config.model)
+  if main:
+    claim_workdir(workdir, config)
+    open_dataset(config.data.name, path=config.data.path, data_dir=config.data.dir)
+  if jax.process_count() > 1:
+    multihost_utils.sync_global_devices("data set prepared")
+  dataset = open_dataset(config.data.name, path=config.data.path, data_dir=config.data.dir)
+  splits = {use: dataset[split] for use, split in choose_splits(config.data, dataset.splits).items()}
+  check_splits(splits)
+
+  with Checkpoints(workdir) as checkpoints, Logs(workdir, enabled=main) as logs:
+    run = Run(config, model, splits, checkpoints, logs)
+    run.fit()
+    variables = run.best_variables()
+    test_scores = run.test(variables, workdir if main else None)
+  if main:
+    report_unreadable(dataset)
+  return test_scores
+
+
+def check_splits(splits):
+  """Raises UserError where a split is too small to train or score on."""
+  for use, source in splits.items():
+    if len(source) == 0:
+      raise UserError(f"the {use} split is empty; choose another with --config.data.{use}_split")
+  if len(splits["train"]) < jax.device_count():
+    raise UserError(
+        f"{len(splits['train'])} training images are fewer than the {jax.device_count()} devices; use more images or"
+        f" fewer devices")
+
+
+def report_unreadable(dataset):
+  """Says once, at the end, which files the data set had to leave out."""
+  unreadable = dataset.metadata.get("unreadable") or []
+  if unreadable:
+    print(f"{len(unreadable)} files could not be read and were left out:")
+    for name, reason in unreadable:
+      print(f"  {name}: {reason}")
+
+
+class Run:
+  """The moving parts of one training run."""
+
+  def __init__(self, config, model, splits, checkpoints, logs):
+    self.config, self.model, self.splits, self.checkpoints, self.logs = config, model, splits, checkpoints, logs
+    variables = init_variables(model, jax.random.key(config.seed), config.data.crop)
+    latest = checkpoints.latest
+    if config.pretrained and latest is None:
+      variables = load_pretrained(config.pretrained, variables)
+    mask = trainable_mask(model, variables["params"], config.trainable)
+    tx = make_optimizer(config.learning_rate)
+    self.plateau = make_plateau(config.plateau.factor, config.plateau.patience)
+    self.early_stopping = EarlyStopping(patience=config.early_stopping_patience)
+    self.position = {"epoch": 0, "step": 0}  # epochs finished, and steps done in the one after
+    self.history = []
+
+    params, frozen = split_params(variables["params"], mask)
+    training = {"opt_state": tx.init(params), "totals": zero_totals(), "plateau": self.plateau.init(params)}
+    self.variables_like = jax.tree.map(np.asarray, variables)
+    if latest is not None:
+      saved = checkpoints.restore(latest, {"variables": variables, "training": training})
+      training = saved["training"]
+      params, frozen = split_params(saved["variables"]["params"], mask)
+      variables = saved["variables"]
+      self._resume(checkpoints.progress(latest))
+    self.frozen, self.plateau_state = frozen, training["plateau"]
+    self.state = TrainState(params, variables["batch_stats"], training["opt_state"], training["totals"])
+
+    self.train_step, self.predict_step = make_train_step(model, tx, mask), make_predict_step(model)
+    self.steps_per_epoch = plan_batches(len(splits["train"]), config.batch_size).steps
+    self.val_labels = labels_and_names(splits["val"])[0]
+    self.logs.start(self.history, describe(config, model, splits, mask, params, frozen))
+
+  def fit(self):
+    """Trains until the last epoch or until early stopping."""
+    saved = time.monotonic()
+    while self.position["epoch"] < self.config.epochs and not self.early_stopping.should_stop:
+      learning_rate = self.config.learning_rate * float(self.plateau_state.scale)
+      self.state.opt_state.hyperparams["learning_rate"] = np.float32(learning_rate)
+      started, first = time.monotonic(), self.position["step"]
+      for batch in self._batches():
+        self.state = self.train_step(self.state, self.frozen, to_devices(batch))
+        self.position["step"] += 1
+        if self.position["step"] % STEPS_IN_FLIGHT == 0:
+          self._check_finite(float(self.state.totals["loss"]))
+          if time.monotonic() - saved > 60 * self.config.checkpoint_minutes:
+            self._save()
+            saved = time.monotonic()
+      totals = {name: float(value) for name, value in self.state.totals.items()}
+      self._check_finite(totals["loss"])
+      seconds = time.monotonic() - started
+      images = (self.position["step"] - first) * self.config.batch_size
+      self._finish_epoch(totals, learning_rate, images / seconds)
+      saved = time.monotonic()
+    self.checkpoints.wait(self._arrays())
+
+  def _batches(self):
+    epoch, step, data = self.position["epoch"], self.position["step"], self.config.data
+    plan = plan_batches(len(self.splits["train"]), self.config.batch_size, seed=self.config.seed, epoch=epoch)
+    plan = plan.from_step(step).shard(jax.process_index(), jax.process_count())
+    batches = read_batches(
+        self.splits["train"], plan, resize=data.resize, crop=data.crop,
+        augment=(self.config.seed, epoch) if data.augment else None)
+    bar = tqdm(
+        desc=f"epoch {epoch + 1}/{self.config.epochs}", total=self.steps_per_epoch * self.config.batch_size,
+        initial=step * self.config.batch_size, unit="img", leave=False,
+        disable=None if self.logs.enabled else True)
+    with bar:
+      for batch in batches:
+        yield batch
+        bar.update(self.config.batch_size)
+
+  def _finish_epoch(self, totals, learning_rate, images_per_second):
+    logits = self._predict(self.splits["val"], self.variables())
+    val_loss = cross_entropy(logits, self.val_labels)
+    self._check_finite(val_loss)
+    _, self.plateau_state = self.plateau.update({}, self.plateau_state, value=np.float32(val_loss))
+    self.early_stopping = self.early_stopping.update(val_loss)
+    self.position = {"epoch": self.position["epoch"] + 1, "step": 0}
+    self.state = self.state.replace(totals=zero_totals())
+    predicted = logits.argmax(-1)
+    row = {
+        "epoch": self.position["epoch"],
+        "train_loss": totals["loss"] / totals["count"],
+        "train_accuracy": totals["correct"] / totals["count"],
+        "val_loss": val_loss,
+        "val_accuracy": float(np.mean(predicted == self.val_labels)),
+        "val_f1_macro": float(f1_score(self.val_labels, predicted, average="macro", labels=[0, 1], zero_division=0)),
+        "learning_rate": learning_rate,
+        "images_per_second": images_per_second,
+    }
+    self.history.append(row)
+    self._save(val_loss)
+    self.logs.epoch(row, best=self.early_stopping.has_improved)
+
+  def _check_finite(self, loss):
+    if not np.isfinite(loss):
+      best = self.checkpoints.best
+      kept = "no checkpoint was written yet" if best is None else f"the best epoch so far is kept (step {best})"
+      raise UserError(
+          f"the loss became {loss} in epoch {self.position['epoch'] + 1}, so training stops; {kept}; lower"
+          f" --config.learning_rate (now {self.config.learning_rate}) and use a new --workdir")
+
+  def _predict(self, source, variables, title=None):
+    data = self.config.data
+    return predict_split(
+        self.predict_step, variables, source, batch_size=self.config.batch_size, resize=data.resize, crop=data.crop,
+        title=title)
+
+  def variables(self):
+    """All variables as they stand now."""
+    return {"params": merge_params(self.state.params, self.frozen), "batch_stats": self.state.batch_stats}
+
+  def _arrays(self):
+    training = {"opt_state": self.state.opt_state, "totals": self.state.totals, "plateau": self.plateau_state}
+    return {"variables": self.variables(), "training": training}
+
+  def _save(self, val_loss=None):
+    step = self.position["epoch"] * self.steps_per_epoch + self.position["step"]
+    stopping = {name: getattr(self.early_stopping, name) for name in ("best_metric", "patience_count", "should_stop")}
+    progress = {"position": self.position, "early_stopping": stopping, "history": self.history}
+    # Copies: the next step donates these buffers while Orbax is still writing.
+    self.checkpoints.save(step, jax.tree.map(np.array, self._arrays()), progress, val_loss)
+
+  def _resume(self, progress):
+    self.position, self.history = dict(progress["position"]), list(progress["history"])
+    self.early_stopping = self.early_stopping.replace(**progress["early_stopping"])
+    log.info("Going on after epoch %d, step %d.", self.position["epoch"], self.position["step"])
+
+  def best_variables(self):
+    """Variables of the epoch with the lowest validation loss."""
+    return self.checkpoints.restore(self.checkpoints.best, {"variables": self.variables_like})["variables"]
+
+  def test(self, variables, workdir):
+    """Scores on the test split; with `workdir` also written there, with each image's probability."""
+    labels, names = labels_and_names(self.splits["test"])
+    logits = self._predict(self.splits["test"], variables, "test" if self.logs.enabled else None)
+    probabilities = probability_of_fake(logits)
+    result = scores(labels, probabilities)
+    if workdir is not None:
+      rows = zip(names, labels.tolist(), probabilities.tolist(), strict=True)
+      lines = [json.dumps({"path": name, "label": label, "probability": p}) for name, label, p in rows]
+      write_whole(Path(workdir) / "test_predictions.jsonl", "\n".join(lines) + "\n")
+      write_whole(Path(workdir) / "test_metrics.json", json.dumps(result, indent=2) + "\n")
+    return result
+
+
+def describe(config, model, splits, mask, params, frozen):
+  """The run in a few lines, for the log."""
+  size = lambda tree: sum(leaf.size for leaf in jax.tree.leaves(tree))
+  cut = first_trained_part(model, mask)
+  trunk = "nothing is frozen" if cut == "stem" else f"frozen up to {cut}"
+  images = ", ".join(f"{len(source):,} {use}" for use, source in splits.items())
+  return (
+      f"ResNet-{config.model.depth} from {config.pretrained or 'scratch'}, trainable={config.trainable}: {trunk},"
+      f" {size(params):,} of {size(params) + size(frozen):,} parameters train\n"
+      f"{config.data.name}: {images} images at {config.data.crop} px; batches of {config.batch_size} on"
+      f" {jax.device_count()} {jax.devices()[0].device_kind} device(s)")

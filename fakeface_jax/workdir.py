@@ -1,0 +1,83 @@
+"""A run's folder: who owns it, what it was started with, and writing into it whole files only."""
+
+import json
+import os
+from pathlib import Path
+
+from ml_collections import ConfigDict
+
+from fakeface_jax.errors import UserError
+
+CONFIG_FILE = "config.json"
+
+
+def flatten_config(config, prefix=""):
+  """{'data.name': 'folder', ...} of a nested dict."""
+  flat = {}
+  for key, value in config.items():
+    flat |= flatten_config(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+  return flat
+
+
+def claim_workdir(workdir, config):
+  """Makes the run's folder and writes `config.json` into it, or makes sure that it belongs to this config.
+
+  Raises: UserError where the folder cannot be written, or holds a run of another config (all differences are named).
+  """
+  path = Path(workdir) / CONFIG_FILE
+  wanted = json.loads(config.to_json_best_effort())
+  try:
+    if path.exists():
+      ours, theirs = flatten_config(wanted), flatten_config(json.loads(path.read_text()))
+      differing = [key for key in sorted(ours | theirs) if ours.get(key) != theirs.get(key)]
+      if differing:
+        changes = ", ".join(f"{key} (there {theirs.get(key)!r}, now {ours.get(key)!r})" for key in differing)
+        raise UserError(f"--workdir {workdir} holds a run of another config: {changes}; choose another --workdir")
+    else:
+      path.parent.mkdir(parents=True, exist_ok=True)
+      write_whole(path, json.dumps(wanted, indent=2) + "\n")
+    if not os.access(path.parent, os.W_OK):
+      raise PermissionError("no right to write there")
+  except json.JSONDecodeError as error:
+    raise UserError(f"{path} is not readable as JSON ({error}); choose another --workdir") from error
+  except OSError as error:
+    raise UserError(f"--workdir {workdir} cannot be used: {error}; choose a folder that you may write to") from error
+
+
+def read_config(workdir):
+  """The config that a run was started with."""
+  path = Path(workdir) / CONFIG_FILE
+  try:
+    return ConfigDict(json.loads(path.read_text()))
+  except FileNotFoundError:
+    raise UserError(f"{workdir} is no run folder: it has no {CONFIG_FILE}; train one with scripts/train.py") from None
+  except (OSError, ValueError) as error:
+    raise UserError(f"{path} cannot be read: {error}") from error
+
+
+def write_whole(path, text):
+  """Writes a file so that a kill leaves the old one or the new one, never a part."""
+  partial = Path(path).with_name(f".{Path(path).name}.part")
+  partial.write_text(text)
+  partial.replace(path)
+
+
+def write_output(path, text):
+  """Writes a file that the user asked for.
+
+  Raises: UserError where that is not possible.
+  """
+  try:
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, text)
+  except OSError as error:
+    raise UserError(f"{path} cannot be written: {error}") from error
+
+
+def last_run(folder="runs"):
+  """The run below `folder` that was worked on last."""
+  configs = Path(folder).glob(f"*/{CONFIG_FILE}")
+  runs = sorted((max(file.stat().st_mtime for file in config.parent.iterdir()), config.parent) for config in configs)
+  if not runs:
+    raise UserError(f"there is no run below {folder}/; train one with scripts/train.py, or name one with --workdir")
+  return str(runs[-1][1])

@@ -1,0 +1,35 @@
+"""Scores a run's detector on a data set.
+
+python scripts/evaluate.py --workdir runs/NAME [--data NAME_OR_FOLDER] [--split test] [--out scores.json]
+"""
+
+import json
+
+from absl import flags
+
+from fakeface_jax import app
+
+WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run (default: the last one below runs/).")
+DATA = flags.DEFINE_string("data", None, "A data set's name, or a folder with real/ and fake/ (default: the run's own).")
+SPLIT = flags.DEFINE_string("split", None, "Split to score (default: test; all of a folder that has no test split).")
+OUT = flags.DEFINE_string("out", None, "JSON file for the scores.")
+BATCH_SIZE = flags.DEFINE_integer("batch_size", None, "Images a step (default: the run's).")
+
+
+def main(arguments):
+  app.no_positional(arguments)
+  from fakeface_jax.evaluation.evaluate import evaluate_run
+  from fakeface_jax.evaluation.scores import table
+  from fakeface_jax.workdir import last_run, write_output
+
+  workdir = WORKDIR.value or last_run()
+  title, scores, unreadable = evaluate_run(workdir, DATA.value, SPLIT.value, BATCH_SIZE.value)
+  print(f"{workdir} on {title}")
+  print(table(scores))
+  if OUT.value:
+    write_output(OUT.value, json.dumps(scores, indent=2) + "\n")
+  return app.exit_code(unreadable)
+
+
+if __name__ == "__main__":
+  app.run(main)

@@ -1,0 +1,40 @@
+"""Fine-tunes a detector of fake faces.
+
+python scripts/train.py --config configs/resnet.py [--config.FIELD=VALUE ...] [--workdir runs/NAME]
+"""
+
+from pathlib import Path
+
+from absl import flags
+from ml_collections import config_flags
+
+from fakeface_jax import app
+
+CONFIG = config_flags.DEFINE_config_file("config", None, "File that returns the run's config (default: configs/resnet.py).")
+WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run (default: runs/NAME_OF_THE_CONFIG_FILE).")
+MULTI_PROCESS = flags.DEFINE_bool("multi_process", False, "This is one of several processes (TPU pods, Slurm).")
+COORDINATOR = flags.DEFINE_string("coordinator_address", None, "Several processes by hand: host:port of process 0.")
+NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "Several processes by hand: how many.")
+PROCESS_ID = flags.DEFINE_integer("process_id", None, "Several processes by hand: which of them this is.")
+
+
+def main(arguments):
+  app.no_positional(arguments)
+  import jax
+
+  from fakeface_jax.evaluation.scores import table
+  from fakeface_jax.report.run import report_run
+  from fakeface_jax.training.loop import train
+
+  if MULTI_PROCESS.value or COORDINATOR.value:
+    jax.distributed.initialize(COORDINATOR.value, NUM_PROCESSES.value, PROCESS_ID.value)
+  config_file = config_flags.get_config_filename(flags.FLAGS["config"])
+  workdir = WORKDIR.value or str(Path("runs") / Path(config_file).stem)
+  scores = train(CONFIG.value, workdir)
+  if jax.process_index() == 0:
+    print(table(scores))
+    report_run(workdir)
+
+
+if __name__ == "__main__":
+  app.run(main)

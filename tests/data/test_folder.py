@@ -1,0 +1,297 @@
+"""Folders as people have them, tidy and untidy, made of 8 x 6 images (width x height)."""
+
+import hashlib
+import io
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+from PIL import Image
+
+from fakeface_jax.data import folder as folder_module
+from fakeface_jax.data.features import DIFFICULTIES, FAKE, REAL
+from fakeface_jax.data.folder import folder_builder, read_mask
+from fakeface_jax.errors import UserError
+
+PHOTOS = Path(__file__).parents[3] / "shared" / "faces"
+
+
+def write(path, pixels=None):
+  """An image file; without pixels, one whose bytes depend on its path only."""
+  path.parent.mkdir(parents=True, exist_ok=True)
+  if pixels is None:
+    pixels = np.random.default_rng(list(str(path.relative_to(path.parents[2])).encode())).integers(
+        0, 256, (6, 8, 3), np.uint8)
+  Image.fromarray(pixels).save(path)
+  return path
+
+
+@pytest.fixture
+def root(tmp_path):
+  """train with two images of each class, val with one."""
+  root = tmp_path / "my faces"
+  for name in ("train/real/a.png", "train/real/b.jpg", "train/fake/a.png", "train/fake/c.png",
+               "val/real/d.png", "val/fake/e.png"):
+    write(root / name)
+  return root
+
+
+@pytest.fixture
+def flat(tmp_path):
+  """real/ and fake/ of 40 images each, no splits."""
+  for index in range(40):
+    write(tmp_path / "flat" / "real" / f"{index}.png")
+    write(tmp_path / "flat" / "fake" / f"{index}.png")
+  return tmp_path / "flat"
+
+
+def prepare(root, tmp_path):
+  builder = folder_builder(root, data_dir=tmp_path / "records")
+  builder.download_and_prepare()
+  return builder
+
+
+def records(builder):
+  """{split: {source: record}} with raw bytes."""
+  raw = tfds.decode.SkipDecoding()
+  sources = builder.as_data_source(None, decoders={"image": raw, "mask": raw})
+  return {split: {record["source"].decode(): record for record in source} for split, source in sources.items()}
+
+
+def mask_of(record):
+  return np.asarray(Image.open(io.BytesIO(record["mask"])))
+
+
+def message(root, tmp_path, *, preparing=False):
+  with pytest.raises(UserError) as error:
+    builder = folder_builder(root, data_dir=tmp_path / "records")
+    if preparing:
+      builder.download_and_prepare()
+  assert "\n" not in str(error.value)
+  return str(error.value)
+
+
+def test_splits_are_taken_as_they_are_and_bytes_kept(root, tmp_path):
+  found = records(prepare(root, tmp_path))
+  assert {split: sorted(sources) for split, sources in found.items()} == {
+      "train": ["train/fake/a.png", "train/fake/c.png", "train/real/a.png", "train/real/b.jpg"],
+      "val": ["val/fake/e.png", "val/real/d.png"]}
+  for source, record in (found["train"] | found["val"]).items():
+    fake = "fake" in source
+    assert record["image"] == (root / source).read_bytes()
+    assert record["label"] == (FAKE if fake else REAL)
+    assert mask_of(record).tolist() == [[128 if fake else 0]]
+    assert not record["regions"].any() and DIFFICULTIES[record["difficulty"]] == "none"
+
+
+def test_names_of_folders_in_any_case_and_spelling(root, tmp_path):
+  (root / "val").rename(root / "Validation")
+  (root / "Validation" / "real").rename(root / "Validation" / "REAL")
+  (root / "train" / "fake" / "c.png").rename(root / "train" / "fake" / "c.PNG")
+  found = records(prepare(root, tmp_path))
+  assert sorted(found["val"]) == ["Validation/REAL/d.png", "Validation/fake/e.png"]
+  assert "train/fake/c.PNG" in found["train"]
+
+
+def test_a_test_split_alone_will_do(root, tmp_path):
+  shutil.rmtree(root / "train")
+  (root / "val").rename(root / "test")
+  assert list(records(prepare(root, tmp_path))) == ["test"]
+
+
+def test_subfolders_with_equal_names_do_not_collide(root, tmp_path):
+  for name in ("x/a.png", "y/a.png", "y/z/a.png"):
+    write(root / "val" / "real" / name)
+  sources = records(prepare(root, tmp_path))["val"]
+  assert {"val/real/x/a.png", "val/real/y/a.png", "val/real/y/z/a.png", "val/real/d.png"} < set(sources)
+
+
+def test_split_by_content(flat, tmp_path):
+  found = records(prepare(flat, tmp_path))
+  where = {}
+  for split, sources in found.items():
+    for record in sources.values():
+      share = int(hashlib.sha256(record["image"]).hexdigest()[:16], 16) / 2**64
+      assert split == ("train" if share < 0.7 else "val" if share < 0.85 else "test")
+      where[record["image"]] = split
+  assert len(where) == 80 and 40 <= len(found["train"]) <= 70
+  # more images, and copies of the old ones under other names: nobody moves
+  for index in range(20):
+    write(flat / "real" / "more" / f"{index}.png")
+    shutil.copy(flat / "real" / f"{index}.png", flat / "real" / f"copy{index}.png")
+  again = records(prepare(flat, tmp_path))
+  assert sum(map(len, again.values())) == 120
+  for split, sources in again.items():
+    assert all(where.get(record["image"], split) == split for record in sources.values())
+
+
+def test_too_few_to_split(tmp_path):
+  """Two images, of which the real one belongs to train by its hash and the fake one does not."""
+  for folder, wanted in (("real", lambda share: share < 0.7), ("fake", lambda share: share >= 0.7)):
+    for value in range(256):
+      path = write(tmp_path / "few" / folder / "a.ppm", np.full((6, 8, 3), value, np.uint8))
+      if wanted(int(hashlib.sha256(path.read_bytes()).hexdigest()[:16], 16) / 2**64):
+        break
+  assert "2 images are too few to be split by chance" in message(tmp_path / "few", tmp_path, preparing=True)
+
+
+def test_masks(root, tmp_path):
+  grey = np.tile(np.uint8([0, 128, 255, 255, 0, 0, 128, 255]), (6, 1))
+  write(root / "train" / "mask" / "a.png", grey)
+  write(root / "train" / "mask" / "c.png", grey[:5])  # another size
+  write(root / "train" / "mask" / "stray.png", grey)
+  (root / "val" / "mask").mkdir()
+  (root / "val" / "mask" / "e.png").write_bytes(b"no png")
+  builder = prepare(root, tmp_path)
+  found = records(builder)
+  np.testing.assert_array_equal(mask_of(found["train"]["train/fake/a.png"]), grey)
+  assert mask_of(found["train"]["train/real/a.png"]).tolist() == [[0]]  # the mask is the fake's
+  assert mask_of(found["train"]["train/fake/c.png"]).tolist() == [[128]]
+  assert mask_of(found["val"]["val/fake/e.png"]).tolist() == [[128]]
+  ignored = builder.info.metadata["masks_ignored"]
+  assert [path for path, _ in ignored] == ["train/mask/c.png", "train/mask/stray.png", "val/mask/e.png"]
+  assert ignored[0][1] == "is 8 x 5 pixels, its image 8 x 6"
+  assert ignored[1][1] == "fits 0 images in fake/" and ignored[2][1].startswith("not an image")
+
+
+def test_masks_of_subfolders(root, tmp_path):
+  black, white = np.zeros((6, 8), np.uint8), np.full((6, 8), 255, np.uint8)
+  for name in ("x/f.png", "y/f.png", "y/g.png", "a.png"):
+    write(root / "val" / "fake" / name)
+  write(root / "val" / "fake" / "x" / "a.png")
+  write(root / "val" / "mask" / "x" / "f.png", black)  # by path
+  write(root / "val" / "mask" / "g.png", white)  # by name, as there is only one g
+  write(root / "val" / "mask" / "a.png", white)  # by path: fake/a.png, not fake/x/a.png
+  write(root / "val" / "mask" / "f.png", white)  # fits two
+  builder = prepare(root, tmp_path)
+  brightest = {source[9:]: mask_of(record).max() for source, record in records(builder)["val"].items()}
+  assert brightest == {"x/f.png": 0, "y/f.png": 128, "y/g.png": 255, "a.png": 255, "x/a.png": 128, "e.png": 128,
+                       "d.png": 0}
+  assert builder.info.metadata["masks_ignored"] == [["val/mask/f.png", "fits 2 images in fake/"]]
+
+
+@pytest.mark.parametrize("stored, meant", [
+    ([0, 128, 255], [0, 128, 255]),
+    ([0, 1, 1], [0, 255, 255]),
+    ([False, True, True], [0, 255, 255]),
+    ([0, 0, 0], [0, 0, 0]),
+    ([63, 64, 127], [0, 128, 128]),
+    ([191, 192, 3], [128, 255, 0]),
+])
+def test_values_of_masks(stored, meant, tmp_path):
+  path = write(tmp_path / "a" / "b" / "m.png", np.array([stored], bool if isinstance(stored[1], bool) else np.uint8))
+  assert read_mask(path, (1, 3)).tolist() == [meant]
+
+
+@pytest.mark.parametrize("pixels, reason", [
+    (np.uint8([[0, 1, 2]]), "brightest value is 2"),
+    (np.uint8([[[255, 0, 0]] * 3]), "coloured"),
+])
+def test_what_is_no_mask(pixels, reason, tmp_path):
+  with pytest.raises(UserError, match=reason):
+    read_mask(write(tmp_path / "a" / "b" / "m.png", pixels), (1, 3))
+
+
+def test_unreadable_images_are_left_out_and_listed(root, tmp_path):
+  (root / "train" / "real" / "broken.jpg").write_bytes((root / "train" / "real" / "b.jpg").read_bytes()[:-20])
+  (root / "train" / "fake" / "empty.png").write_bytes(b"")
+  for name in ("Thumbs.db", "notes.txt", ".DS_Store", "._a.png"):
+    (root / "train" / "real" / name).write_bytes(b"?")
+  prepare(root, tmp_path)
+  builder = prepare(root, tmp_path)  # as opened later, from disk
+  assert len(records(builder)["train"]) == 4
+  metadata = builder.info.metadata
+  assert [path for path, _ in metadata["unreadable"]] == ["train/fake/empty.png", "train/real/broken.jpg"]
+  assert metadata["unreadable"][0][1].startswith("is empty") and "Premature end" in metadata["unreadable"][1][1]
+  assert metadata["ignored_files"] == 4
+
+
+def test_a_class_without_readable_images(root, tmp_path):
+  (root / "val" / "real" / "d.png").write_bytes(b"")
+  text = message(root, tmp_path, preparing=True)
+  assert f"{root / 'val'}: none of its 1 real images can be read" in text and "val/real/d.png: is empty" in text
+
+
+def test_a_changed_folder_is_prepared_anew(root, tmp_path):
+  first = prepare(root, tmp_path)
+  assert first.builder_config.name.startswith("my_faces-")
+  assert folder_builder(root, data_dir=tmp_path / "records").data_dir == first.data_dir
+  changes = [
+      lambda: write(root / "val" / "real" / "new.png"),
+      lambda: os.utime(root / "val" / "real" / "new.png", ns=(1, 1)),
+      lambda: write(root / "val" / "mask" / "e.png", np.zeros((6, 8), np.uint8)),
+      lambda: (root / "val" / "real" / "new.png").rename(root / "val" / "real" / "newer.png"),
+      lambda: (root / "val" / "real" / "newer.png").unlink()]
+  seen = {first.data_dir}
+  for change in changes:
+    change()
+    seen.add(folder_builder(root, data_dir=tmp_path / "records").data_dir)
+  assert len(seen) == 6
+  assert "val/real/d.png" in records(first)["val"]  # the older records are untouched
+
+
+def test_interrupting_leaves_nothing_that_looks_prepared(root, tmp_path, monkeypatch):
+  builder = folder_builder(root, data_dir=tmp_path / "records")
+  with monkeypatch.context() as patch:
+    encode = folder_module.Folder._generate_examples
+    def half(self, wanted, root):
+      yield next(encode(self, wanted, root))
+      raise KeyboardInterrupt
+    patch.setattr(folder_module.Folder, "_generate_examples", half)
+    with pytest.raises(KeyboardInterrupt):
+      builder.download_and_prepare()
+  assert not Path(builder.data_dir).exists()
+  assert len(records(prepare(root, tmp_path))["train"]) == 4
+
+
+def test_it_says_nothing(root, tmp_path, capfd):
+  prepare(root, tmp_path)
+  assert capfd.readouterr() == ("", "")
+
+
+def test_a_read_only_folder(root, tmp_path):
+  before = sorted(root.rglob("*"))
+  for path in [root, *before]:
+    path.chmod(0o555 if path.is_dir() else 0o444)
+  prepare(root, tmp_path)
+  for path in [root, *before]:
+    path.chmod(0o755)
+  assert sorted(root.rglob("*")) == before
+
+
+def test_folders_that_do_not_fit(root, tmp_path):
+  assert "no such folder" in message(tmp_path / "nowhere", tmp_path)
+  assert "is not a folder" in message(root / "val" / "real" / "d.png", tmp_path)
+  text = message(root.parent, tmp_path)
+  assert "expected folders real/ and fake/" in text and "found my faces/" in text
+  (tmp_path / "void").mkdir()
+  assert text.endswith("found my faces/") and message(tmp_path / "void", tmp_path).endswith("found nothing")
+
+  (root / "valid").mkdir()
+  assert "val/ and valid/ mean the same" in message(root, tmp_path)
+  (root / "valid").rmdir()
+  shutil.move(root / "val" / "real" / "d.png", root / "d.png")
+  assert f"{root / 'val' / 'real'}: holds no image" in message(root, tmp_path)
+  (root / "val" / "real").rmdir()
+  assert f"{root / 'val'}: has no folder real/" in message(root, tmp_path)
+  (root / "real").mkdir()
+  assert "holds both real/ and train/, val/" in message(root, tmp_path)
+
+
+@pytest.mark.parametrize("name, counts, masks", [
+    ("photoshop", {"train": (625, 552), "val": (131, 111)}, {"train": 13, "val": 12}),
+    ("gan", {"train": (380, 150), "val": (70, 30)}, {"train": 0, "val": 0}),
+])
+def test_real_photographs(name, counts, masks, tmp_path):
+  if not (PHOTOS / name).is_dir():
+    pytest.skip("the photographs are not there: expected them in ../shared/faces")
+  builder = prepare(PHOTOS / name, tmp_path)
+  assert builder.info.metadata["unreadable"] == builder.info.metadata["masks_ignored"] == []
+  for split, sources in records(builder).items():
+    labels = [record["label"] for record in sources.values()]
+    assert (labels.count(REAL), labels.count(FAKE)) == counts[split]
+    drawn = [mask_of(record) for record in sources.values() if mask_of(record).size > 1]
+    assert len(drawn) == masks[split] and all(mask.max() == 255 for mask in drawn)
