@@ -69,6 +69,7 @@ class Detector:
     results = []
     for pixels, count in self._batches(images):
       maps = jax.device_get(explain_batch(self.model, self.variables, pixels, targets, layers=layers))
+      maps["gradcam"] = {layer: maps["gradcam"][layer] for layer in layers}  # a compiled call sorts its dicts
       probabilities = probability_of_fake(maps["logits"])
       for i in range(count):
         explained = int(maps["logits"][i].argmax()) if target == "predicted" else int(targets[i])

@@ -6,6 +6,7 @@ Colours are linear light while drawing (a display value is its square root). Lef
 """
 
 import dataclasses
+import pickle
 
 import numpy as np
 from PIL import Image
@@ -87,7 +88,7 @@ def _mix(table, rng, jitter):
 
 
 def _muted(rng, low, high):
-  """A grey of any lightness with some blue or yellow in it, less green or magenta, as walls, clothes and the sky are."""
+  """A grey of any lightness, somewhat blue or yellow, hardly green or magenta, as walls, clothes and the sky are."""
   blue, green = rng.normal(0, 16), rng.normal(0, 4)
   return _linear(np.clip(rng.uniform(low, high) + np.array([-blue - green, green, blue - green]), 4, 250))
 
@@ -216,7 +217,8 @@ def _background(d):
     wave = np.sin(d.rng.uniform(5, 16) * (u + 0.1 * v) + d.rng.uniform(0, 6))
     image = image + np.clip(0.5 + wave, 0, 1) * 0.5 * (c - image)
   elif face.background == "horizon":
-    image = image + _edge(v - d.rng.uniform(-0.5, 0.4) + 0.06 * d.noise(8), 0.12) * (c * (1 + 0.15 * d.noise(14)) - image)
+    ground = _edge(v - d.rng.uniform(-0.5, 0.4) + 0.06 * d.noise(8), 0.12)
+    image = image + ground * (c * (1 + 0.15 * d.noise(14)) - image)
   return np.ascontiguousarray(np.clip(image * (1 + 0.04 * d.low), 0, 1), np.float32)
 
 
@@ -285,7 +287,7 @@ def _ears(d, image):
   fold = 1 - 0.45 * np.exp(-np.square((radius - 0.55) / 0.2)) - 0.25 * np.exp(-np.square(radius / 0.3))
   skin = np.asarray(face.skin, np.float32)[:, None, None] * np.asarray((1.04, 0.9, 0.88), np.float32)[:, None, None]
   _paint(image, alpha, skin * (d.lambert(np.sign(d.x) * 0.6 * u, 0.3 * v, 0.8) * fold))
-  return alpha
+  return alpha, _edge((1.35 - radius) * 0.1, 0.03)
 
 
 def _relief(d, fx, fy):
@@ -308,8 +310,8 @@ def _relief(d, fx, fy):
   z += height * 0.42 * _bell(nx, fy, 0, tip, 0.075, 0.07)
   z += height * 0.4 * _bell(np.abs(nx), fy, width * 0.82, tip + 0.035, 0.055, 0.055)
   crease = ax - 0.16 - (0.42 + face.smile) * (fy - tip + 0.04)
-  depth = (0.012 + 0.03 * face.wrinkles + 0.25 * max(face.smile, 0)) * _edge(fy - tip - 0.06, 0.14) * _edge(my + 0.07 - fy, 0.2)
-  z -= depth * np.exp(-np.square(crease / 0.04))
+  depth = 0.012 + 0.03 * face.wrinkles + 0.25 * max(face.smile, 0)
+  z -= depth * _edge(fy - tip - 0.06, 0.14) * _edge(my + 0.07 - fy, 0.2) * np.exp(-np.square(crease / 0.04))
   z -= 0.006 * face.wrinkles * np.sin(fy * 55) * _bell(fx, fy, 0, -0.45, 0.35, 0.13)
   bend = fy - face.smile * 2 * (np.square(fx / mw) - 0.3)
   z += 0.5 * full * _bell(fx, bend, 0, my - 0.5 * full - 0.4 * face.gape, 0.75 * mw, 0.55 * full)
@@ -330,9 +332,10 @@ def _eyes(d, skin, shine, fx, fy, mid):
   inner = np.exp(-np.square((u + 0.95) / 0.14))
   # lids: a crease above, shade around, then the ball and the lashes over it
   _paint(skin, 0.35 * np.exp(-np.square((upper + 0.24) / 0.09)) * (arch > 0.05), np.asarray(face.skin) * 0.35)
-  _paint(skin, (0.12 + 0.2 * face.wrinkles) * _bell(u, v, -0.1, 0.85, 0.8, 0.25), np.asarray(face.skin) * (0.6, 0.5, 0.52))
-  white = np.asarray((0.74, 0.7, 0.68), np.float32)[:, None, None] * (1 - 0.45 * u * u) * (0.55 + 0.6 * np.clip(upper * 1.6, 0, 0.75))
-  _paint(skin, opening, white)
+  bag = (0.12 + 0.2 * face.wrinkles) * _bell(u, v, -0.1, 0.85, 0.8, 0.25)
+  _paint(skin, bag, np.asarray(face.skin) * (0.6, 0.5, 0.52))
+  shadow = (1 - 0.45 * u * u) * (0.55 + 0.6 * np.clip(upper * 1.6, 0, 0.75))
+  _paint(skin, opening, np.asarray((0.74, 0.7, 0.68), np.float32)[:, None, None] * shadow)
   _paint(skin, opening * inner * 0.7, (0.45, 0.2, 0.18))
   gx, gy = u - side * face.gaze[0], v - face.gaze[1] + 0.06
   ball = np.sqrt(gx * gx + gy * gy)
@@ -346,7 +349,8 @@ def _eyes(d, skin, shine, fx, fy, mid):
   rise, thickness, bow = face.brow
   t = np.clip((u + 1.15) / 2.5, 0, 1)
   curve = fy - (face.eye_y - rise - bow * np.sin(np.pi * t) + 0.05 * np.square(t))
-  brow = _edge(thickness * (1.1 - 0.75 * t) - np.abs(curve), 0.035) * _edge((u + 1.1) * s, 0.04) * _edge((1.35 - u) * s, 0.06)
+  brow = _edge(thickness * (1.1 - 0.75 * t) - np.abs(curve), 0.035)
+  brow = brow * _edge((u + 1.1) * s, 0.04) * _edge((1.35 - u) * s, 0.06)
   _paint(skin, brow * np.clip(0.75 + 0.25 * mid, 0, 1), np.asarray(face.hair) * 0.6)
   shine *= 1 - np.maximum(opening, brow)
   lx, ly, _ = face.light
@@ -394,11 +398,13 @@ def _skin(d):
     _paint(skin, np.clip(face.freckles * dots, 0, 1), np.asarray(face.skin) * (0.5, 0.36, 0.3))
   if face.beard:
     my, half, _ = face.mouth
-    zone = _edge(fy - 0.5 - 0.35 * np.square(np.clip(1 - ax / face.width, 0, 1)) + 0.25 * np.square(ax / face.width), 0.16)
+    edge = 0.5 + 0.35 * np.square(np.clip(1 - ax / face.width, 0, 1)) - 0.25 * np.square(ax / face.width)
+    zone = _edge(fy - edge, 0.16)
     lip_zone = _edge(np.sqrt(np.square(fx / (1.25 * half)) + np.square((fy - my - 0.02) / 0.1)) - 1, 0.3)
     moustache = _bell(fx, fy, 0, my - 0.1, 0.22, 0.045)
     alpha = np.clip(np.maximum(zone * lip_zone, moustache) * (0.25 + 0.75 * face.beard) * (0.85 + 0.3 * fine), 0, 0.95)
-    _paint(skin, alpha, (np.asarray(face.hair) * (0.5 + 0.5 * face.beard) + np.asarray(face.skin) * 0.25 * (1 - face.beard)))
+    skin_part = np.asarray(face.skin) * 0.25 * (1 - face.beard)
+    _paint(skin, alpha, np.asarray(face.hair) * (0.5 + 0.5 * face.beard) + skin_part)
   shine = np.full_like(z, 0.6)
   _mouth(d, skin, shine, fx, fy, mid)
   spot = _eyes(d, skin, shine, fx, fy, mid)
@@ -407,8 +413,9 @@ def _skin(d):
   hole = _bell(np.abs(nx), fy, width * 0.5, tip + 0.075, width * 0.26, 0.022)
   _paint(skin, 0.8 * hole, np.asarray(face.skin) * 0.12)
   lx, ly, _ = face.light
-  fall = _bell(nx + 0.12 * lx, fy, 0, tip + 0.12, width * 0.9, 0.05) * 0.3 + 0.18 * _bell(fx, fy, 0, face.mouth[0] + 0.17, 0.15, 0.035)
-  shade = shade * (1 - fall)
+  under_nose = _bell(nx + 0.12 * lx, fy, 0, tip + 0.12, width * 0.9, 0.05)
+  under_lip = _bell(fx, fy, 0, face.mouth[0] + 0.17, 0.15, 0.035)
+  shade = shade * (1 - 0.3 * under_nose - 0.18 * under_lip)
   inverse = 1 / np.sqrt(zx * zx + zy * zy + 1)
   glance = np.clip((-zx * 0.5 * lx - zy * 0.5 * ly + 0.93) * inverse, 0, 1)
   lamp = np.asarray(face.lamp, np.float32)[:, None, None]
@@ -424,7 +431,8 @@ def _glasses(d, image):
   u, v = (ax - face.eye_x - 0.01) / 0.2, (fy - face.eye_y - 0.03) / 0.16
   radius = (u**4 + v**4) ** np.float32(0.25)
   rim = _edge(face.glasses - np.abs(radius - 1) * 0.17, d.px)
-  bar = _edge(face.glasses - np.abs(fy - face.eye_y + 0.03), d.px) * ((ax < face.eye_x - 0.18) | (ax > face.eye_x + 0.2))
+  beside = (ax < face.eye_x - 0.18) | (ax > face.eye_x + 0.2)
+  bar = _edge(face.glasses - np.abs(fy - face.eye_y + 0.03), d.px) * beside
   _paint(image[(slice(None), *box)], 0.05 * (radius < 1) * (1 + (u + v > 0.5)), (0.8, 0.85, 0.9))
   _paint(image[(slice(None), *box)], np.maximum(rim, bar) * d.face_alpha[box], np.asarray(face.palette[0]) * 0.15)
 
@@ -443,7 +451,7 @@ def render_face(face, size):
   back, front, hair = _hair_fields(d)
   _paint(image, back, hair * 0.7)
   body = _body(d, image)
-  ear = _ears(d, image)
+  ear, ear_region = _ears(d, image)
   box, skin = _skin(d)
   shadow = np.roll(front, (max(1, round(0.05 / d.px)), -round(0.05 * face.light[0] / d.px)), (0, 1))
   planes = (slice(None), *box)
@@ -459,7 +467,7 @@ def render_face(face, size):
     "right_eye": part(ex, ey, 0.28, 0.25),
     "nose": part(0, tip - 0.12, 0.25, 0.33),
     "mouth": part(0, my + 0.01, 0.4, 0.23),
-    "ears": ear * (1 - d.face_alpha) * bare,
+    "ears": ear_region * bare * (1 - back * (ear == 0)),
     "hair": np.maximum(front, back * (1 - np.maximum(np.maximum(body, ear), d.face_alpha))),
     "background": (1 - np.maximum(back, ear)) * (1 - np.maximum(body, d.face_alpha)),
     "face": part(0, 0.2, 0.6, 0.68) * bare,
@@ -530,3 +538,10 @@ def render_example(seed, index, *, size=96):
     "regions": np.asarray([name in made["regions"] for name in _WEIGHTS]),
     "difficulty": ("none", *manipulate.LEVELS).index(made["difficulty"]),
   }
+
+
+def write_examples(file, seed, indices, size):
+  """Writes the examples of these indices to a binary file as pickles, in order (what a helper process does)."""
+  for index in indices:
+    pickle.dump(render_example(seed, index, size=size), file)
+  file.flush()

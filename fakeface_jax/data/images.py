@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import simplejpeg
-from PIL import Image, ImageOps
+from PIL import Image
 
 from fakeface_jax.errors import UserError
 
@@ -25,6 +25,10 @@ IMAGE_SUFFIXES = frozenset((
     ".jp2", ".avif"))
 _READS = "JPEG, PNG, WebP, GIF, BMP, TIFF, PPM, JPEG 2000, AVIF"
 _EXIF_ORIENTATION = 0x0112
+_UPRIGHT = dict(zip(range(2, 9), (  # what undoes each orientation but 1
+    Image.Transpose.FLIP_LEFT_RIGHT, Image.Transpose.ROTATE_180, Image.Transpose.FLIP_TOP_BOTTOM,
+    Image.Transpose.TRANSPOSE, Image.Transpose.ROTATE_270, Image.Transpose.TRANSVERSE, Image.Transpose.ROTATE_90),
+    strict=True))
 _PILLOW = re.compile(r"PIL\.")  # its modules
 
 
@@ -75,7 +79,7 @@ def _decode_jpeg(data, name):
     return None  # an unusual chroma subsampling, or broken: Pillow finds out which
   _check_size(width, height, name)
   if colorspace in ("CMYK", "YCCK"):
-    return None  # most are stored inverted, which Pillow undoes and simplejpeg does not
+    return None  # simplejpeg's versions differ in whether and how they turn inks into RGB; Pillow's agree
   try:
     image = simplejpeg.decode_jpeg(data)
   except ValueError as error:
@@ -83,12 +87,9 @@ def _decode_jpeg(data, name):
       return None  # padding between segments, which some cameras write: harmless, and Pillow reads on
     raise _damaged(name, error) from error
   if b"Exif\0\0" in data or b"tiff:Orientation" in data:
-    header = _open(data, name)
-    orientation = _orientation(header)
-    if orientation > 1:
-      upright = Image.fromarray(image)
-      upright.getexif()[_EXIF_ORIENTATION] = orientation
-      image = np.array(ImageOps.exif_transpose(upright))
+    upright = _UPRIGHT.get(_orientation(_open(data, name)))
+    if upright is not None:
+      image = np.array(Image.fromarray(image).transpose(upright))
   return image
 
 
@@ -139,13 +140,12 @@ def _formats():
   return tuple(format for format in wanted if format in Image.OPEN)
 
 
-def _orientation(image) -> int:
-  """1 (upright) to 8, as EXIF counts; 1 where the file's EXIF data say nothing sensible."""
+def _orientation(image):
+  """What the file's EXIF data say, 1 (upright) to 8 if that makes sense."""
   try:
-    orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
+    return image.getexif().get(_EXIF_ORIENTATION, 1)
   except Exception:  # broken EXIF beside sound pixels: no reason to refuse the image, viewers show it as stored
-    orientation = 1
-  return orientation if orientation in range(1, 9) else 1
+    return 1
 
 
 def _upright_rgb(image, orientation, name):
@@ -157,11 +157,8 @@ def _upright_rgb(image, orientation, name):
     image = image.convert("RGBA")
     image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
   image = image.convert("RGB")
-  image.info.clear()  # convert() carries the file's own EXIF along
-  image.getexif().clear()
-  if orientation > 1:
-    image.getexif()[_EXIF_ORIENTATION] = orientation
-    image = ImageOps.exif_transpose(image)
+  if orientation in _UPRIGHT:
+    image = image.transpose(_UPRIGHT[orientation])
   return np.array(image)
 
 
@@ -221,8 +218,6 @@ def resize_and_crop_mask(mask: np.ndarray, resize: int, crop: int, *, position=N
 
   A 1 x 1 mask stands for the whole image. Returns: uint8[crop, crop].
   """
-  if mask.shape == (1, 1):
-    return np.full((crop, crop), mask[0, 0])
   return _resize_and_crop(mask, resize, crop, position, Image.Resampling.NEAREST)
 
 

@@ -1,11 +1,11 @@
 """Turning a genuine picture into a fake one: cameras, regions and the ways of tampering with them.
 
-Pictures are display RGB float32[H, W, 3] in 0..1, alphas float32[H, W] in 0..1; nothing here knows who drew the picture,
+Pictures are display RGB float32[H, W, 3] in 0..1, alphas float32[H, W] in 0..1; nothing here knows who drew a picture,
 so a photograph serves as well as a rendered face. Lengths in pixels hold for 96-pixel pictures and grow with the size.
 Both classes go through `capture` and `develop`; tampering happens in between, as it does with real files, so that only
-local evidence is left: seams, and colour, light, noise, blur or structure that do not fit. (The seam as evidence is Face
-X-ray's idea, Li et al., 2020; a picture blended with its own warped and recoloured copy is Self-Blended Images',
-Shiohara & Yamasaki, 2022.)
+local evidence is left: seams, and colour, light, noise, blur or structure that do not fit. (The seam as evidence is the
+idea of Face X-ray, Li et al., 2020; a picture blended with its own warped and recoloured copy that of Self-Blended
+Images, Shiohara & Yamasaki, 2022.)
 """
 
 import dataclasses
@@ -26,13 +26,12 @@ class Level:
   warp: tuple[float, float]  # misplacement, in radii of the region
   damage: tuple[float, float]  # 0..1: loss of detail, or strength of a distortion
   edge: tuple[float, float]  # blur of the seam, pixels
-  trace: tuple[float, float]  # amplitude of the upsampling grid, display units
 
 
 LEVELS = {
-  "easy": Level((0.17, 0.25), (0.2, 0.4), (0.8, 1.0), (0.2, 0.5), (0.03, 0.04)),
-  "mid": Level((0.12, 0.17), (0.14, 0.28), (0.55, 0.8), (0.3, 0.8), (0.02, 0.03)),
-  "hard": Level((0.08, 0.12), (0.08, 0.18), (0.35, 0.55), (0.5, 1.2), (0.01, 0.02)),
+  "easy": Level((0.125, 0.175), (0.2, 0.4), (0.8, 1.0), (0.8, 1.1)),
+  "mid": Level((0.095, 0.125), (0.14, 0.28), (0.55, 0.8), (0.9, 1.2)),
+  "hard": Level((0.068, 0.095), (0.08, 0.18), (0.35, 0.55), (1.0, 1.4)),
 }
 
 
@@ -76,9 +75,15 @@ def capture(rng, image):
 
 
 def develop(rng, image):
-  """The last step of every picture, genuine or not: automatic levels, faint noise, then JPEG bytes (quality 60–95)."""
+  """The last step of every picture, genuine or not -> JPEG bytes of quality 60 to 95.
+
+  Automatic levels, a tone curve for each colour, some softening or sharpening, and faint noise.
+  """
   mean, spread = rng.uniform(0.4, 0.56), rng.uniform(0.17, 0.25)
-  image = (image - image.mean()) * np.float32(np.clip(spread / (image.std() + 1e-3), 0.7, 1.4)) + np.float32(mean)
+  image = (image - image.mean()) * np.float32(np.clip(spread / (image.std() + 1e-3), 0.8, 1.2)) + np.float32(mean)
+  gain, lift, gamma = rng.normal(1, 0.025, 3), rng.normal(0, 0.01, 3), rng.normal(1, 0.03, 3)
+  image = np.clip(image, 0, 1) ** np.float32(gamma) * np.float32(gain) + np.float32(lift)
+  image = image + np.float32(rng.uniform(-0.3, 0.5)) * (image - _blur(image, 0.8 * _unit(image)))
   image = image + np.float32(rng.uniform(0.002, 0.008)) * rng.standard_normal(image.shape, np.float32)
   return jpeg(image, rng.integers(60, 96), subsampling=int(rng.choice([0, 2])))
 
@@ -99,7 +104,7 @@ def seam(rng, region, sigma):
   Exactly 0 wherever it would have been below FLOOR.
   """
   unit = _unit(region)
-  outline = _blur(region, 0.8 * unit) + 0.12 * lattice(rng, region.shape, 10)
+  outline = _blur(region, 0.8 * unit) + 0.12 * np.clip(lattice(rng, region.shape, 10), -2, 2)
   alpha = _blur(np.float32(outline > 0.5), sigma * unit)
   return np.clip((alpha - FLOOR) / (1 - 2 * FLOOR), 0, 1)
 
@@ -157,9 +162,10 @@ def match_colour(image, host, alpha):
 def shift_colour(rng, image, alpha, amount):
   """Adds a colour cast of length `amount`: mostly green or magenta, as from another lamp or another white balance.
 
-  Daylight and lamps of any warmth differ from blue to yellow, hardly from green to magenta, so this is what does not fit.
+  Daylight and lamps of any warmth differ from blue to yellow, hardly from green to magenta: such a cast does not fit.
   """
   mean = float((image.mean(2) * alpha).sum() / (alpha.sum() + 1e-6))
+  amount *= min(1.0, float(np.sqrt(0.08 / alpha.mean())))  # a large region shows the same cast more
   light = rng.uniform(-0.5, 0.5) if 0.25 < mean < 0.75 else np.sign(0.5 - mean) * rng.uniform(0, 0.5)
   cast = _sign(rng) * np.array([-0.41, 0.82, -0.41]) + rng.normal(0, 0.3) * np.array([0.71, 0, -0.71]) + light
   return np.clip(image + np.float32(amount * cast), 0, 1)
@@ -211,22 +217,13 @@ def degrade(rng, host, donor, alpha, level):
   if kind == 0:
     image = _blur(host, 2.6 * amount * unit)
   elif kind == 1:
-    image = host + np.float32(0.09 * amount) * rng.standard_normal(host.shape, np.float32)
+    image = host + np.float32(0.06 * amount) * rng.standard_normal(host.shape, np.float32)
   elif kind == 2:
     step = max(2, round(5 * amount * unit))
     image = np.repeat(np.repeat(host[::step, ::step], step, 0), step, 1)[: host.shape[0], : host.shape[1]]
   else:
     image = np.float32(Image.open(io.BytesIO(jpeg(host, 18 - 14 * amount)))) / 255
   return shift_colour(rng, image, alpha, rng.uniform(*level.colour))
-
-
-def regenerate(image, amount):
-  """What learned upsampling does to a picture: fine detail and noise go, a grid comes (Odena et al., 2016).
-
-  The grid has a period of 4 pixels, starts at the picture's corner as strides do, and has the amplitude `amount`.
-  """
-  y, x = (np.float32(amount) * np.sin(np.pi / 2 * np.arange(n, dtype=np.float32) + 0.8) for n in image.shape[:2])
-  return np.clip(_blur(image, 0.8) + (y[:, None, None] + x[None, :, None]), 0, 1)
 
 
 OPERATIONS = {"splice": splice, "self_blend": self_blend, "distort": distort, "degrade": degrade}
@@ -247,5 +244,4 @@ def forge(rng, host, donor, region, difficulty, operation):
   alpha = seam(rng, region, rng.uniform(*level.edge))
   if not alpha.any():
     return host, np.zeros(alpha.shape, np.uint8)
-  altered = OPERATIONS[operation](rng, host, donor, alpha, level)
-  return blend(host, regenerate(altered, rng.uniform(*level.trace)), alpha)
+  return blend(host, OPERATIONS[operation](rng, host, donor, alpha, level), alpha)

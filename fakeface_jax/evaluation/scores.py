@@ -9,7 +9,6 @@ from fakeface_jax.data.features import FAKE, LABELS, REAL, THRESHOLD
 from fakeface_jax.errors import UserError
 
 ECE_BINS = 15
-_PER_CLASS = ("precision", "recall", "f1")
 _RANKING = ("roc_auc", "average_precision", "eer")  # need both classes
 _ROWS = {
     "f1_macro": "F1, both classes", "f1_real": "F1, real", "f1_fake": "F1, fake",

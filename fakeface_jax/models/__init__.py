@@ -4,16 +4,16 @@ import jax
 import jax.numpy as jnp
 
 from fakeface_jax.errors import UserError
-from fakeface_jax.models.resnet import ResNet, resnet
+from fakeface_jax.models import resnet as networks
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
 
-def make_model(config) -> ResNet:
+def make_model(config):
   """The network of `config.model` (depth, dtype)."""
   if config.dtype not in DTYPES:
     raise UserError(f"--config.model.dtype={config.dtype!r} is not known; use {' or '.join(DTYPES)}")
-  return resnet(config.depth, dtype=DTYPES[config.dtype])
+  return networks.resnet(config.depth, dtype=DTYPES[config.dtype])
 
 
 def init_variables(model, key, image_size):

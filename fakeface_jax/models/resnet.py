@@ -64,12 +64,11 @@ class BasicBlock(nn.Module):
   conv: Callable
   norm: Callable
   act: Callable
-  expansion = 1
 
   @nn.compact
   def __call__(self, x):
-    y = self.act(self.norm(name="bn1")(self.conv(self.width, (3, 3), self.stride, name="conv1")(x)))
-    y = self.norm(name="bn2")(self.conv(self.width, (3, 3), name="conv2")(y))
+    y = self.act(self.norm(self.conv(self.width, (3, 3), self.stride, name="conv1")(x), "bn1"))
+    y = self.norm(self.conv(self.width, (3, 3), name="conv2")(y), "bn2")
     return self.act(y + shortcut(self, x, self.width))
 
 
@@ -81,13 +80,12 @@ class Bottleneck(nn.Module):
   conv: Callable
   norm: Callable
   act: Callable
-  expansion = 4
 
   @nn.compact
   def __call__(self, x):
-    y = self.act(self.norm(name="bn1")(self.conv(self.width, (1, 1), name="conv1")(x)))
-    y = self.act(self.norm(name="bn2")(self.conv(self.width, (3, 3), self.stride, name="conv2")(y)))
-    y = self.norm(name="bn3")(self.conv(4 * self.width, (1, 1), name="conv3")(y))
+    y = self.act(self.norm(self.conv(self.width, (1, 1), name="conv1")(x), "bn1"))
+    y = self.act(self.norm(self.conv(self.width, (3, 3), self.stride, name="conv2")(y), "bn2"))
+    y = self.norm(self.conv(4 * self.width, (1, 1), name="conv3")(y), "bn3")
     return self.act(y + shortcut(self, x, 4 * self.width))
 
 
@@ -95,7 +93,7 @@ def shortcut(block, x, channels):
   """The block's input, projected where its shape is not the output's."""
   if block.stride == 1 and x.shape[-1] == channels:
     return x
-  return block.norm(name="downsample_1")(block.conv(channels, (1, 1), block.stride, name="downsample_0")(x))
+  return block.norm(block.conv(channels, (1, 1), block.stride, name="downsample_0")(x), "downsample_1")
 
 
 class ResNet(nn.Module):
@@ -146,10 +144,11 @@ class ResNet(nn.Module):
     if last < first:
       raise UserError(f"cannot stop at {stop!r}, which comes before the start at {start!r}")
 
-    def norm(name, **kwargs):
-      return nn.BatchNorm(
-          use_running_average=not train, momentum=0.9, epsilon=1e-5, dtype=self.dtype,
-          axis_name=None if self.is_initializing() else self.axis_name, name=name, **kwargs)
+    def norm(x, name):
+      layer = nn.BatchNorm(
+          momentum=0.9, epsilon=1e-5, dtype=self.dtype, name=name,
+          axis_name=None if self.is_initializing() else self.axis_name)
+      return layer(x, use_running_average=not train)
 
     def conv(features, kernel_size, stride=1, name=None):
       return Convolution(features, kernel_size, (stride, stride), dtype=self.dtype, name=name)
@@ -157,7 +156,7 @@ class ResNet(nn.Module):
     x = x.astype(self.dtype)
     for part in self.parts[first:last]:
       if part == "stem":
-        x = self.act(norm("bn1")(conv(64, (7, 7), 2, "conv1")(x)))
+        x = self.act(norm(conv(64, (7, 7), 2, "conv1")(x), "bn1"))
         x = max_pool(x)
       elif part == "head":
         x = nn.Dense(self.num_classes, name="head")(x.astype(jnp.float32))

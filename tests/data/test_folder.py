@@ -247,9 +247,9 @@ def test_interrupting_leaves_nothing_that_looks_prepared(root, tmp_path, monkeyp
   assert len(records(prepare(root, tmp_path))["train"]) == 4
 
 
-def test_it_says_nothing(root, tmp_path, capfd):
+def test_it_says_nothing(root, tmp_path, capfd, caplog):
   prepare(root, tmp_path)
-  assert capfd.readouterr() == ("", "")
+  assert capfd.readouterr() == ("", "") and caplog.records == []
 
 
 def test_a_read_only_folder(root, tmp_path):

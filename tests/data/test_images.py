@@ -74,9 +74,12 @@ def test_fast_jpeg_path_agrees_with_pillow(mode, options):
 def test_cmyk_jpeg_has_the_colours_of_the_print():
   cmyk = np.zeros((16, 16, 4), np.uint8)
   cmyk[:, :8, 0] = 255  # full cyan ink on the left; nothing, so white paper, on the right
-  decoded = decode_image(encode(Image.fromarray(cmyk, "CMYK"), "JPEG", quality=100, subsampling=0), "x").astype(int)
+  cmyk[8:, :, 3] = 100
+  data = encode(Image.fromarray(cmyk, "CMYK"), "JPEG", quality=100, subsampling=0)
+  decoded = decode_image(data, "x").astype(int)
   np.testing.assert_allclose(decoded[4, 2], (0, 255, 255), atol=6)
   np.testing.assert_allclose(decoded[4, 13], WHITE, atol=6)
+  np.testing.assert_array_equal(decoded, Image.open(io.BytesIO(data)).convert("RGB"))
 
 
 @pytest.mark.parametrize("format", ["PNG", "TIFF"])

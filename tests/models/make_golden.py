@@ -20,7 +20,7 @@ def golden(depth):
     arrays[stage] = output if stage == "logits" else sample(output)
     arrays[f"{stage}_max"] = np.abs(output).max()
   if depth == 18:
-    logits, statistics, counts = train_step(reference(depth, torch.float64), images(depth, number=4))
+    logits, statistics, counts = train_step(reference(depth, torch.float64), images(depth))
     arrays["train/logits"] = logits
     for norm in ("bn1", "layer1.0.bn1", "layer2.0.downsample.1", "layer4.1.bn2"):
       arrays[f"train/{norm}/count"] = np.array(counts[norm])

@@ -1,12 +1,16 @@
-"""Seeded ResNet weights and images, the same for the tests and for `make_golden.py`; NumPy alone.
+"""Seeded ResNet weights and images, the same for the tests and for `make_golden.py`.
 
 The keys and shapes are written from the paper's table 1 and torchvision's published names, not from our network.
 """
 
+import re
+
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 STAGES = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
-SIZES = {18: (97, 75), 34: (72, 97), 50: (97, 75), 101: (75, 72), 152: (72, 75)}  # odd, even, never square
+BASIC_SIZE, BOTTLENECK_SIZE = (97, 75), (75, 72)  # odd and even on the way down, never square
 CLASSES = 1000
 
 
@@ -47,12 +51,29 @@ def state_dict(depth, classes=CLASSES):
   return tensors
 
 
-def images(depth, number=2):
-  """Normal noise, float32[number, H, W, 3]."""
-  return np.random.default_rng(1000 + depth).standard_normal((number, *SIZES[depth], 3), np.float32)
+def images(depth):
+  """Two images of normal noise, float32[2, H, W, 3]; few sizes, as each is compiled anew."""
+  size = BASIC_SIZE if depth < 50 else BOTTLENECK_SIZE
+  return np.random.default_rng(1000 + depth).standard_normal((2, *size, 3), np.float32)
 
 
 def sample(array, count=256):
   """`count` values of the array at seeded positions."""
   flat = np.asarray(array).ravel()
   return flat[np.random.default_rng(flat.size).integers(0, flat.size, count)]
+
+
+def small_state_dict(classes=2):
+  """Of a network of one basic block per stage."""
+  return {key: tensor for key, tensor in state_dict(18, classes).items() if not re.match(r"layer\d\.1\.", key)}
+
+
+def template(model):
+  """Variables as from `model.init`, but every value -1, so that what was not loaded shows."""
+  shapes = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, 64, 64, 3)))
+  return jax.tree.map(lambda leaf: np.full(leaf.shape, -1, np.float32), shapes)
+
+
+def check_equal(tree, other):
+  assert jax.tree.structure(tree) == jax.tree.structure(other)
+  jax.tree.map(np.testing.assert_array_equal, tree, other)

@@ -8,24 +8,19 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax.traverse_util import flatten_dict
-from seeded import STAGES, images, sample, state_dict
+from seeded import STAGES, images, sample, state_dict, template
 
 from fakeface_jax.errors import UserError
 from fakeface_jax.models.pretrained import from_state_dict, torchvision_key
 from fakeface_jax.models.resnet import max_pool, normalize, resnet
 
-# Measured: 7e-7 at most. Anything structural, such as a padding or an epsilon, shows from 1e-3 on.
+# Measured: 1.1e-6 at most. Anything structural, such as a padding or an epsilon, shows from 1e-3 on.
 TOLERANCE = 1e-5
-
-
-def zeros(model):
-  shapes = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, 64, 64, 3)))
-  return jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
 
 
 def seeded_network(depth, **attributes):
   model = resnet(depth, num_classes=1000, **attributes)
-  return model, from_state_dict(state_dict(depth), zeros(model))
+  return model, from_state_dict(state_dict(depth), template(model))
 
 
 @pytest.fixture(scope="module")
@@ -75,8 +70,8 @@ def test_compiled_logits_equal_torch(resnet18):
 def check_training_step(network, expected_logits, expected_statistics, counts):
   """Batch statistics against torch's, which records the variance over n - 1 where Flax has n."""
   model, variables = network
-  logits, updates = model.apply(variables, images(18, number=4), train=True, mutable=["batch_stats"])
-  assert relative_error(logits, expected_logits) < 1e-4  # Flax takes E[x^2] - E[x]^2, which cancels digits
+  logits, updates = model.apply(variables, images(18), train=True, mutable=["batch_stats"])
+  assert relative_error(logits, expected_logits) < TOLERANCE
   before = state_dict(18)
   got = {torchvision_key(path): leaf for path, leaf in flatten_dict(updates, sep="/").items()}
   for key, expected in expected_statistics.items():
@@ -102,7 +97,7 @@ def test_training_step_equals_torch_live(resnet18):
   pytest.importorskip("torch")
   from torch_resnet import reference, train_step
 
-  logits, statistics, counts = train_step(reference(18), images(18, number=4))
+  logits, statistics, counts = train_step(reference(18), images(18))
   got = check_training_step(resnet18, logits, statistics, counts)
   assert set(got) == set(statistics)
 
@@ -119,7 +114,7 @@ def test_every_value_equals_torch_live():
 def test_parameter_counts_are_torchvisions():
   published = {18: 11_689_512, 34: 21_797_672, 50: 25_557_032, 101: 44_549_160, 152: 60_192_808}
   for depth, count in published.items():
-    params = zeros(resnet(depth, num_classes=1000))["params"]
+    params = template(resnet(depth, num_classes=1000))["params"]
     assert sum(leaf.size for leaf in jax.tree.leaves(params)) == count
 
 
@@ -128,19 +123,19 @@ def test_parameter_counts_are_torchvisions():
 
 def test_bfloat16_computes_near_float32_and_keeps_float32_parameters(resnet18):
   half, variables = resnet(18, num_classes=1000, dtype=jnp.bfloat16), resnet18[1]
-  assert {leaf.dtype for leaf in jax.tree.leaves(zeros(half))} == {np.dtype("float32")}
+  assert {leaf.dtype for leaf in jax.tree.leaves(template(half))} == {np.dtype("float32")}
   assert half.apply(variables, images(18), stop="layer2_0").dtype == jnp.bfloat16
   logits = half.apply(variables, images(18))
   assert logits.dtype == jnp.float32
-  assert 1e-4 < relative_error(logits, golden(18)["logits"]) < 0.03
+  assert 1e-4 < relative_error(logits, golden(18)["logits"]) < 0.015  # measured: 0.005
 
 
 def test_axis_name_gives_the_statistics_of_the_whole_batch(resnet18):
   model, variables = resnet18
-  batch = images(18, number=4)
+  batch = images(18)
   stem = {"stop": "layer1_0", "train": True, "mutable": ["batch_stats"]}
   mapped = jax.vmap(lambda x: model.clone(axis_name="device").apply(variables, x, **stem), axis_name="device")
-  _, halves = mapped(batch.reshape(2, 2, *batch.shape[1:]))
+  _, halves = mapped(batch.reshape(2, 1, *batch.shape[1:]))
   _, whole = model.apply(variables, batch, **stem)
   for kind in ("mean", "var"):
     got, expected = halves["batch_stats"]["bn1"][kind], whole["batch_stats"]["bn1"][kind]
@@ -160,15 +155,15 @@ def check_cuts(model, variables, x, parts):
 
 def test_the_network_can_be_cut_before_every_part(resnet18):
   model, variables = resnet18
-  check_cuts(model, variables, images(18)[:1, :48, :40], model.parts)
-  assert model.apply(variables, images(18)[:1], stop="stem").shape == (1, 97, 75, 3)
-  assert model.apply(variables, images(18)[:1], stop="layer2_0").shape == (1, 25, 19, 64)
-  assert model.apply(variables, images(18)[:1], stop="head").shape == (1, 512)
+  check_cuts(model, variables, images(18), model.parts)
+  assert model.apply(variables, images(18), stop="stem").shape == (2, 97, 75, 3)
+  assert model.apply(variables, images(18), stop="layer2_0").shape == (2, 25, 19, 64)
+  assert model.apply(variables, images(18), stop="head").shape == (2, 512)
 
 
 def test_a_bottleneck_network_can_be_cut():
   model, variables = seeded_network(50)
-  check_cuts(model, variables, images(50)[:1, :48, :40], ("layer1_0", "layer3_2", "layer4_2", "head"))
+  check_cuts(model, variables, images(50), ("layer1_0", "layer3_2", "layer4_2", "head"))
 
 
 def test_parts_and_blocks_are_torchvisions_names():

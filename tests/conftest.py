@@ -1,0 +1,71 @@
+"""Tests run on two CPU devices, and share one compilation cache with the processes they start."""
+
+import os
+import tempfile
+
+os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=2"
+os.environ["NPROC"] = "8"  # collectives of forced CPU devices need that many threads, or they hang
+os.environ["JAX_PLATFORMS"] = "cpu"
+os.environ["JAX_COMPILATION_CACHE_DIR"] = os.path.join(tempfile.gettempdir(), "fakeface_jax_test_xla")
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.5"
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parent.parent
+SIZE = 32  # px; XLA's CPU convolutions are slow for a last stage of 2 x 2, and quick for 1 x 1
+
+
+def write_faces(folder, counts, seed=0):
+  """Image files that a network tells apart within an epoch: fakes carry a bright checkered patch."""
+  random = np.random.default_rng(seed)
+  for split, count in counts.items():
+    for label in ("real", "fake"):
+      (folder / split / label).mkdir(parents=True)
+      for i in range(count):
+        pixels = random.integers(60, 120, (SIZE, SIZE, 3)).astype(np.uint8)
+        if label == "fake":
+          y, x = random.integers(0, SIZE - 16, 2)
+          pixels[y : y + 16, x : x + 16] = 60 + 195 * (np.indices((16, 16)).sum(0) // 4 % 2)[..., None]
+        Image.fromarray(pixels).save(folder / split / label / f"{i:03}.png")
+  return folder
+
+
+@pytest.fixture(scope="session")
+def faces_folder(tmp_path_factory):
+  """A folder of 64 training, 16 validation and 17 + 17 test images of 32 px."""
+  return write_faces(tmp_path_factory.mktemp("faces"), {"train": 32, "val": 8, "test": 17})
+
+
+@pytest.fixture(scope="session")
+def config(faces_folder, tmp_path_factory):
+  """A quick run's config on `faces_folder`; copy it before changing it."""
+  from configs import resnet  # found from the repository's root
+
+  config = resnet.get_config()
+  config.data.name, config.data.path = "folder", str(faces_folder)
+  config.data.dir = str(tmp_path_factory.mktemp("records"))
+  config.data.resize = config.data.crop = SIZE
+  config.batch_size, config.epochs = 16, 2
+  return config
+
+
+def run_script(name, *arguments, environment=None, **kwargs):
+  """A finished `subprocess` of scripts/<name>.py; its output is text."""
+  command = [sys.executable, str(ROOT / "scripts" / f"{name}.py"), *map(str, arguments)]
+  return subprocess.run(
+      command, capture_output=True, text=True, timeout=280, env={**os.environ, **(environment or {})}, **kwargs)
+
+
+def config_flags(config):
+  """The --config.FIELD=VALUE flags that make a config of the default one."""
+  from configs import resnet
+  from fakeface_jax.workdir import flatten_config
+
+  default = flatten_config(resnet.get_config().to_dict())
+  return [f"--config.{key}={value}" for key, value in flatten_config(config.to_dict()).items() if default[key] != value]

@@ -1,0 +1,216 @@
+"""Whole runs: the frozen recipe from a written file, devices and processes, kills, and what goes wrong."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import jax
+import numpy as np
+import pytest
+
+from fakeface_jax.errors import UserError
+from fakeface_jax.models import init_variables
+from fakeface_jax.models.pretrained import load_pretrained, save_safetensors
+from fakeface_jax.models.resnet import resnet
+from fakeface_jax.training import loop
+from fakeface_jax.training.checkpoints import Checkpoints, load_best
+from tests.conftest import ROOT, config_flags, run_script
+
+
+def read_history(workdir):
+  return [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+
+
+def latest_variables(workdir):
+  like = init_variables(resnet(18), jax.random.key(0), 32)
+  with Checkpoints(workdir) as checkpoints:
+    return checkpoints.restore(checkpoints.latest, {"variables": like})["variables"]
+
+
+@pytest.fixture(scope="module")
+def finished(config, tmp_path_factory):
+  """A run from scratch in its folder, on this process's two devices."""
+  workdir = tmp_path_factory.mktemp("runs") / "finished"
+  scores = loop.train(config, str(workdir))
+  return workdir, scores
+
+
+def test_a_run_learns_and_counts_every_test_image_once(finished, config):
+  workdir, scores = finished
+  assert scores["n"] == 34 and np.sum(scores["confusion_matrix"]) == 34
+  assert json.loads((workdir / "test_metrics.json").read_text()) == scores
+  predictions = [json.loads(line) for line in (workdir / "test_predictions.jsonl").read_text().splitlines()]
+  right = [(row["probability"] >= 0.5) == (row["label"] == 1) for row in predictions]
+  assert np.mean(right) == scores["accuracy"]
+  assert len({row["path"] for row in predictions}) == 34
+  assert all(row["path"].split("/")[1] == ("real", "fake")[row["label"]] for row in predictions)
+  assert scores["roc_auc"] > 0.9
+  assert [row["epoch"] for row in read_history(workdir)] == [1, 2]
+
+
+def test_the_frozen_recipe_from_a_pretrained_file(config, tmp_path):
+  config = config.copy_and_resolve_references()
+  variables = init_variables(resnet(18), jax.random.key(7), 32)
+  save_safetensors(tmp_path / "trunk.safetensors", variables)
+  config.pretrained, config.trainable = str(tmp_path / "trunk.safetensors"), "last_block"
+  loop.train(config, str(tmp_path / "run"))
+  trained = latest_variables(tmp_path / "run")
+  given = load_pretrained(config.pretrained, variables)
+  for name in given["params"]:
+    same = jax.tree.map(np.array_equal, trained["params"][name], given["params"][name])
+    assert all(jax.tree.leaves(same)) == (name not in ("layer4_1", "head")), name
+  for name in given["batch_stats"]:
+    same = jax.tree.map(np.array_equal, trained["batch_stats"][name], given["batch_stats"][name])
+    assert all(jax.tree.leaves(same)) == (name != "layer4_1"), name
+
+
+def start_training(config, workdir, *, devices=1, extra=()):
+  environment = {**os.environ, "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}", "NPROC": "8"}
+  command = [sys.executable, str(ROOT / "scripts" / "train.py"), "--workdir", str(workdir), *config_flags(config), *extra]
+  return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def finish(process):
+  output, _ = process.communicate(timeout=280)
+  assert process.returncode == 0, output
+  return output
+
+
+def test_devices_and_processes_give_the_same_losses(config, finished, tmp_path):
+  two = read_history(finished[0])
+  finish(start_training(config, tmp_path / "one"))
+  finish(start_training(config, tmp_path / "four", devices=4))
+  with socket.socket() as free:
+    free.bind(("127.0.0.1", 0))
+    port = free.getsockname()[1]
+  together = [
+      start_training(config, tmp_path / "together", extra=[
+          f"--coordinator_address=127.0.0.1:{port}", "--num_processes=2", f"--process_id={i}"]) for i in range(2)]
+  for process in together:
+    finish(process)
+  for name in ("one", "four", "together"):
+    # From scratch, rounding grows with every step: the first epoch is held tighter than the second.
+    for row, expected, tolerance in zip(read_history(tmp_path / name), two, (0.02, 0.1), strict=True):
+      assert row["train_loss"] == pytest.approx(expected["train_loss"], rel=tolerance), name
+
+
+def test_killed_and_started_again_it_ends_with_the_same_bits(config, tmp_path):
+  config = config.copy_and_resolve_references()
+  config.epochs, config.checkpoint_minutes = 3, 0.0  # a checkpoint at every chance
+  finish(start_training(config, tmp_path / "whole"))
+  for wait in (0, 1):  # right after the first line of an epoch, and in the middle of the next
+    process = start_training(config, tmp_path / "killed")
+    for line in process.stdout:
+      if line.startswith("epoch"):
+        break
+    time.sleep(wait)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+  output = finish(start_training(config, tmp_path / "killed"))
+  assert "Going on after epoch" in output
+  same = jax.tree.map(np.array_equal, latest_variables(tmp_path / "whole"), latest_variables(tmp_path / "killed"))
+  assert all(jax.tree.leaves(same))
+  ignore_speed = lambda rows: [{k: v for k, v in row.items() if k != "images_per_second"} for row in rows]
+  assert ignore_speed(read_history(tmp_path / "whole")) == ignore_speed(read_history(tmp_path / "killed"))
+
+
+def test_a_finished_run_started_again_only_scores_again(finished, config):
+  workdir, scores = finished
+  before = latest_variables(workdir)
+  again = loop.train(config, str(workdir))
+  assert again == scores
+  assert all(jax.tree.leaves(jax.tree.map(np.array_equal, latest_variables(workdir), before)))
+
+
+def test_the_best_epoch_is_kept_and_used(finished):
+  workdir, _ = finished
+  best = min(read_history(workdir), key=lambda row: row["val_loss"])["epoch"]
+  with Checkpoints(workdir) as checkpoints:
+    assert checkpoints.best == best * 4 and checkpoints.latest == 2 * 4  # 64 images in batches of 16
+    kept = checkpoints.restore(checkpoints.best, {"variables": latest_variables(workdir)})["variables"]
+  loaded = load_best(workdir, kept)
+  assert all(jax.tree.leaves(jax.tree.map(np.array_equal, loaded, kept)))
+
+
+def test_early_stopping_forgives_as_many_epochs_as_it_says(config, tmp_path, monkeypatch):
+  config = config.copy_and_resolve_references()
+  config.epochs, config.early_stopping_patience = 9, 1
+  losses = iter([0.5, 0.4, 0.6, 0.45, 0.1, 0.1])
+  monkeypatch.setattr(loop, "cross_entropy", lambda logits, labels: next(losses))
+  loop.train(config, str(tmp_path / "run"))
+  # 0.6 is forgiven, 0.45 (still not below 0.4) is not.
+  assert [row["val_loss"] for row in read_history(tmp_path / "run")] == [0.5, 0.4, 0.6, 0.45]
+  with Checkpoints(tmp_path / "run") as checkpoints:
+    assert checkpoints.best == 2 * 4
+
+
+def test_another_config_is_refused_and_the_differing_fields_named(finished, config):
+  other = config.copy_and_resolve_references()
+  other.learning_rate, other.data.augment = 0.5, False
+  with pytest.raises(UserError, match=r"data\.augment \(there True, now False\), learning_rate \(there 0\.001, now 0\.5"):
+    loop.train(other, str(finished[0]))
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpoint(config, tmp_path, monkeypatch):
+  losses = iter([0.5, float("nan")])
+  monkeypatch.setattr(loop, "cross_entropy", lambda logits, labels: next(losses))
+  with pytest.raises(UserError, match=r"loss became nan in epoch 2.*best epoch so far is kept \(step 4\).*learning_rate"):
+    loop.train(config, str(tmp_path / "run"))
+  with Checkpoints(tmp_path / "run") as checkpoints:
+    assert checkpoints.latest == 4
+
+
+def test_a_full_disk_is_one_line_and_loses_nothing(config, tmp_path, monkeypatch):
+  save, calls = Checkpoints.save, []
+
+  def fails_at_the_second(self, *args, **kwargs):
+    calls.append(1)
+    if len(calls) == 2:
+      with self._failures(args[1]):
+        raise OSError(28, "No space left on device")
+    return save(self, *args, **kwargs)
+
+  monkeypatch.setattr(Checkpoints, "save", fails_at_the_second)
+  with pytest.raises(UserError, match=r"checkpoint \(\d+ MiB\) could not be written.*No space left.*same command again"):
+    loop.train(config, str(tmp_path / "run"))
+  with Checkpoints(tmp_path / "run") as checkpoints:
+    assert checkpoints.latest == 4
+
+
+def test_too_few_images_and_unwritable_folders(config, tmp_path, faces_folder):
+  small = config.copy_and_resolve_references()
+  small.data.train_split = "train[:1]"
+  with pytest.raises(UserError, match="1 training images are fewer than the 2 devices"):
+    loop.train(small, str(tmp_path / "small"))
+  empty = config.copy_and_resolve_references()
+  empty.data.val_split = "val[:0]"
+  with pytest.raises(UserError, match="the val split is empty; choose another with --config.data.val_split"):
+    loop.train(empty, str(tmp_path / "empty"))
+  blocked = tmp_path / "file"
+  blocked.write_text("")
+  with pytest.raises(UserError, match=r"--workdir .* cannot be used: .*; choose a folder"):
+    loop.train(config, str(blocked / "run"))
+
+
+def test_scripts_score_and_explain_the_run(finished, faces_folder, tmp_path):
+  workdir, scores = finished
+  shutil.copytree(workdir, tmp_path / "run")
+  result = run_script("evaluate", "--workdir", tmp_path / "run", "--out", tmp_path / "scores.json")
+  assert result.returncode == 0, result.stderr
+  assert json.loads((tmp_path / "scores.json").read_text())["confusion_matrix"] == scores["confusion_matrix"]
+  bad = tmp_path / "not_an_image.jpg"
+  bad.write_text("text")
+  images = sorted((faces_folder / "test" / "fake").iterdir())[:2]
+  result = run_script("explain", "--workdir", tmp_path / "run", "--out", tmp_path / "panels", *images, bad)
+  assert result.returncode == 1 and "Traceback" not in result.stderr
+  assert "not_an_image.jpg" in result.stderr
+  lines = [json.loads(line) for line in (tmp_path / "panels" / "predictions.jsonl").read_text().splitlines()]
+  assert [line["path"] for line in lines if "error" not in line] == [str(image) for image in images]
+  maps = np.load(tmp_path / "panels" / lines[0]["maps"])
+  assert maps["gradcam/layer4_1/conv2"].shape == (1, 1) and maps["guided_gradcam"].dtype == np.float32

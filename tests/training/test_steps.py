@@ -1,0 +1,103 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from fakeface_jax.devices import check_batch_size, to_devices
+from fakeface_jax.errors import UserError
+from fakeface_jax.models import init_variables
+from fakeface_jax.models.resnet import normalize, resnet
+from fakeface_jax.training.optimizer import make_optimizer, merge_params, split_params, trainable_mask
+from fakeface_jax.training.steps import TrainState, make_train_step, zero_totals
+
+MODEL = resnet(18)
+
+
+def start(trainable, learning_rate=1e-2):
+  """(step, fresh state, frozen parameters, the variables they were made of)."""
+  variables = jax.tree.map(np.asarray, init_variables(MODEL, jax.random.key(0), 32))
+  mask = trainable_mask(MODEL, variables["params"], trainable)
+  params, frozen = split_params(variables["params"], mask)
+  tx = make_optimizer(learning_rate)
+  state = jax.tree.map(jnp.array, TrainState(params, variables["batch_stats"], tx.init(params), zero_totals()))
+  return make_train_step(MODEL, tx, mask), state, frozen, variables
+
+
+def make_batch(count, weights=None):
+  random = np.random.default_rng(count)
+  return {
+      "image": random.integers(0, 256, (count, 32, 32, 3), np.uint8),
+      "label": np.arange(count, dtype=np.int32) % 2,
+      "weight": np.ones(count, np.float32) if weights is None else np.asarray(weights, np.float32),
+  }
+
+
+def same_leaves(left, right):
+  """{path: whether the two trees agree there to the bit}."""
+  equal = jax.tree.map(lambda a, b: bool(np.array_equal(a, b)), left, right)
+  return {jax.tree_util.keystr(path): same for path, same in jax.tree_util.tree_leaves_with_path(equal)}
+
+
+def test_what_is_frozen_stays_to_the_bit_and_what_trains_does_not():
+  step, state, frozen, variables = start("last_conv")
+  for _ in range(2):
+    state = step(state, frozen, to_devices(make_batch(8)))
+  same = same_leaves(merge_params(state.params, frozen), variables["params"])
+  moved = {path for path, equal in same.items() if not equal}
+  assert moved == {f"['layer4_1']['{name}']['{leaf}']" for name, leaf in (
+      ("conv2", "kernel"), ("bn2", "scale"), ("bn2", "bias"))} | {"['head']['kernel']", "['head']['bias']"}
+  statistics = {path for path, equal in same_leaves(state.batch_stats, variables["batch_stats"]).items() if not equal}
+  assert statistics == {"['layer4_1']['bn2']['mean']", "['layer4_1']['bn2']['var']"}
+
+
+def test_a_step_of_the_head_by_hand():
+  step, state, frozen, variables = start("head", learning_rate=1e-2)
+  batch = make_batch(8)
+  features = MODEL.apply(variables, normalize(batch["image"]), stop="head")
+  head = variables["params"]["head"]
+  logits = features @ head["kernel"] + head["bias"]
+  error = np.asarray(jax.nn.softmax(logits)) - np.eye(2)[batch["label"]]  # d(cross-entropy)/d(logits)
+  gradient = np.asarray(features).T @ error / 8
+  state = step(state, frozen, to_devices(batch))
+  # The first step of Adam is -lr * g / (|g| + 1e-8).
+  expected = head["kernel"] - 1e-2 * gradient / (np.abs(gradient) + 1e-8)
+  solid = np.abs(gradient) > 1e-4  # elsewhere the quotient hangs on rounding
+  assert solid.mean() > 0.7
+  np.testing.assert_allclose(np.asarray(state.params["head"]["kernel"])[solid], expected[solid], atol=1e-5)
+  loss = optax.softmax_cross_entropy_with_integer_labels(logits, batch["label"]).sum()
+  np.testing.assert_allclose(state.totals["loss"], loss, rtol=1e-4)
+  np.testing.assert_allclose(state.totals["correct"], np.sum(logits.argmax(-1) == batch["label"]))
+  assert state.totals["count"] == 8
+
+
+def test_a_filler_counts_for_nothing():
+  step, state, frozen, _ = start("head")
+  padded = make_batch(8, weights=[1] * 5 + [0] * 3)
+  state = step(state, frozen, to_devices(padded))
+  _, other, _, _ = start("head")
+  changed = {**padded, "label": np.where(padded["weight"] > 0, padded["label"], 1 - padded["label"])}
+  other = step(other, frozen, to_devices(changed))
+  np.testing.assert_array_equal(state.params["head"]["kernel"], other.params["head"]["kernel"])
+  assert state.totals["count"] == 5 and state.totals["loss"] == other.totals["loss"]
+
+
+def test_a_trained_norm_averages_over_all_devices():
+  assert jax.device_count() == 2
+  step, state, frozen, variables = start("all")
+  batch = make_batch(8)
+  state = step(state, frozen, to_devices(batch))
+  images = normalize(batch["image"])
+  stem = jax.lax.conv_general_dilated(
+      images, variables["params"]["conv1"]["kernel"], (2, 2), [(3, 3)] * 2, dimension_numbers=("NHWC", "HWIO", "NHWC"))
+  # Flax: running = 0.9 * running + 0.1 * batch, from (0, 1), with the biased variance.
+  np.testing.assert_allclose(
+      state.batch_stats["bn1"]["mean"], 0.1 * stem.mean(axis=(0, 1, 2)), rtol=1e-3, atol=1e-6)
+  np.testing.assert_allclose(
+      state.batch_stats["bn1"]["var"], 0.9 + 0.1 * stem.var(axis=(0, 1, 2)), rtol=1e-3)
+
+
+def test_a_batch_must_split_evenly():
+  with pytest.raises(UserError, match="batch_size=7 cannot be split over 2 devices; use a multiple, such as 8"):
+    check_batch_size(7)
+  check_batch_size(8)
