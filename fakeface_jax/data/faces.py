@@ -475,7 +475,7 @@ def render_face(face, size):
   return np.sqrt(np.clip(image, 0, 1)).transpose(1, 2, 0), {k: v.astype(np.float32) for k, v in masks.items()}
 
 
-_WEIGHTS = {"left_eye": 3, "right_eye": 3, "nose": 3, "mouth": 3, "ears": 1, "hair": 2, "background": 2, "face": 2,
+_WEIGHTS = {"left_eye": 3, "right_eye": 3, "nose": 3, "mouth": 3, "ears": 1, "hair": 2, "background": 2, "face": 1,
             "other": 2}  # fmt: skip
 
 

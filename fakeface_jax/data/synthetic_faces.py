@@ -1,5 +1,9 @@
 """A data set that needs no download: faces drawn by `faces`, half of them tampered with by `manipulate`.
 
+It is made to be learned from scratch within minutes, so it is easier than photographs. Nearly every fake has a green
+or magenta cast inside its mask and genuine pictures have little of either, so the spread of green - (red + blue) / 2
+over a whole picture already tells the classes apart (AUC 0.9). A high score here proves that training works, not more.
+
 The drawing runs in helper processes when that pays. They are plain `python -c` children that write pickles to a pipe,
 not multiprocessing workers: those would run a user's script again unless it guards its `__main__`, and would fork or
 reload JAX.
