@@ -10,7 +10,6 @@ from absl import logging as absl_logging
 
 from fakeface_jax.errors import UserError
 
-
 DEFAULT_CONFIG = Path(__file__).parent.parent / "configs" / "resnet.py"
 
 

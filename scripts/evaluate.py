@@ -10,7 +10,7 @@ from absl import flags
 from fakeface_jax import app
 
 WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run (default: the last one below runs/).")
-DATA = flags.DEFINE_string("data", None, "A data set's name, or a folder with real/ and fake/ (default: the run's own).")
+DATA = flags.DEFINE_string("data", None, "A data set's name, or a folder with real/ and fake/ (default: the run's).")
 SPLIT = flags.DEFINE_string("split", None, "Split to score (default: test; all of a folder that has no test split).")
 OUT = flags.DEFINE_string("out", None, "JSON file for the scores.")
 BATCH_SIZE = flags.DEFINE_integer("batch_size", None, "Images a step (default: the run's).")

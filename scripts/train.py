@@ -10,7 +10,7 @@ from ml_collections import config_flags
 
 from fakeface_jax import app
 
-CONFIG = config_flags.DEFINE_config_file("config", None, "File that returns the run's config (default: configs/resnet.py).")
+CONFIG = config_flags.DEFINE_config_file("config", None, "File with the run's config (default: configs/resnet.py).")
 WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run (default: runs/NAME_OF_THE_CONFIG_FILE).")
 MULTI_PROCESS = flags.DEFINE_bool("multi_process", False, "This is one of several processes (TPU pods, Slurm).")
 COORDINATOR = flags.DEFINE_string("coordinator_address", None, "Several processes by hand: host:port of process 0.")

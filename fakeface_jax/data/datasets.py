@@ -34,7 +34,12 @@ class Dataset:
       split = "+".join(self.splits)
     raw = tfds.decode.SkipDecoding()
     try:
-      return self._builder.as_data_source(split, decoders={"image": raw, "mask": raw})
+      source = self._builder.as_data_source(split, decoders={"image": raw, "mask": raw})
+      if len(source) == 0:
+        raise UserError(f"split {split!r} of {self.name} is empty; its sizes are {self.splits}")
+      return source
+    except UserError:
+      raise
     except (ValueError, KeyError, AssertionError) as error:
       raise UserError(
           f"{self.name} has no split {split!r}; it has {', '.join(self.splits)} (or 'all', or a slice such as"

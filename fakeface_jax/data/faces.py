@@ -87,10 +87,11 @@ def _mix(table, rng, jitter):
   return _linear(rgb * rng.normal(1, jitter, 3))
 
 
-def _muted(rng, low, high):
-  """A grey of any lightness, somewhat blue or yellow, hardly green or magenta, as walls, clothes and the sky are."""
-  blue, green = rng.normal(0, 16), rng.normal(0, 4)
-  return _linear(np.clip(rng.uniform(low, high) + np.array([-blue - green, green, blue - green]), 4, 250))
+def _any_colour(rng, low, high, vivid=33):
+  """A colour of any lightness and hue, mostly dull and now and then vivid, as walls, clothes and lamps are."""
+  hue, vividness = rng.uniform(0, 2 * np.pi), rng.gamma(1.5, vivid / 1.5)
+  tint = np.cos(hue) * np.array([0.71, 0, -0.71]) + np.sin(hue) * np.array([-0.41, 0.82, -0.41])
+  return _linear(np.clip(rng.uniform(low, high) + vividness * tint, 2, 253))
 
 
 def sample_face(rng):
@@ -98,13 +99,13 @@ def sample_face(rng):
   u, n = rng.uniform, rng.normal
   across, up = n(0, 0.55), u(0.15, 0.8)
   light = np.asarray([across, -up, 1.0]) / np.sqrt(across**2 + up**2 + 1)
-  warmth = n(0, 0.05)
+  warmth, tint = n(0, 0.05), n(0, 0.03)
   style = str(rng.choice(["bald", "short", "fringe", "long", "curly"], p=[0.06, 0.32, 0.2, 0.27, 0.15]))
   masculine = style in ("bald", "short")
   return Face(
     pose=Pose((n(0, 0.04), n(0.01, 0.03)), u(0.8, 0.96), n(0, 0.06), n(0, 0.18), n(0, 0.09)),
     light=tuple(float(v) for v in light),
-    lamp=(1 + warmth, 1.0, 1 - warmth),
+    lamp=(1 + warmth, 1 + tint, 1 - warmth),
     ambient=u(0.24, 0.5),
     grain=int(rng.integers(2**31)),
     skin=_mix(_SKINS, rng, 0.025),
@@ -127,7 +128,7 @@ def sample_face(rng):
     smile=n(0.03, 0.022),
     gape=max(0.0, u(-0.12, 0.07)),
     lips=(u(0.72, 0.95), u(0.42, 0.62), u(0.42, 0.62)),
-    hair=_mix(_HAIRS, rng, 0.02),
+    hair=_mix(_HAIRS, rng, 0.02) if rng.random() < 0.85 else _any_colour(rng, 40, 200),
     style=style,
     volume=u(0.2, 0.38) if style == "curly" else u(0.06, 0.16),
     hairline=u(-0.36, -0.28) if style == "fringe" else u(-0.66, -0.52),
@@ -135,10 +136,10 @@ def sample_face(rng):
     length=u(0.7, 1.7),
     beard=max(0.0, u(-1.2, 1)) if masculine else 0.0,
     glasses=u(0.012, 0.032) if rng.random() < 0.16 else 0.0,
-    clothes=_muted(rng, 20, 215),
+    clothes=_any_colour(rng, 20, 215),
     collar=u(0, 1),
     background=str(rng.choice(["gradient", "blobs", "noise", "stripes", "horizon"])),
-    palette=tuple(_muted(rng, 30, 225) for _ in range(5)),
+    palette=tuple(_any_colour(rng, 30, 225) for _ in range(5)),
   )
 
 
@@ -219,6 +220,10 @@ def _background(d):
   elif face.background == "horizon":
     ground = _edge(v - d.rng.uniform(-0.5, 0.4) + 0.06 * d.noise(8), 0.12)
     image = image + ground * (c * (1 + 0.15 * d.noise(14)) - image)
+  for _ in range(d.rng.poisson(1.5)):  # lamps and other bright or vivid things, out of focus
+    (x, y), r = d.rng.uniform(-1, 1, 2), d.rng.uniform(0.1, 0.45)
+    colour = np.asarray(_any_colour(d.rng, 0, 255, 50), np.float32)[:, None, None]
+    image = image + 0.85 * _edge(r - np.sqrt(np.square(u - x) + np.square(v - y)), 0.08) * (colour - image)
   return np.ascontiguousarray(np.clip(image * (1 + 0.04 * d.low), 0, 1), np.float32)
 
 
@@ -475,8 +480,8 @@ def render_face(face, size):
   return np.sqrt(np.clip(image, 0, 1)).transpose(1, 2, 0), {k: v.astype(np.float32) for k, v in masks.items()}
 
 
-_WEIGHTS = {"left_eye": 3, "right_eye": 3, "nose": 3, "mouth": 3, "ears": 1, "hair": 2, "background": 2, "face": 1,
-            "other": 2}  # fmt: skip
+_WEIGHTS = {"left_eye": 3, "right_eye": 3, "nose": 3, "mouth": 3, "ears": 1, "hair": 1, "background": 1, "face": 1,
+            "other": 1}  # fmt: skip
 
 
 def _region(rng, name, masks):

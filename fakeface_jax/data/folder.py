@@ -81,7 +81,7 @@ class Folder(tfds.core.GeneratorBasedBuilder):
   name = "folder"
 
   def _info(self):
-    metadata = tfds.core.MetadataDict(unreadable=[], masks_ignored=[], ignored_files=0)
+    metadata = tfds.core.MetadataDict(unreadable=[], masks_ignored=[], ignored_files=0, split_by_content=False)
     return tfds.core.DatasetInfo(builder=self, features=features.face_features(), metadata=metadata)
 
   def download_and_prepare(self, **kwargs):
@@ -117,12 +117,9 @@ class Folder(tfds.core.GeneratorBasedBuilder):
       if len(left_out) == len(faces.images[split, label]):
         raise UserError(f"{root / (split or '')}: none of its {len(left_out)} {features.LABELS[label]} images can be "
                         f"read; replace them (the first is {': '.join(left_out[0])})")
-    if (None, features.FAKE) in faces.images and len({label for _, label, _ in kept.get("train", [])}) < 2:
-      raise UserError(f"{root}: {sum(map(len, kept.values()))} images are too few to be split by chance; add some, or "
-                      "make the splits yourself: train/, val/, test/, each with real/ and fake/")
     self.info.metadata.update(
         unreadable=sorted(itertools.chain(*unreadable.values())), masks_ignored=sorted(masks_ignored),
-        ignored_files=len(faces.ignored_files))
+        ignored_files=len(faces.ignored_files), split_by_content=(None, features.FAKE) in faces.images)
     return {split: self._generate_examples(kept[split], root) for split in ("train", "val", "test") if split in kept}
 
   def _generate_examples(self, records, root):

@@ -29,9 +29,9 @@ class Level:
 
 
 LEVELS = {
-  "easy": Level((0.125, 0.175), (0.2, 0.4), (0.8, 1.0), (0.8, 1.1)),
-  "mid": Level((0.095, 0.125), (0.14, 0.28), (0.55, 0.8), (0.9, 1.2)),
-  "hard": Level((0.068, 0.095), (0.08, 0.18), (0.35, 0.55), (1.0, 1.4)),
+  "easy": Level((0.40, 0.50), (0.25, 0.45), (0.8, 1.0), (0.3, 0.6)),
+  "mid": Level((0.31, 0.40), (0.18, 0.32), (0.6, 0.8), (0.4, 0.8)),
+  "hard": Level((0.23, 0.32), (0.10, 0.20), (0.35, 0.6), (0.6, 1.2)),
 }
 
 
@@ -160,15 +160,16 @@ def match_colour(image, host, alpha):
 
 
 def shift_colour(rng, image, alpha, amount):
-  """Adds a colour cast of length `amount`: mostly green or magenta, as from another lamp or another white balance.
+  """Makes a region lighter or darker by about `amount` and gives it a cast of any hue, as from another lamp or camera.
 
-  Daylight and lamps of any warmth differ from blue to yellow, hardly from green to magenta: such a cast does not fit.
+  It stays away from black and white, which genuine pictures hold rarely and would give the class away as a whole.
   """
   mean = float((image.mean(2) * alpha).sum() / (alpha.sum() + 1e-6))
-  amount *= min(1.0, float(np.sqrt(0.08 / alpha.mean())))  # a large region shows the same cast more
-  light = rng.uniform(-0.5, 0.5) if 0.25 < mean < 0.75 else np.sign(0.5 - mean) * rng.uniform(0, 0.5)
-  cast = _sign(rng) * np.array([-0.41, 0.82, -0.41]) + rng.normal(0, 0.3) * np.array([0.71, 0, -0.71]) + light
-  return np.clip(image + np.float32(amount * cast), 0, 1)
+  light = amount * rng.uniform(0.7, 1) * (_sign(rng) if 0.35 < mean < 0.65 else np.sign(0.5 - mean))
+  hue = rng.uniform(0, 2 * np.pi)
+  cast = np.cos(hue) * np.array([0.71, 0, -0.71]) + np.sin(hue) * np.array([-0.41, 0.82, -0.41])
+  wanted = np.clip(mean + light, 0.14, 0.84) + 0.35 * amount * cast
+  return np.clip(wanted + 0.7 * (image - mean), 0.03, 0.97).astype(np.float32)
 
 
 def misplace(rng, image, alpha, amount):

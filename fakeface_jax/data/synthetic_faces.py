@@ -50,7 +50,7 @@ class SyntheticFacesConfig(tfds.core.BuilderConfig):
 
   name: str = dataclasses.field(init=False, default="")
   size: int = 80
-  num_train: int = 2000
+  num_train: int = 3000
   num_val: int = 400
   num_test: int = 600
   seed: int = 0

@@ -5,9 +5,7 @@ import jax
 from fakeface_jax.data.datasets import open_dataset
 from fakeface_jax.detector import load
 from fakeface_jax.devices import check_batch_size
-from fakeface_jax.errors import UserError
-from fakeface_jax.evaluation.predict import (
-    labels_and_names, make_predict_step, predict_split, probability_of_fake)
+from fakeface_jax.evaluation.predict import labels_and_names, make_predict_step, predict_split, probability_of_fake
 from fakeface_jax.evaluation.scores import scores
 from fakeface_jax.workdir import read_config
 
@@ -30,8 +28,6 @@ def evaluate_run(workdir, data=None, split=None, batch_size=None):
     if split == "test" and ("test" not in dataset.splits or (data and dataset.metadata.get("split_by_content"))):
       split = "all"
   source = dataset[split]
-  if len(source) == 0:
-    raise UserError(f"split {split!r} of {dataset.name} is empty; it has {dataset.splits}")
   devices = jax.device_count()
   batch_size = batch_size or -(-config.batch_size // devices) * devices
   check_batch_size(batch_size)

@@ -107,7 +107,7 @@ def explain_items(detector, items, out, *, target="fake", layers=None):
         predictions.flush()
         bar.update(len(items[start : start + detector.batch_size]))
   except OSError as error:
-    raise UserError(f"--out {out} cannot be written: {error}; choose a folder with room that you may write to") from error
+    raise UserError(f"--out {out} cannot be written: {error}; choose a folder with room to write to") from error
   return failures
 
 

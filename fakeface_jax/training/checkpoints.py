@@ -18,9 +18,16 @@ ITEMS = ("variables", "training")
 
 
 class Checkpoints:
-  """The checkpoints below `workdir`, to be used as a context manager: leaving it waits for the last save."""
+  """The checkpoints below `workdir`, to be used as a context manager: leaving it waits for the last save.
 
-  def __init__(self, workdir):
+  Of several processes all open it together, to save and restore in step; with `reading` each does so by itself, and
+  nothing is written.
+  """
+
+  def __init__(self, workdir, *, reading=False):
+    here = jax.process_index()
+    alone = ocp.options.MultiprocessingOptions(
+        primary_host=here, active_processes={here}, barrier_sync_key_prefix=f"reader{here}")
     self.folder = Path(workdir).resolve() / FOLDER
     keep = checkpoint_managers.AnyPreservationPolicy([
         checkpoint_managers.LatestN(1),
@@ -31,7 +38,9 @@ class Checkpoints:
     self._manager = ocp.CheckpointManager(
         self.folder, item_handlers=handlers,
         options=ocp.CheckpointManagerOptions(
-            preservation_policy=keep, best_fn=lambda metrics: metrics["val_loss"], best_mode="min"))
+            preservation_policy=keep, best_fn=lambda metrics: metrics["val_loss"], best_mode="min",
+            create=not reading, read_only=reading,
+            multiprocessing_options=alone if reading else ocp.options.MultiprocessingOptions()))
 
   def __enter__(self):
     return self
@@ -101,7 +110,7 @@ def load_best(workdir, like):
   """
   if not (Path(workdir) / FOLDER).is_dir():
     raise UserError(f"{workdir} has no checkpoint; let scripts/train.py finish an epoch there")
-  with Checkpoints(workdir) as checkpoints:
+  with Checkpoints(workdir, reading=True) as checkpoints:
     step = checkpoints.best if checkpoints.best is not None else checkpoints.latest
     if step is None:
       raise UserError(f"{workdir} has no whole checkpoint yet; let scripts/train.py finish an epoch there")

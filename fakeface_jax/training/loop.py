@@ -21,14 +21,25 @@ from fakeface_jax.data.loader import plan_batches, read_batches
 from fakeface_jax.devices import check_batch_size, to_devices
 from fakeface_jax.errors import UserError
 from fakeface_jax.evaluation.predict import (
-    cross_entropy, labels_and_names, make_predict_step, predict_split, probability_of_fake)
+  cross_entropy,
+  labels_and_names,
+  make_predict_step,
+  predict_split,
+  probability_of_fake,
+)
 from fakeface_jax.evaluation.scores import scores
 from fakeface_jax.models import init_variables, make_model
 from fakeface_jax.models.pretrained import load_pretrained
 from fakeface_jax.training.checkpoints import Checkpoints
 from fakeface_jax.training.logs import Logs
 from fakeface_jax.training.optimizer import (
-    first_trained_part, make_optimizer, make_plateau, merge_params, split_params, trainable_mask)
+  first_trained_part,
+  make_optimizer,
+  make_plateau,
+  merge_params,
+  split_params,
+  trainable_mask,
+)
 from fakeface_jax.training.steps import TrainState, make_train_step, zero_totals
 from fakeface_jax.workdir import claim_workdir, write_whole
 
@@ -69,10 +80,12 @@ def train(config, workdir):
 
 
 def check_splits(splits):
-  """Raises UserError where a split is too small to train or score on."""
+  """Raises UserError where a split is too small, or has one class only, to train or choose an epoch on."""
   for use, source in splits.items():
-    if len(source) == 0:
-      raise UserError(f"the {use} split is empty; choose another with --config.data.{use}_split")
+    if use != "test" and len(set(labels_and_names(source)[0].tolist())) < 2:
+      raise UserError(
+          f"the {use} split has {len(source)} images but not both classes; add images, make the splits yourself"
+          f" (train/, val/, test/, each with real/ and fake/), or choose another with --config.data.{use}_split")
   if len(splits["train"]) < jax.device_count():
     raise UserError(
         f"{len(splits['train'])} training images are fewer than the {jax.device_count()} devices; use more images or"

@@ -128,14 +128,17 @@ def test_split_by_content(flat, tmp_path):
     assert all(where.get(record["image"], split) == split for record in sources.values())
 
 
-def test_too_few_to_split(tmp_path):
+def test_a_split_by_chance_may_leave_a_class_out_of_train(tmp_path):
   """Two images, of which the real one belongs to train by its hash and the fake one does not."""
   for folder, wanted in (("real", lambda share: share < 0.7), ("fake", lambda share: share >= 0.7)):
     for value in range(256):
       path = write(tmp_path / "few" / folder / "a.ppm", np.full((6, 8, 3), value, np.uint8))
       if wanted(int(hashlib.sha256(path.read_bytes()).hexdigest()[:16], 16) / 2**64):
         break
-  assert "2 images are too few to be split by chance" in message(tmp_path / "few", tmp_path, preparing=True)
+  builder = folder_builder(tmp_path / "few", tmp_path / "records")
+  builder.download_and_prepare()
+  assert builder.info.splits["train"].num_examples == 1 and builder.info.splits.total_num_examples == 2
+  assert builder.info.metadata["split_by_content"] is True
 
 
 def test_masks(root, tmp_path):

@@ -85,9 +85,8 @@ def test_a_batch_of_three_equals_three_batches_of_one(network):
   together = explain_batch(model, variables, pixels, target_indices("fake", 3), layers=layers)
   for i in range(3):
     alone = explain_batch(model, variables, pixels[i : i + 1], target_indices("fake", 1), layers=layers)
-    jax.tree.map(
-        lambda one, all_: np.testing.assert_allclose(one[0], all_[i], rtol=2e-4, atol=2e-5 * np.abs(all_[i]).max()),
-        alone, together)
+    for one, of_three in zip(jax.tree.leaves(alone), jax.tree.leaves(together), strict=True):
+      np.testing.assert_allclose(one[0], of_three[i], rtol=2e-4, atol=2e-5 * np.abs(of_three[i]).max())
 
 
 def test_the_compiled_call_equals_its_parts(network):

@@ -71,7 +71,8 @@ def test_the_frozen_recipe_from_a_pretrained_file(config, tmp_path):
 
 def start_training(config, workdir, *, devices=1, extra=()):
   environment = {**os.environ, "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}", "NPROC": "8"}
-  command = [sys.executable, str(ROOT / "scripts" / "train.py"), "--workdir", str(workdir), *config_flags(config), *extra]
+  script = str(ROOT / "scripts" / "train.py")
+  command = [sys.executable, script, "--workdir", str(workdir), *config_flags(config), *extra]
   return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
@@ -95,7 +96,7 @@ def test_devices_and_processes_give_the_same_losses(config, finished, tmp_path):
     finish(process)
   for name in ("one", "four", "together"):
     # From scratch, rounding grows with every step: the first epoch is held tighter than the second.
-    for row, expected, tolerance in zip(read_history(tmp_path / name), two, (0.02, 0.1), strict=True):
+    for row, expected, tolerance in zip(read_history(tmp_path / name), two, (1e-3, 0.05), strict=True):
       assert row["train_loss"] == pytest.approx(expected["train_loss"], rel=tolerance), name
 
 
@@ -153,14 +154,14 @@ def test_early_stopping_forgives_as_many_epochs_as_it_says(config, tmp_path, mon
 def test_another_config_is_refused_and_the_differing_fields_named(finished, config):
   other = config.copy_and_resolve_references()
   other.learning_rate, other.data.augment = 0.5, False
-  with pytest.raises(UserError, match=r"data\.augment \(there True, now False\), learning_rate \(there 0\.001, now 0\.5"):
+  with pytest.raises(UserError, match=r"data\.augment \(there True, now False\), learning_rate \(there 0\.001, now"):
     loop.train(other, str(finished[0]))
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpoint(config, tmp_path, monkeypatch):
   losses = iter([0.5, float("nan")])
   monkeypatch.setattr(loop, "cross_entropy", lambda logits, labels: next(losses))
-  with pytest.raises(UserError, match=r"loss became nan in epoch 2.*best epoch so far is kept \(step 4\).*learning_rate"):
+  with pytest.raises(UserError, match=r"loss became nan in epoch 2.*best epoch so far is kept \(step 4\)"):
     loop.train(config, str(tmp_path / "run"))
   with Checkpoints(tmp_path / "run") as checkpoints:
     assert checkpoints.latest == 4
@@ -177,25 +178,30 @@ def test_a_full_disk_is_one_line_and_loses_nothing(config, tmp_path, monkeypatch
     return save(self, *args, **kwargs)
 
   monkeypatch.setattr(Checkpoints, "save", fails_at_the_second)
-  with pytest.raises(UserError, match=r"checkpoint \(\d+ MiB\) could not be written.*No space left.*same command again"):
+  with pytest.raises(UserError, match=r"checkpoint \(\d+ MiB\) could not be written.*No space left.*same command"):
     loop.train(config, str(tmp_path / "run"))
   with Checkpoints(tmp_path / "run") as checkpoints:
     assert checkpoints.latest == 4
 
 
-def test_too_few_images_and_unwritable_folders(config, tmp_path, faces_folder):
+def test_too_few_images_and_unwritable_folders(config, tmp_path, monkeypatch):
   small = config.copy_and_resolve_references()
-  small.data.train_split = "train[:1]"
-  with pytest.raises(UserError, match="1 training images are fewer than the 2 devices"):
+  small.data.val_split = "val[:1]"
+  with pytest.raises(UserError, match="the val split has 1 images but not both classes; add images"):
     loop.train(small, str(tmp_path / "small"))
-  empty = config.copy_and_resolve_references()
-  empty.data.val_split = "val[:0]"
-  with pytest.raises(UserError, match="the val split is empty; choose another with --config.data.val_split"):
-    loop.train(empty, str(tmp_path / "empty"))
+  nothing = config.copy_and_resolve_references()
+  nothing.data.train_split = "training"
+  with pytest.raises(UserError, match="folder has no split 'training'; it has train, val, test"):
+    loop.train(nothing, str(tmp_path / "nothing"))
   blocked = tmp_path / "file"
   blocked.write_text("")
   with pytest.raises(UserError, match=r"--workdir .* cannot be used: .*; choose a folder"):
     loop.train(config, str(blocked / "run"))
+  monkeypatch.setattr(loop.jax, "device_count", lambda: 128)
+  few = config.copy_and_resolve_references()
+  few.batch_size = 128
+  with pytest.raises(UserError, match="64 training images are fewer than the 128 devices"):
+    loop.train(few, str(tmp_path / "few"))
 
 
 def test_scripts_score_and_explain_the_run(finished, faces_folder, tmp_path):
@@ -212,5 +218,8 @@ def test_scripts_score_and_explain_the_run(finished, faces_folder, tmp_path):
   assert "not_an_image.jpg" in result.stderr
   lines = [json.loads(line) for line in (tmp_path / "panels" / "predictions.jsonl").read_text().splitlines()]
   assert [line["path"] for line in lines if "error" not in line] == [str(image) for image in images]
-  maps = np.load(tmp_path / "panels" / lines[0]["maps"])
+  explained = next(line for line in lines if "maps" in line)
+  assert explained["verdict"] == "fake" and explained["target"] == "fake"
+  maps = np.load(tmp_path / "panels" / explained["maps"])
+  assert maps["probability"] == np.float32(explained["probability"]) > 0.5
   assert maps["gradcam/layer4_1/conv2"].shape == (1, 1) and maps["guided_gradcam"].dtype == np.float32

@@ -9,7 +9,13 @@ from fakeface_jax.errors import UserError
 from fakeface_jax.models import abstract_variables
 from fakeface_jax.models.resnet import resnet
 from fakeface_jax.training.optimizer import (
-    first_trained_part, make_optimizer, make_plateau, merge_params, split_params, trainable_mask)
+  first_trained_part,
+  make_optimizer,
+  make_plateau,
+  merge_params,
+  split_params,
+  trainable_mask,
+)
 
 
 def trained_paths(depth, trainable):
@@ -24,7 +30,7 @@ def test_named_sets_hold_exactly_their_layers_and_cut_the_network_before_them():
   assert trained_paths(50, "head") == (head, "head")
   last_conv = {"layer4_2/conv3/kernel", "layer4_2/bn3/scale", "layer4_2/bn3/bias"}
   assert trained_paths(50, "last_conv") == (head | last_conv, "layer4_2")
-  block = {f"layer4_1/conv{i}/kernel" for i in (1, 2)} | {f"layer4_1/bn{i}/{p}" for i in (1, 2) for p in ("scale", "bias")}
+  block = {f"layer4_1/{leaf}" for i in (1, 2) for leaf in (f"conv{i}/kernel", f"bn{i}/scale", f"bn{i}/bias")}
   assert trained_paths(18, "last_block") == (head | block, "layer4_1")
   stage, cut = trained_paths(18, "last_stage")
   assert cut == "layer4_0" and "layer4_0/downsample_0/kernel" in stage and len(stage) == 17
