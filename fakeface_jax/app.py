@@ -10,7 +10,8 @@ from absl import logging as absl_logging
 
 from fakeface_jax.errors import UserError
 
-DEFAULT_CONFIG = Path(__file__).parent.parent / "configs" / "resnet.py"
+ROOT = Path(__file__).parent.parent
+DEFAULT_CONFIG = ROOT / "configs" / "resnet.py"
 
 
 def run(main):
@@ -19,6 +20,7 @@ def run(main):
 
 
 def _parse(argv):
+  sys.path.append(str(ROOT))  # for configs that import another: from configs import resnet
   configured = "config" in flags.FLAGS
   if configured and not any(argument.split("=")[0] in ("--config", "-config") for argument in argv):
     argv = [argv[0], f"--config={DEFAULT_CONFIG}", *argv[1:]]

@@ -69,11 +69,11 @@ class Detector:
     results = []
     for pixels, count in self._batches(images):
       maps = jax.device_get(explain_batch(self.model, self.variables, pixels, targets, layers=layers))
-      maps["gradcam"] = {layer: maps["gradcam"][layer] for layer in layers}  # a compiled call sorts its dicts
       probabilities = probability_of_fake(maps["logits"])
       for i in range(count):
         explained = int(maps["logits"][i].argmax()) if target == "predicted" else int(targets[i])
         one = jax.tree.map(lambda values, i=i: values[i], maps)
+        one["gradcam"] = {layer: one["gradcam"][layer] for layer in layers}  # JAX sorts the keys of its dicts
         results.append({"image": pixels[i], "probability": float(probabilities[i]), "target": explained, **one})
     return results
 

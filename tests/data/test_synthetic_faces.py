@@ -8,7 +8,7 @@ import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from fakeface_jax.data import faces, synthetic_faces
+from fakeface_jax.data import examples, synthetic_faces
 from fakeface_jax.data.synthetic_faces import SyntheticFaces, SyntheticFacesConfig
 from fakeface_jax.errors import UserError
 
@@ -33,7 +33,7 @@ def test_records_hold_the_drawn_examples_unchanged(records):
     assert sorted(by_source) == [f"synthetic_faces/{split}/{index:06d}" for index in range(count)]
     for index in range(count):
       record = by_source[f"synthetic_faces/{split}/{index:06d}"]
-      drawn = faces.render_example(3 * 2 + number, index, size=32)
+      drawn = examples.render_example(3 * 2 + number, index, size=32)
       assert record["image"] == drawn["image"]
       assert (np.asarray(Image.open(io.BytesIO(record["mask"]))) == drawn["mask"]).all()
       assert (record["regions"] == drawn["regions"]).all()
@@ -121,11 +121,11 @@ def test_an_interrupted_preparation_is_not_taken_for_whole(tmp_path, monkeypatch
       raise KeyboardInterrupt
     return draw(seed, index, size=size)
 
-  draw = faces.render_example
-  monkeypatch.setattr(faces, "render_example", interrupted)
+  draw = examples.render_example
+  monkeypatch.setattr(examples, "render_example", interrupted)
   with pytest.raises(KeyboardInterrupt):
     _builder(tmp_path).download_and_prepare()
-  monkeypatch.setattr(faces, "render_example", draw)
+  monkeypatch.setattr(examples, "render_example", draw)
   builder = _builder(tmp_path)
   builder.download_and_prepare()
   assert len(builder.as_data_source("train", decoders=RAW)) == 12

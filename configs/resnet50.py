@@ -1,0 +1,21 @@
+"""The article's recipe: a ResNet-50 with ImageNet weights, the last block and a new head trained, on a folder of faces.
+
+python scripts/train.py --config configs/resnet50.py --config.data.path=/my/faces
+"""
+
+from configs import resnet
+
+
+def get_config():
+  config = resnet.get_config()
+  config.model.depth = 50
+  config.pretrained = "timm/resnet50.tv_in1k"  # needs the network once
+  config.trainable = "last_block"
+  config.data.name = "folder"
+  config.data.resize = 256
+  config.data.crop = 224
+  config.batch_size = 32
+  config.epochs = 20
+  config.learning_rate = 1e-3
+  config.plateau.patience = 2
+  return config
