@@ -220,7 +220,8 @@ def _background(d):
   for _ in range(d.rng.poisson(1.5)):  # lamps and other bright or vivid things, out of focus
     (x, y), r = d.rng.uniform(-1, 1, 2), d.rng.uniform(0.1, 0.45)
     colour = np.asarray(_any_colour(d.rng, 0, 255, 50), np.float32)[:, None, None]
-    image = image + 0.85 * _edge(r - np.sqrt(np.square(u - x) + np.square(v - y)), d.rng.uniform(0.02, 0.12)) * (colour - image)
+    disc = _edge(r - np.sqrt(np.square(u - x) + np.square(v - y)), d.rng.uniform(0.02, 0.12))
+    image = image + 0.85 * disc * (colour - image)
   return np.ascontiguousarray(np.clip(image * (1 + 0.04 * d.low), 0, 1), np.float32)
 
 
