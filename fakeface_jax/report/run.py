@@ -88,7 +88,8 @@ def draw_examples(workdir, config, each=8):
   source = split_of_run(config, "test")
   labels, probabilities = ([row[key] for row in predictions] for key in ("label", "probability"))
   groups = pick_cases(labels, probabilities, each)
-  figure, rows = plt.subplots(len(groups), each, figsize=(1.5 * each, 1.8 * len(groups)), squeeze=False, layout="constrained")
+  size = (1.5 * each, 1.8 * len(groups))
+  figure, rows = plt.subplots(len(groups), each, figsize=size, squeeze=False, layout="constrained")
   for axes_row, (group, members) in zip(rows, groups.items(), strict=True):
     axes_row[0].text(-0.15, 0.5, GROUPS[group], rotation=90, va="center", ha="center",
                      transform=axes_row[0].transAxes, fontsize=9)

@@ -4,6 +4,7 @@ A checkpoint is whole. Its items are `variables` ("params" of all layers and "ba
 `totals`) and, as JSON, `progress` (position in the data, plateau, early stopping, history). 
 """
 
+import shutil
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -70,6 +71,9 @@ class Checkpoints:
     items = {name: ocp.args.StandardSave(arrays[name]) for name in ITEMS}
     metrics = None if val_loss is None else {"val_loss": val_loss}
     with self._failures(arrays):
+      free = shutil.disk_usage(self.folder).free
+      if free < size_of(arrays):  # found out half-way, it would litter the terminal with Orbax's tracebacks
+        raise OSError(f"only {free / 2**20:,.0f} MiB are free")
       self._manager.save(
           step, metrics=metrics, args=ocp.args.Composite(progress=ocp.args.JsonSave(progress), **items))
 
@@ -83,10 +87,10 @@ class Checkpoints:
     try:
       yield
     except (OSError, ValueError, RuntimeError) as error:
-      size = sum(leaf.nbytes for leaf in jax.tree.leaves(arrays)) / 2**20
       raise UserError(
-          f"the checkpoint ({size:,.0f} MiB) could not be written to {self.folder}: {str(error).splitlines()[0]}; make"
-          f" room there and give the same command again: it goes on from the last whole checkpoint") from error
+          f"the checkpoint ({size_of(arrays) / 2**20:,.0f} MiB) could not be written to {self.folder}:"
+          f" {str(error).splitlines()[0]}; make room there"
+          f" and give the same command again: it goes on from the last whole checkpoint") from error
 
   def restore(self, step, like):
     """Items of that step, {name: tree of jax.Array}; `like` ({name: tree}) says which, and gives shapes and dtypes."""
@@ -101,6 +105,11 @@ class Checkpoints:
   def progress(self, step):
     """What was saved as `progress` at that step."""
     return self._manager.restore(step, args=ocp.args.Composite(progress=ocp.args.JsonRestore()))["progress"]
+
+
+def size_of(tree):
+  """Bytes of all arrays in a tree."""
+  return sum(leaf.nbytes for leaf in jax.tree.leaves(tree))
 
 
 def load_best(workdir, like):

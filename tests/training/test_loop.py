@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -154,7 +155,7 @@ def test_early_stopping_forgives_as_many_epochs_as_it_says(config, tmp_path, mon
 def test_another_config_is_refused_and_the_differing_fields_named(finished, config):
   other = config.copy_and_resolve_references()
   other.learning_rate, other.data.augment = 0.5, False
-  with pytest.raises(UserError, match=r"data\.augment \(there True, now False\), learning_rate \(there 0\.001, now"):
+  with pytest.raises(UserError, match=r"data\.augment \(there True, now False\), learning_rate \(there 0\.0005, now"):
     loop.train(other, str(finished[0]))
 
 
@@ -168,17 +169,9 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpo
 
 
 def test_a_full_disk_is_one_line_and_loses_nothing(config, tmp_path, monkeypatch):
-  save, calls = Checkpoints.save, []
-
-  def fails_at_the_second(self, *args, **kwargs):
-    calls.append(1)
-    if len(calls) == 2:
-      with self._failures(args[1]):
-        raise OSError(28, "No space left on device")
-    return save(self, *args, **kwargs)
-
-  monkeypatch.setattr(Checkpoints, "save", fails_at_the_second)
-  with pytest.raises(UserError, match=r"checkpoint \(\d+ MiB\) could not be written.*No space left.*same command"):
+  free = iter([10**12, 10**6])
+  monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=next(free)))
+  with pytest.raises(UserError, match=r"checkpoint \(128 MiB\) could not be written.*only 1 MiB are free; make room"):
     loop.train(config, str(tmp_path / "run"))
   with Checkpoints(tmp_path / "run") as checkpoints:
     assert checkpoints.latest == 4
