@@ -9,6 +9,7 @@ from ml_collections import ConfigDict
 from fakeface_jax.errors import UserError
 
 CONFIG_FILE = "config.json"
+CHECKPOINTS = "checkpoints"
 
 
 def flatten_config(config, prefix=""):
@@ -30,7 +31,9 @@ def claim_workdir(workdir, config):
     if path.exists():
       ours, theirs = flatten_config(wanted), flatten_config(json.loads(path.read_text()))
       differing = [key for key in sorted(ours | theirs) if ours.get(key) != theirs.get(key)]
-      if differing:
+      if differing and not any(path.parent.glob(f"{CHECKPOINTS}/[0-9]*")):  # it never got anywhere: nothing is lost
+        write_whole(path, json.dumps(wanted, indent=2) + "\n")
+      elif differing:
         changes = ", ".join(f"{key} (there {theirs.get(key)!r}, now {ours.get(key)!r})" for key in differing)
         raise UserError(f"--workdir {workdir} holds a run of another config: {changes}; choose another --workdir")
     else:

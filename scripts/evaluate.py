@@ -18,8 +18,8 @@ BATCH_SIZE = flags.DEFINE_integer("batch_size", None, "Images a step (default: t
 
 def main(arguments):
   app.no_positional(arguments)
-  from fakeface_jax.evaluation.evaluate import evaluate_run
   from fakeface_jax.evaluation.scores import table
+  from fakeface_jax.report.evaluate import evaluate_run
   from fakeface_jax.workdir import last_run, write_output
 
   workdir = WORKDIR.value or last_run()

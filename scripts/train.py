@@ -30,10 +30,11 @@ def main(arguments):
     jax.distributed.initialize(COORDINATOR.value, NUM_PROCESSES.value, PROCESS_ID.value)
   config_file = config_flags.get_config_filename(flags.FLAGS["config"])
   workdir = WORKDIR.value or str(Path("runs") / Path(config_file).stem)
-  scores = train(CONFIG.value, workdir)
+  scores, unreadable = train(CONFIG.value, workdir)
   if jax.process_index() == 0:
     print(table(scores))
     report_run(workdir)
+  return app.exit_code(unreadable)
 
 
 if __name__ == "__main__":

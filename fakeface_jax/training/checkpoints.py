@@ -13,8 +13,8 @@ import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers
 
 from fakeface_jax.errors import UserError
+from fakeface_jax.workdir import CHECKPOINTS
 
-FOLDER = "checkpoints"
 ITEMS = ("variables", "training")
 
 
@@ -29,7 +29,7 @@ class Checkpoints:
     here = jax.process_index()
     alone = ocp.options.MultiprocessingOptions(
         primary_host=here, active_processes={here}, barrier_sync_key_prefix=f"reader{here}")
-    self.folder = Path(workdir).resolve() / FOLDER
+    self.folder = Path(workdir).resolve() / CHECKPOINTS
     keep = checkpoint_managers.AnyPreservationPolicy([
         checkpoint_managers.LatestN(1),
         checkpoint_managers.BestN(
@@ -117,7 +117,7 @@ def load_best(workdir, like):
 
   Raises: UserError where there is no checkpoint yet.
   """
-  if not (Path(workdir) / FOLDER).is_dir():
+  if not (Path(workdir) / CHECKPOINTS).is_dir():
     raise UserError(f"{workdir} has no checkpoint; let scripts/train.py finish an epoch there")
   with Checkpoints(workdir, reading=True) as checkpoints:
     step = checkpoints.best if checkpoints.best is not None else checkpoints.latest

@@ -54,7 +54,8 @@ def train(config, workdir):
   Args:
     config: as `configs/resnet.py` returns it.
     workdir: folder of the run; where it holds an unfinished run of the same config, that one goes on.
-  Returns: the scores, as `evaluation.scores.scores`; they are in `test_metrics.json` too.
+  Returns: (the scores, as `evaluation.scores.scores`, which are in `test_metrics.json` too; the files that the data set
+    had to leave out, (name, reason)).
   Raises: UserError for what the user can mend, a loss that is no longer finite among it.
   """
   main = jax.process_index() == 0
@@ -74,9 +75,7 @@ def train(config, workdir):
     run.fit()
     variables = run.best_variables()
     test_scores = run.test(variables, workdir if main else None)
-  if main:
-    report_unreadable(dataset)
-  return test_scores
+  return test_scores, dataset.metadata.get("unreadable") or []
 
 
 def check_splits(splits):
@@ -90,15 +89,6 @@ def check_splits(splits):
     raise UserError(
         f"{len(splits['train'])} training images are fewer than the {jax.device_count()} devices; use more images or"
         f" fewer devices")
-
-
-def report_unreadable(dataset):
-  """Says once, at the end, which files the data set had to leave out."""
-  unreadable = dataset.metadata.get("unreadable") or []
-  if unreadable:
-    print(f"{len(unreadable)} files could not be read and were left out:")
-    for name, reason in unreadable:
-      print(f"  {name}: {reason}")
 
 
 class Run:

@@ -37,7 +37,8 @@ def latest_variables(workdir):
 def finished(config, tmp_path_factory):
   """A run from scratch in its folder, on this process's two devices."""
   workdir = tmp_path_factory.mktemp("runs") / "finished"
-  scores = loop.train(config, str(workdir))
+  scores, unreadable = loop.train(config, str(workdir))
+  assert unreadable == []
   return workdir, scores
 
 
@@ -125,7 +126,7 @@ def test_killed_and_started_again_it_ends_with_the_same_bits(config, tmp_path):
 def test_a_finished_run_started_again_only_scores_again(finished, config):
   workdir, scores = finished
   before = latest_variables(workdir)
-  again = loop.train(config, str(workdir))
+  again, _ = loop.train(config, str(workdir))
   assert again == scores
   assert all(jax.tree.leaves(jax.tree.map(np.array_equal, latest_variables(workdir), before)))
 
@@ -216,3 +217,16 @@ def test_scripts_score_and_explain_the_run(finished, faces_folder, tmp_path):
   maps = np.load(tmp_path / "panels" / explained["maps"])
   assert maps["probability"] == np.float32(explained["probability"]) > 0.5
   assert maps["gradcam/layer4_1/conv2"].shape == (1, 1) and maps["guided_gradcam"].dtype == np.float32
+
+
+def test_a_broken_file_is_left_out_listed_at_the_end_and_told_by_the_exit_code(config, faces_folder, tmp_path):
+  shutil.copytree(faces_folder, tmp_path / "faces")
+  whole = (tmp_path / "faces" / "train" / "fake" / "000.png").read_bytes()
+  (tmp_path / "faces" / "train" / "fake" / "broken.png").write_bytes(whole[:200])
+  config = config.copy_and_resolve_references()
+  config.data.path, config.epochs = str(tmp_path / "faces"), 1
+  result = run_script("train", "--workdir", tmp_path / "run", *config_flags(config))
+  assert result.returncode == 1 and "Traceback" not in result.stderr
+  assert "1 could not be read" in result.stderr and "train/fake/broken.png: " in result.stderr
+  assert "64 train" in result.stdout
+  assert (tmp_path / "run" / "test_metrics.json").exists() and (tmp_path / "run" / "examples.png").exists()
