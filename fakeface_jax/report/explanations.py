@@ -13,6 +13,7 @@ from fakeface_jax.data.features import LABELS, THRESHOLD
 from fakeface_jax.data.images import decode_image, find_images, read_image
 from fakeface_jax.data.loader import record_name
 from fakeface_jax.errors import UserError
+from fakeface_jax.explain.engine import last_conv_layers
 from fakeface_jax.explain.scale import flatten_maps, measure_scale
 from fakeface_jax.report.cases import pick_cases
 from fakeface_jax.report.panel import CALIBRATED, draw_panel
@@ -112,9 +113,17 @@ def explain_items(detector, items, out, *, target="fake", layers=None):
 
 
 def _scale(detector, results):
-  if detector.map_scale is not None:
-    return detector.map_scale, CALIBRATED
-  return (measure_scale(results) if results else {}), "the strongest of this batch, as this run is not finished"
+  """The scale of these results' maps, and what it means; what the run has not measured is measured on this batch."""
+  if not results:
+    return {}, ""
+  known = dict(detector.map_scale or {})
+  if list(results[0]["gradcam"])[-1] != last_conv_layers(detector.model, 1)[0]:
+    known.pop("guided_gradcam", None)  # that of another layer
+  missing = [name for name in flatten_maps(results[0]) if name not in known]
+  if not missing:
+    return known, CALIBRATED
+  note = f"{CALIBRATED}; of {', '.join(missing)}: in the strongest of these {len(results)} images"
+  return measure_scale(results) | known, note if known else f"the strongest of these {len(results)} images"
 
 
 def _write(result, item, out, scale, note):

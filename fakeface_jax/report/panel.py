@@ -15,7 +15,7 @@ CELL = 176  # px, side of a picture
 GAP = 8
 CAPTION = 34  # px below a picture
 INK, FAINT, PAPER = (20, 20, 20), (110, 110, 110), (255, 255, 255)
-CALIBRATED = f"full colour: as strong as in the strongest {STRONGEST:.0%} of this run's validation fakes"
+CALIBRATED = f"full colour is how strongly the strongest {STRONGEST:.0%} of this run's validation fakes speak for fake"
 
 
 def jet(values):
