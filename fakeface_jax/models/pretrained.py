@@ -10,16 +10,18 @@ one on the first 1 x 1 (the paper's): weights of the latter load and give poor f
 Source of the key names: torchvision.models.resnet, transformers.ResNetForImageClassification.
 """
 
+import logging
 import re
 from pathlib import Path
 
 import numpy as np
-from absl import logging
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from fakeface_jax.errors import UserError
 from fakeface_jax.models.resnet import DEPTHS, Bottleneck
 from fakeface_jax.models.weight_files import read, weights_path
+
+log = logging.getLogger(__name__)
 
 # Ours -> torchvision's, applied in turn to 'layer1_0/downsample_1/scale'.
 TORCHVISION_NAMES = (
@@ -69,7 +71,7 @@ def from_state_dict(tensors, variables, source="the state dict"):
   tensors |= {key: wanted[key] for key in ("fc.weight", "fc.bias")} if fresh else head
   check_fit(tensors, wanted, source)
   check_finite(tensors, source)
-  logging.info(
+  log.info(
       "%s: weights loaded; the head of %d classes %s", source, classes,
       "is new, not the source's" if fresh else "is the source's too, in its class order")
   ours = {path: to_ours(tensors[torchvision_key(path)]) for path in leaves(variables)}

@@ -5,10 +5,10 @@ import re
 import jax
 import numpy as np
 import pytest
-from absl import logging
 from seeded import check_equal, images, small_state_dict, state_dict, template
 
 from fakeface_jax.errors import UserError
+from fakeface_jax.models import pretrained
 from fakeface_jax.models.pretrained import from_state_dict, load_pretrained, save_safetensors, to_state_dict
 from fakeface_jax.models.resnet import resnet
 
@@ -16,7 +16,7 @@ from fakeface_jax.models.resnet import resnet
 @pytest.fixture
 def logged(monkeypatch):
   lines = []
-  monkeypatch.setattr(logging, "info", lambda message, *values: lines.append(message % values))
+  monkeypatch.setattr(pretrained.log, "info", lambda message, *values: lines.append(message % values))
   return lines
 
 
