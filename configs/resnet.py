@@ -11,7 +11,7 @@ def get_config():
   config.model.depth = 18  # 18, 34, 50, 101 or 152
   config.model.dtype = "float32"  # of the computation: float32 or bfloat16; parameters are always float32
 
-  config.pretrained = config_dict.placeholder(str)  # .safetensors or .pth file, or a hub id; None: from scratch
+  config.pretrained = config_dict.placeholder(str)  # .safetensors or .pth file, or a hub id; empty: from scratch
   config.trainable = "all"  # head, last_conv, last_block, last_stage, all, or patterns such as 'layer4_*,head/*'
 
   config.data = ConfigDict()

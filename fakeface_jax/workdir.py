@@ -31,7 +31,7 @@ def claim_workdir(workdir, config):
     if path.exists():
       ours, theirs = flatten_config(wanted), flatten_config(json.loads(path.read_text()))
       differing = [key for key in sorted(ours | theirs) if ours.get(key) != theirs.get(key)]
-      if differing and not any(path.parent.glob(f"{CHECKPOINTS}/[0-9]*")):  # it never got anywhere: nothing is lost
+      if differing and not has_checkpoint(workdir):  # it never got anywhere: nothing is lost
         write_whole(path, json.dumps(wanted, indent=2) + "\n")
       elif differing:
         changes = ", ".join(f"{key} (there {theirs.get(key)!r}, now {ours.get(key)!r})" for key in differing)
@@ -45,6 +45,11 @@ def claim_workdir(workdir, config):
     raise UserError(f"{path} is not readable as JSON ({error}); choose another --workdir") from error
   except OSError as error:
     raise UserError(f"--workdir {workdir} cannot be used: {error}; choose a folder that you may write to") from error
+
+
+def has_checkpoint(workdir):
+  """Whether a run has got to a whole checkpoint (one that is being written has a longer name)."""
+  return any(path.name.isdigit() for path in Path(workdir).glob(f"{CHECKPOINTS}/*"))
 
 
 def read_config(workdir):
@@ -78,9 +83,10 @@ def write_output(path, text):
 
 
 def last_run(folder="runs"):
-  """The run below `folder` that was worked on last."""
-  configs = Path(folder).glob(f"*/{CONFIG_FILE}")
-  runs = sorted((max(file.stat().st_mtime for file in config.parent.iterdir()), config.parent) for config in configs)
+  """The run below `folder` that was worked on last and has a checkpoint."""
+  paths = [config.parent for config in Path(folder).glob(f"*/{CONFIG_FILE}") if has_checkpoint(config.parent)]
+  runs = sorted((max(file.stat().st_mtime for file in path.iterdir()), path) for path in paths)
   if not runs:
-    raise UserError(f"there is no run below {folder}/; train one with scripts/train.py, or name one with --workdir")
+    raise UserError(
+        f"there is no trained run below {folder}/; train one with scripts/train.py, or name one with --workdir")
   return str(runs[-1][1])

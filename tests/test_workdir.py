@@ -36,13 +36,17 @@ def test_a_broken_config_file_is_named(tmp_path):
 
 
 def test_the_last_run_is_the_one_worked_on_last(tmp_path):
-  with pytest.raises(UserError, match="there is no run below"):
+  with pytest.raises(UserError, match="there is no trained run below"):
     last_run(tmp_path)
   for name in ("a", "b", "c"):
     claim_workdir(tmp_path / name, config())
+    (tmp_path / name / "checkpoints" / "4").mkdir(parents=True)
+  claim_workdir(tmp_path / "barely_begun", config())
+  (tmp_path / "barely_begun" / "checkpoints" / "4.orbax-checkpoint-tmp").mkdir(parents=True)
   now = time.time()
   for name, age in (("a", 30), ("b", 10), ("c", 20)):
-    os.utime(tmp_path / name / "config.json", (now - age, now - age))
+    for file in ("config.json", "checkpoints"):
+      os.utime(tmp_path / name / file, (now - age, now - age))
   assert last_run(tmp_path) == str(tmp_path / "b")
 
 

@@ -15,7 +15,7 @@ from tests.conftest import run_script
     ("train", ["--config.data.name=nowhere"], "error: there is no data set and no folder 'nowhere'"),
     ("train", ["--config.data.name=folder", "--config.data.path=/nowhere"], "/nowhere"),
     ("explain", ["--workdir=nowhere"], "error: nowhere is no run folder"),
-    ("explain", ["--target=both"], "error: there is no run below runs/"),
+    ("explain", ["--target=both"], "error: there is no trained run below runs/"),
     ("evaluate", ["--workdir=nowhere"], "error: nowhere is no run folder"),
 ])
 def test_mistakes_are_answered_in_one_line(script, arguments, answer, tmp_path):
