@@ -136,7 +136,8 @@ class Run:
         self.position["step"] += 1
         if self.position["step"] % STEPS_IN_FLIGHT == 0:
           self._check_finite(float(self.state.totals["loss"]))
-          if time.monotonic() - saved > 60 * self.config.checkpoint_minutes:
+          due = time.monotonic() - saved > 60 * self.config.checkpoint_minutes
+          if due and self.position["step"] < self.steps_per_epoch:  # the end of the epoch is saved with its scores
             self._save()
             saved = time.monotonic()
       totals = {name: float(value) for name, value in self.state.totals.items()}

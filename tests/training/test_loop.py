@@ -102,19 +102,25 @@ def test_devices_and_processes_give_the_same_losses(config, finished, tmp_path):
       assert row["train_loss"] == pytest.approx(expected["train_loss"], rel=tolerance), name
 
 
+def kill_after(process, reached):
+  """SIGKILLs a training process as soon as `reached()`."""
+  while not reached():
+    assert process.poll() is None, process.stdout.read()
+    time.sleep(0.01)
+  process.send_signal(signal.SIGKILL)
+  process.wait()
+  process.stdout.close()
+
+
 def test_killed_and_started_again_it_ends_with_the_same_bits(config, tmp_path):
   config = config.copy_and_resolve_references()
-  config.epochs, config.checkpoint_minutes = 3, 0.0  # a checkpoint at every chance
+  config.batch_size, config.checkpoint_minutes = 4, 0.0  # 16 steps an epoch, a checkpoint in the middle
   finish(start_training(config, tmp_path / "whole"))
-  for wait in (0, 1):  # right after the first line of an epoch, and in the middle of the next
-    process = start_training(config, tmp_path / "killed")
-    for line in process.stdout:
-      if line.startswith("epoch"):
-        break
-    time.sleep(wait)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    process.stdout.close()
+  folder = tmp_path / "killed" / "checkpoints"
+  kill_after(start_training(config, tmp_path / "killed"), (folder / "8").exists)  # while the epoch goes on
+  again = start_training(config, tmp_path / "killed")
+  assert again.stdout.readline() == "Going on after epoch 0, step 8.\n"
+  kill_after(again, lambda: any(folder.glob("16*")))  # while that one is written
   output = finish(start_training(config, tmp_path / "killed"))
   assert "Going on after epoch" in output
   same = jax.tree.map(np.array_equal, latest_variables(tmp_path / "whole"), latest_variables(tmp_path / "killed"))
