@@ -17,6 +17,10 @@ CAPTION = 34  # px below a picture
 INK, FAINT, PAPER = (20, 20, 20), (110, 110, 110), (255, 255, 255)
 CALIBRATED = f"full colour is how strongly the strongest {STRONGEST:.0%} of this run's validation fakes speak for fake"
 
+CONTRADICTION = (
+    "Called {verdict}, and yet the last heatmap is strong for {target}: Grad-CAM weighs a convolution's raw output,"
+    " where a negative weight times a negative output counts as evidence too. Go by the verdict, not by the colours.")
+
 
 def jet(values):
   """Blue (0), cyan, green, yellow, red (1): float[...] -> uint8[..., 3]; values beyond 0..1 are clipped."""
@@ -50,19 +54,21 @@ def draw_panel(result, name, scale, scale_note=CALIBRATED):
   cams = [
       (layer, _strength_note(cam, scale[f"gradcam/{layer}"]), heatmap(cam, image, scale[f"gradcam/{layer}"]))
       for layer, cam in result["gradcam"].items()]
-  last = list(result["gradcam"])[-1].split("/")[-1]
+  final = list(result["gradcam"])[-1]
+  titles = {"guided_backprop": "guided backprop", "guided_gradcam": f"Guided Grad-CAM, last {final.split('/')[-1]}"}
   reliefs = [
       (title, _strength_note(result[key], scale[key]), relief(result[key], scale[key]))
-      for title, key in (("guided backprop", "guided_backprop"), (f"Guided Grad-CAM, last {last}", "guided_gradcam"))]
+      for key, title in titles.items()]
   columns = -(-len(cams) // 2)
   width = (columns + 2) * (CELL + GAP) + GAP
-  notes = _notes(target, scale_note)
+  verdict = LABELS[int(result["probability"] >= THRESHOLD)]
+  contradicts = verdict != target and strength(result["gradcam"][final]) >= scale[f"gradcam/{final}"] > 0
+  notes = _notes(target, scale_note) + ([CONTRADICTION.format(verdict=verdict, target=target)] if contradicts else [])
   notes = [line for note in notes for line in textwrap.wrap(note, width // 6)]
   top, row = 44, CELL + CAPTION + GAP
   canvas = Image.new("RGB", (width, top + 2 * row + 16 * len(notes) + GAP), PAPER)
   draw = ImageDraw.Draw(canvas)
 
-  verdict = LABELS[int(result["probability"] >= THRESHOLD)]
   draw.text((GAP, 10), f"{verdict}: probability of fake {result['probability']:.1%}", INK, _font(20))
   draw.text((width - GAP, 14), _shorten(name, 60), FAINT, _font(14), anchor="ra")
   _cell(canvas, draw, (GAP, top), "what the network sees", f"{image.shape[1]} x {image.shape[0]} px", image)

@@ -45,6 +45,13 @@ def test_the_panel_of_an_image_without_evidence_shows_blue_and_grey_only():
   assert (pixels[44 + 88, -96] == 128).all() and (spoken[44 + 88, -96] == 191).all()
 
 
+def test_a_heatmap_that_contradicts_the_verdict_is_remarked_on():
+  quiet, loud = explanation(0.5), explanation(2.5)  # the scale is 2; both are called real
+  right = {**loud, "probability": 0.9}
+  heights = [draw_panel(result, "a.jpg", SCALE).height for result in (quiet, loud, right)]
+  assert heights[1] > heights[0] == heights[2]
+
+
 def test_scale_is_what_the_strongest_fifth_reaches():
   scale = measure_scale([explanation(level) for level in range(11)])
   assert scale["gradcam/layer4_1/conv2"] == pytest.approx(8) and scale["guided_gradcam"] == pytest.approx(8)
