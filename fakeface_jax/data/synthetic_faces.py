@@ -2,7 +2,7 @@
 
 It is made to be learned from scratch within minutes, so it is easier than photographs: a tampered region is lighter or
 darker than its surroundings, off in colour, and wrong in structure. No single figure of a whole picture (of colour,
-sharpness, noise, or bytes) tells the classes apart; a classifier on 73 of them at once finds something. The tests print
+sharpness, noise, or bytes) tells the classes apart; a classifier on 75 of them at once finds something. The tests print
 and bound both. A high score here shows that training works, not that photographs would be judged well.
 
 The drawing runs in helper processes when that pays. They are plain `python -c` children that write pickles to a pipe,

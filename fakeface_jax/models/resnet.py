@@ -7,6 +7,7 @@ The network runs in two parts: `stop="layer4_2"` returns what enters that block 
 `start="layer4_2"` goes on from there to the logits.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -34,13 +35,7 @@ def max_pool(x):
   rows, columns = (height + 1) // 2, (width + 1) // 2
   x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=-jnp.inf)
   windows = [x[:, i : i + 2 * rows - 1 : 2, j : j + 2 * columns - 1 : 2] for i in range(3) for j in range(3)]
-  while len(windows) > 1:
-    windows = [jnp.maximum(*pair) if len(pair) == 2 else pair[0] for pair in zip_pairs(windows)]
-  return windows[0]
-
-
-def zip_pairs(items):
-  return [items[i : i + 2] for i in range(0, len(items), 2)]
+  return functools.reduce(jnp.maximum, windows)
 
 
 class Convolution(nn.Conv):
