@@ -13,7 +13,7 @@ from fakeface_jax.explain.engine import explain_batch, last_conv_layers, target_
 from fakeface_jax.explain.grad_cam import grad_cam
 from fakeface_jax.explain.guided_backprop import guided_backprop, guided_relu
 from fakeface_jax.explain.guided_grad_cam import guided_grad_cam, upsample
-from fakeface_jax.models import init_variables
+from fakeface_jax.models import abstract_variables, init_variables
 from fakeface_jax.models.resnet import normalize, resnet
 
 
@@ -118,3 +118,19 @@ def test_predicted_explains_the_larger_logit(network):
 def test_unknown_target():
   with pytest.raises(UserError, match="--target='fakes' is not known; use real, fake, predicted"):
     target_indices("fakes", 1)
+
+
+def test_everything_costs_little_more_than_two_forward_passes():
+  model = resnet(50)
+  variables = abstract_variables(model, 224)
+  pixels, target = jax.ShapeDtypeStruct((1, 224, 224, 3), np.uint8), jax.ShapeDtypeStruct((1,), np.int32)
+  layers = last_conv_layers(model)
+  flops = lambda function, *arguments: jax.jit(function).lower(*arguments).compile().cost_analysis()["flops"]
+  forward = flops(lambda variables, pixels: model.apply(variables, normalize(pixels)), variables, pixels)
+  cams = flops(
+      lambda variables, pixels, target: grad_cam(model, variables, normalize(pixels), target, layers=layers),
+      variables, pixels, target)
+  everything = explain_batch.lower(model, variables, pixels, target, layers=layers).compile().cost_analysis()["flops"]
+  print(f"ResNet-50, 224 px, in forward passes: ten Grad-CAMs {cams / forward:.3f}, all {everything / forward:.3f}")
+  assert cams / forward < 1.2
+  assert everything / forward < 2.2
