@@ -11,7 +11,8 @@ import numpy as np
 from fakeface_jax.data.images import resize_and_crop
 from fakeface_jax.errors import UserError
 from fakeface_jax.evaluation.predict import probability_of_fake
-from fakeface_jax.explain.engine import explain_batch, last_conv_layers, pad, resolve_layers, target_indices
+from fakeface_jax.explain.capture import resolve_layers
+from fakeface_jax.explain.engine import explain_batch, last_conv_layers, pad, target_indices
 from fakeface_jax.models import abstract_variables, make_model
 from fakeface_jax.models.resnet import normalize
 from fakeface_jax.training.checkpoints import load_best

@@ -29,21 +29,22 @@ class Dataset:
     self.metadata = dict(builder.info.metadata or {})
 
   def __getitem__(self, split):
-    """Records of a split: 'test', 'all', or any tfds slice such as 'train[:90%]'."""
+    """Records of a split: 'test', 'all', or any tfds slice such as 'train[:90%]'.
+
+    Raises: UserError where there is no such split, or nothing in it.
+    """
     if split == "all":
       split = "+".join(self.splits)
     raw = tfds.decode.SkipDecoding()
     try:
       source = self._builder.as_data_source(split, decoders={"image": raw, "mask": raw})
-      if len(source) == 0:
-        raise UserError(f"split {split!r} of {self.name} is empty; its sizes are {self.splits}")
-      return source
-    except UserError:
-      raise
     except (ValueError, KeyError, AssertionError) as error:
       raise UserError(
           f"{self.name} has no split {split!r}; it has {', '.join(self.splits)} (or 'all', or a slice such as"
           f" 'train[:90%]')") from error
+    if len(source) == 0:
+      raise UserError(f"split {split!r} of {self.name} is empty; its sizes are {self.splits}")
+    return source
 
 
 def open_dataset(name, *, path=None, data_dir=None):

@@ -36,19 +36,19 @@ def apply_with_taps(model, variables, images, taps):
 
 
 def layer_shapes(model, variables, images):
-  """{layer: jax.ShapeDtypeStruct of its output} of every layer with parameters or blocks, in the order of the pass."""
+  """{layer: jax.ShapeDtypeStruct of its output} of every layer and block."""
   outputs = {}
 
   def interceptor(next_function, args, kwargs, context):
     output = next_function(*args, **kwargs)
     if context.method_name == "__call__" and context.module.path:
-      outputs["/".join(context.module.path)] = (context.module, output)
+      outputs["/".join(context.module.path)] = output
     return output
 
   def forward(variables, images):
     with nn.intercept_methods(interceptor):
       model.apply(variables, images)
-    return {layer: output for layer, (_, output) in outputs.items()}
+    return outputs
 
   return jax.eval_shape(forward, variables, images)
 

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from fakeface_jax.errors import UserError
-from fakeface_jax.explain.capture import conv_layers, resolve_layers
+from fakeface_jax.explain.capture import conv_layers
 from fakeface_jax.explain.grad_cam import grad_cam
 from fakeface_jax.explain.guided_backprop import guided_backprop
 from fakeface_jax.explain.guided_grad_cam import guided_grad_cam
@@ -56,6 +56,3 @@ def target_indices(target, count):
 def pad(array, length):
   """An array with its first axis filled up to `length` by repeating its last entry."""
   return np.concatenate([array, np.repeat(array[-1:], length - len(array), axis=0)])
-
-
-__all__ = ["TARGETS", "explain_batch", "last_conv_layers", "pad", "resolve_layers", "target_indices"]
