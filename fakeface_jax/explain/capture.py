@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from fakeface_jax.errors import UserError
-from fakeface_jax.models.resnet import Convolution
+from fakeface_jax.models.convolution import Convolution
 
 
 def apply_with_taps(model, variables, images, taps):

@@ -7,7 +7,6 @@ The network runs in two parts: `stop="layer4_2"` returns what enters that block 
 `start="layer4_2"` goes on from there to the logits.
 """
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +14,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from fakeface_jax.errors import UserError
+from fakeface_jax.models.convolution import Convolution, max_pool
 
 MEAN_RGB = (0.485, 0.456, 0.406)  # of ImageNet, in 0..1, as every ported weight expects
 STD_RGB = (0.229, 0.224, 0.225)
@@ -24,31 +24,6 @@ def normalize(images):
   """uint8[..., 3] RGB (or float in 0..255) -> float32 of zero mean and unit variance on ImageNet."""
   mean, std = (255 * jnp.asarray(stat, jnp.float32) for stat in (MEAN_RGB, STD_RGB))
   return (images.astype(jnp.float32) - mean) / std
-
-
-def max_pool(x):
-  """3 x 3 maximum, stride 2, padding 1, as nine strided slices.
-
-  The same values as `nn.max_pool`; on XLA's CPU backend its gradient is seven times faster than reduce_window's.
-  """
-  _, height, width, _ = x.shape
-  rows, columns = (height + 1) // 2, (width + 1) // 2
-  x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=-jnp.inf)
-  windows = [x[:, i : i + 2 * rows - 1 : 2, j : j + 2 * columns - 1 : 2] for i in range(3) for j in range(3)]
-  return functools.reduce(jnp.maximum, windows)
-
-
-class Convolution(nn.Conv):
-  """A bias-free convolution padded by half its kernel on every side, as in torchvision."""
-
-  use_bias: bool = False
-  padding: Any = None
-  kernel_init: Callable = nn.initializers.variance_scaling(2.0, "fan_out", "truncated_normal")
-
-  def __post_init__(self):
-    if self.padding is None:
-      self.padding = [(k // 2, k // 2) for k in self.kernel_size]
-    super().__post_init__()
 
 
 class BasicBlock(nn.Module):
@@ -62,8 +37,8 @@ class BasicBlock(nn.Module):
 
   @nn.compact
   def __call__(self, x):
-    y = self.act(self.norm(self.conv(self.width, (3, 3), self.stride, name="conv1")(x), "bn1"))
-    y = self.norm(self.conv(self.width, (3, 3), name="conv2")(y), "bn2")
+    y = self.act(self.norm(self.conv(self.width, 3, self.stride, name="conv1")(x), "bn1"))
+    y = self.norm(self.conv(self.width, 3, name="conv2")(y), "bn2")
     return self.act(y + shortcut(self, x, self.width))
 
 
@@ -78,9 +53,9 @@ class Bottleneck(nn.Module):
 
   @nn.compact
   def __call__(self, x):
-    y = self.act(self.norm(self.conv(self.width, (1, 1), name="conv1")(x), "bn1"))
-    y = self.act(self.norm(self.conv(self.width, (3, 3), self.stride, name="conv2")(y), "bn2"))
-    y = self.norm(self.conv(4 * self.width, (1, 1), name="conv3")(y), "bn3")
+    y = self.act(self.norm(self.conv(self.width, 1, name="conv1")(x), "bn1"))
+    y = self.act(self.norm(self.conv(self.width, 3, self.stride, name="conv2")(y), "bn2"))
+    y = self.norm(self.conv(4 * self.width, 1, name="conv3")(y), "bn3")
     return self.act(y + shortcut(self, x, 4 * self.width))
 
 
@@ -88,7 +63,7 @@ def shortcut(block, x, channels):
   """The block's input, projected where its shape is not the output's."""
   if block.stride == 1 and x.shape[-1] == channels:
     return x
-  return block.norm(block.conv(channels, (1, 1), block.stride, name="downsample_0")(x), "downsample_1")
+  return block.norm(block.conv(channels, 1, block.stride, name="downsample_0")(x), "downsample_1")
 
 
 class ResNet(nn.Module):
@@ -146,12 +121,12 @@ class ResNet(nn.Module):
       return layer(x, use_running_average=not train)
 
     def conv(features, kernel_size, stride=1, name=None):
-      return Convolution(features, kernel_size, (stride, stride), dtype=self.dtype, name=name)
+      return Convolution(features, kernel_size, stride, self.dtype, name=name)
 
     x = x.astype(self.dtype)
     for part in self.parts[first:last]:
       if part == "stem":
-        x = self.act(norm(conv(64, (7, 7), 2, "conv1")(x), "bn1"))
+        x = self.act(norm(conv(64, 7, 2, "conv1")(x), "bn1"))
         x = max_pool(x)
       elif part == "head":
         x = nn.Dense(self.num_classes, name="head")(x.astype(jnp.float32))

@@ -11,8 +11,9 @@ from flax.traverse_util import flatten_dict
 from seeded import STAGES, images, sample, state_dict, template
 
 from fakeface_jax.errors import UserError
+from fakeface_jax.models.convolution import max_pool
 from fakeface_jax.models.pretrained import from_state_dict, torchvision_key
-from fakeface_jax.models.resnet import max_pool, normalize, resnet
+from fakeface_jax.models.resnet import normalize, resnet
 
 # Measured: 1.1e-6 at most. Anything structural, such as a padding or an epsilon, shows from 1e-3 on.
 TOLERANCE = 1e-5
