@@ -61,9 +61,13 @@ def _set_up_messages():
 def _set_up_compilation_cache():
   import jax  # here, because a mistyped flag should not have to wait for it
 
-  if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fakeface_jax" / "xla"
-    jax.config.update("jax_compilation_cache_dir", str(cache))
+  jax.config.update("jax_compilation_cache_dir", str(compilation_cache()))
+
+
+def compilation_cache():
+  """The folder in which compiled calls are kept from one command to the next."""
+  ours = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fakeface_jax" / "xla"
+  return os.environ.get("JAX_COMPILATION_CACHE_DIR") or ours
 
 
 def no_positional(arguments):

@@ -2,23 +2,22 @@
 
 import dataclasses
 import json
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
+from fakeface_jax.best_weights import load_best
 from fakeface_jax.data.images import resize_and_crop
 from fakeface_jax.errors import UserError
-from fakeface_jax.evaluation.predict import probability_of_fake
-from fakeface_jax.explain.capture import resolve_layers
-from fakeface_jax.explain.engine import explain_batch, last_conv_layers, pad, target_indices
-from fakeface_jax.models import abstract_variables, make_model
-from fakeface_jax.models.resnet import normalize
-from fakeface_jax.training.checkpoints import load_best
-from fakeface_jax.workdir import read_config
+from fakeface_jax.evaluation.probability import probability_of_fake
+from fakeface_jax.explain.engine import Engine
+from fakeface_jax.explain.methods import ARTICLE, CHANNELS, METHODS, resolve_methods
+from fakeface_jax.models import DTYPES, abstract_variables, make_model
+from fakeface_jax.workdir import BACKGROUND_FILE, SCALE_FILE, read_config
 
-SCALE_FILE = "map_scale.json"
+TARGETS = ("real", "fake", "predicted")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +28,8 @@ class Detector:
     model, variables: the Flax module and its {"params", "batch_stats"}.
     resize, crop: how an image is cut to the network's input, in pixels (see `images.resize_and_crop`).
     batch_size: images per compiled call; more images take several calls, fewer are padded.
-    map_scale: {map name: value that is drawn in full colour}, measured on this run's validation images; or None.
+    map_scale: {map: value that is drawn in full colour}, measured on this run's validation images; or None.
+    background: uint8[K, crop, crop, 3], photographs that expected_gradients compares with; or None.
   """
 
   model: Any
@@ -38,6 +38,12 @@ class Detector:
   crop: int
   batch_size: int = 8
   map_scale: dict | None = None
+  background: np.ndarray | None = None
+
+  @cached_property
+  def engine(self):
+    """Its compiled calls."""
+    return Engine(self.model, self.variables, self.batch_size)
 
   def prepare(self, images):
     """What the network sees: a list of uint8[h, w, 3] of any sizes, or uint8[N, h, w, 3] -> uint8[N, crop, crop, 3]."""
@@ -45,58 +51,96 @@ class Detector:
       if getattr(image, "dtype", None) != np.uint8 or np.ndim(image) != 3 or image.shape[-1] != 3:
         got = f"{getattr(image, 'dtype', type(image).__name__)}{list(np.shape(image))}"
         raise UserError(f"image {number} is {got}, not uint8[height, width, 3] RGB; read files with read_image")
+    if len(images) == 0:
+      return np.zeros((0, self.crop, self.crop, 3), np.uint8)
     return np.stack([resize_and_crop(image, self.resize, self.crop) for image in images])
 
   def predict(self, images):
     """Probability of fake, float64[N], of images as `prepare` takes them."""
-    if len(images) == 0:
-      return np.zeros(0)
-    logits = [_logits(self.model, self.variables, pixels)[:count] for pixels, count in self._batches(images)]
-    return probability_of_fake(np.concatenate(jax.device_get(logits)))
+    return probability_of_fake(_finite(self.engine.logits(self.prepare(images))))
 
-  def explain(self, images, target="fake", layers=None):
-    """Why: Grad-CAM, guided backprop and Guided Grad-CAM of images as `prepare` takes them.
+  def explain(self, images, target="fake", layers=None, methods=ARTICLE):
+    """Why: raw maps of images as `prepare` takes them.
 
     Args:
       target: the class whose evidence is shown: 'fake', 'real', or 'predicted'.
-      layers: names such as 'layer4_2/conv3' for Grad-CAM, the last of them for Guided Grad-CAM too; by default the
-        last ten convolutions.
+      layers: names such as 'layer4_2/conv3', for all methods that have layers (Guided Grad-CAM takes the last one); by
+        default those of `explain.methods.METHODS`: mostly the last ten convolutions.
+      methods: names, 'all', or {name: {setting: value}}; by default Grad-CAM, guided backprop, Guided Grad-CAM.
     Returns: one dict per image: `image` uint8[crop, crop, 3], `logits` float32[2], `probability` of fake, `target` (the
-      explained class: 0 real, 1 fake), `gradcam` {layer: float32[h, w] >= 0}, `guided_backprop` and `guided_gradcam`
-      float32[crop, crop, 3]. Raw values, in logits.
+      explained class: 0 real, 1 fake), `settings` {method: settings}, for every method its maps as its function
+      returns them, without the batch axis (gradcam: {layer: float32[h, w] >= 0}, guided_backprop: float32[crop, crop,
+      3]), and `completeness_error` {method: float} in logits, of methods whose maps sum to a difference of logits.
     """
-    layers = last_conv_layers(self.model) if layers is None else resolve_layers(self.model, layers)
-    targets = target_indices(target, self.batch_size)
-    results = []
-    for pixels, count in self._batches(images):
-      maps = jax.device_get(explain_batch(self.model, self.variables, pixels, targets, layers=layers))
-      probabilities = probability_of_fake(maps["logits"])
-      for i in range(count):
-        explained = int(maps["logits"][i].argmax()) if target == "predicted" else int(targets[i])
-        one = jax.tree.map(lambda values, i=i: values[i], maps)
-        one["gradcam"] = {layer: one["gradcam"][layer] for layer in layers}  # JAX sorts the keys of its dicts
-        results.append({"image": pixels[i], "probability": float(probabilities[i]), "target": explained, **one})
-    return results
+    if target not in TARGETS:
+      raise UserError(f"--target={target!r} is not known; use {', '.join(TARGETS)}")
+    methods = resolve_methods(self.model, methods, layers)
+    if len(images) == 0:
+      return []
+    pixels = self.prepare(images)
+    targets = np.full(len(pixels), (0, 1, -1)[TARGETS.index(target)], np.int32)
+    maps = self.engine.explain(pixels, targets, methods, self.background)
+    probabilities = probability_of_fake(_finite(maps["logits"]))
+    targets = np.where(targets < 0, maps["logits"].argmax(-1), targets)
+    return [
+        {
+            "image": pixels[i], "logits": maps["logits"][i], "probability": float(probabilities[i]),
+            "target": int(targets[i]), "settings": methods,
+            **{name: _of_image(maps[name], i, settings) for name, settings in methods.items()},
+            "completeness_error": {name: float(errors[i]) for name, errors in maps["completeness_error"].items()},
+        }
+        for i in range(len(pixels))]
 
-  def _batches(self, images):
-    for start in range(0, len(images), self.batch_size):
-      pixels = self.prepare(images[start : start + self.batch_size])
-      yield pad(pixels, self.batch_size), len(pixels)
+  def sanity(self, images, methods=None, layers=None, target="fake"):
+    """Which methods depend on what the network has learned: see `evaluation.sanity.sanity`, whose result this is."""
+    from fakeface_jax.evaluation.sanity import sanity
+
+    return sanity(self, images, methods, layers, target)
 
 
-@jax.jit(static_argnames="model")
-def _logits(model, variables, pixels):
-  return model.apply(variables, normalize(pixels))
+def _of_image(maps, i, settings):
+  """The maps of image i, with layers in the order asked for (JAX sorts the keys of its dicts)."""
+  if not isinstance(maps, dict):
+    return maps[i]
+  return {layer: _of_image(maps[layer], i, {}) for layer in settings.get("layers", maps)}
 
 
-def load(workdir, batch_size=8):
+def _finite(logits):
+  if not np.isfinite(logits).all():
+    raise UserError("the network's logits are not finite: its weights hold, or run into, NaN or infinity; train again")
+  return logits
+
+
+def flatten_maps(result):
+  """{map: array} of one image's explanation: 'gradcam/<layer>', 'guided_backprop', 'feature_maps/<layer>/channels'."""
+  flat = {}
+  for name in result["settings"]:
+    maps = result[name]
+    for layer, values in maps.items() if isinstance(maps, dict) else [(None, maps)]:
+      if METHODS[name].kind == CHANNELS:
+        flat[f"{name}/{layer}"], flat[f"{name}/{layer}/channels"] = values["maps"], values["channels"]
+      else:
+        flat[name if layer is None else f"{name}/{layer}"] = values
+  return flat
+
+
+def load(workdir, batch_size=8, dtype=None):
   """The `Detector` of a run folder's best epoch.
 
+  Args:
+    workdir: the run's folder.
+    batch_size: images, or network evaluations of methods that make many, per compiled call.
+    dtype: 'float32' or 'bfloat16' to compute in; None for that of the run's config.
   Raises: UserError where the folder holds no run, or no finished epoch.
   """
   config = read_config(workdir)
+  if dtype not in (None, *DTYPES):
+    raise UserError(f"--dtype={dtype!r} is not known; use {' or '.join(DTYPES)}")
+  config.model.dtype = dtype or config.model.dtype
   model = make_model(config.model)
   variables = load_best(workdir, abstract_variables(model, config.data.crop))
-  scale = Path(workdir) / SCALE_FILE
-  map_scale = json.loads(scale.read_text()) if scale.exists() else None
-  return Detector(model, variables, config.data.resize, config.data.crop, batch_size, map_scale)
+  scale, background = (Path(workdir) / name for name in (SCALE_FILE, BACKGROUND_FILE))
+  return Detector(
+      model, variables, config.data.resize, config.data.crop, batch_size,
+      json.loads(scale.read_text()) if scale.exists() else None,
+      np.load(background)["images"] if background.exists() else None)

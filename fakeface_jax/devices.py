@@ -1,6 +1,7 @@
 """How work is laid over devices: one mapped axis, batches split along it, everything else replicated."""
 
 import jax
+import psutil
 
 from fakeface_jax.errors import UserError
 
@@ -20,3 +21,11 @@ def check_batch_size(batch_size):
     nearest = max(1, round(batch_size / devices)) * devices
     raise UserError(
         f"--config.batch_size={batch_size} cannot be split over {devices} devices; use a multiple, such as {nearest}")
+
+
+def available_memory():
+  """Bytes that are free on each local device."""
+  stats = jax.local_devices()[0].memory_stats() or {}
+  if "bytes_limit" in stats:
+    return stats["bytes_limit"] - stats["bytes_in_use"]
+  return psutil.virtual_memory().available // jax.local_device_count()

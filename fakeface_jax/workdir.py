@@ -10,6 +10,10 @@ from fakeface_jax.errors import UserError
 
 CONFIG_FILE = "config.json"
 CHECKPOINTS = "checkpoints"
+WEIGHTS_FILE = "weights.safetensors"
+SCALE_FILE = "map_scale.json"
+BACKGROUND_FILE = "background.npz"
+SANITY_FILE = "sanity.json"
 
 
 def flatten_config(config, prefix=""):

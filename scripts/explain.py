@@ -2,6 +2,8 @@
 
 python scripts/explain.py                                   test images of the last run, a few of each outcome
 python scripts/explain.py --workdir runs/NAME --out panels photo.jpg folder/
+python scripts/explain.py --methods gradcam,occlusion,shap --set occlusion.window=24 photo.jpg
+python scripts/explain.py --sanity                          which methods depend on what the network has learned
 """
 
 from pathlib import Path
@@ -13,21 +15,43 @@ from fakeface_jax import app
 WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run (default: the last one below runs/).")
 OUT = flags.DEFINE_string("out", None, "Folder for the panels (default: panels/ in the run's folder).")
 TARGET = flags.DEFINE_string("target", "fake", "Class whose evidence is shown: fake, real or predicted.")
-LAYERS = flags.DEFINE_list("layers", None, "Layers for Grad-CAM (default: the last ten convolutions).")
-EACH = flags.DEFINE_integer("each", 3, "Without images: test images of each outcome.")
+METHODS = flags.DEFINE_list(
+    "methods", None, "Methods, or all (default: gradcam,guided_backprop,guided_gradcam); an unknown one lists them.")
+SET = flags.DEFINE_multi_string("set", [], "A method's setting, such as occlusion.window=24; may be repeated.")
+LAYERS = flags.DEFINE_list("layers", None, "Layers, for methods that have them (default: the last ten convolutions).")
+BACKGROUND = flags.DEFINE_string(
+    "background", None, "Photographs that expected_gradients compares with (default: the run's validation images).")
+SANITY = flags.DEFINE_bool("sanity", False, "Check the methods against random weights instead of drawing panels.")
+EACH = flags.DEFINE_integer("each", 3, "Without images: test images of each outcome.", lower_bound=1)
 BATCH_SIZE = flags.DEFINE_integer("batch_size", 8, "Images per compiled call.", lower_bound=1)
+DTYPE = flags.DEFINE_string("dtype", None, "float32 or bfloat16 (default: the run's).")
 
 
 def main(arguments):
   from fakeface_jax.detector import load
-  from fakeface_jax.report.explanations import explain_items, items_of_files, items_of_run
+  from fakeface_jax.explain.methods import parse_methods, resolve_methods
+  from fakeface_jax.report.items import items_of_files, items_of_run, with_background
+  from fakeface_jax.report.sanity import check_run, sentences_of_run
   from fakeface_jax.workdir import last_run
 
   workdir = WORKDIR.value or last_run()
   out = OUT.value or str(Path(workdir) / "panels")
-  detector = load(workdir, BATCH_SIZE.value)
+  detector = load(workdir, BATCH_SIZE.value, DTYPE.value)
+  methods = parse_methods(METHODS.value, SET.value)
+  resolved = resolve_methods(detector.model, methods, LAYERS.value)
   items = items_of_files(arguments) if arguments else items_of_run(workdir, EACH.value)
-  failures = explain_items(detector, items, out, target=TARGET.value, layers=LAYERS.value)
+  if BACKGROUND.value:
+    detector = with_background(detector, BACKGROUND.value)
+  if SANITY.value:
+    chosen = methods if METHODS.value or SET.value else None
+    failures = check_run(detector, items, workdir, methods=chosen, layers=LAYERS.value, target=TARGET.value)
+    return app.exit_code(failures)
+  from fakeface_jax.report.explanations import explain_items
+  from fakeface_jax.report.map_scale import with_scale
+
+  failures = explain_items(
+      with_scale(detector, workdir, resolved), items, out, target=TARGET.value, layers=LAYERS.value, methods=methods,
+      check=sentences_of_run(workdir, resolved))
   print(f"{len(items) - len(failures)} of {len(items)} images explained in {out}")
   return app.exit_code(failures)
 

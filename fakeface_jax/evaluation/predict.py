@@ -11,18 +11,6 @@ from fakeface_jax.devices import AXIS, to_devices
 from fakeface_jax.models.resnet import normalize
 
 
-def probability_of_fake(logits):
-  """Softmax probability of fake, float64[N], from logits float[N, 2] in the order (real, fake)."""
-  logits = np.asarray(logits, np.float64)
-  return np.exp(-np.logaddexp(0, logits[:, 0] - logits[:, 1]))
-
-
-def cross_entropy(logits, labels):
-  """Mean cross-entropy in nats of logits float[N, 2] and labels int[N]."""
-  logits = np.asarray(logits, np.float64)
-  return float(np.mean(np.logaddexp(logits[:, 0], logits[:, 1]) - logits[np.arange(len(labels)), labels]))
-
-
 def make_predict_step(model):
   """Compiles `step(variables, batch) -> (logits, index)`, gathered from the D devices of all processes.
 

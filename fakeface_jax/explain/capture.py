@@ -2,7 +2,12 @@
 
 `nn.intercept_methods` adds a tap, an array of zeros, to the output of each layer asked for. The derivative with respect
 to a tap is the derivative with respect to that layer's output, so one backward pass yields it for all layers at once.
+
+Functions that several methods call on the same images are jitted: within one compiled call they are traced once, and
+XLA merges their equal passes.
 """
+
+from functools import partial
 
 import flax.linen as nn
 import jax
@@ -17,7 +22,7 @@ def apply_with_taps(model, variables, images, taps):
 
   Args:
     images: normalised, float32[N, H, W, 3].
-    taps: {layer: array that is added to that layer's output}; a layer is a module path such as 'layer4_2/conv3'.
+    taps: {layer: array that is added to that layer's output, or None}; a layer is a path such as 'layer4_2/conv3'.
   Returns: logits float32[N, classes], activations {layer: float[N, h, w, C]}.
   """
   activations = {}
@@ -25,14 +30,40 @@ def apply_with_taps(model, variables, images, taps):
   def interceptor(next_function, args, kwargs, context):
     output = next_function(*args, **kwargs)
     layer = "/".join(context.module.path)
-    if context.method_name == "__call__" and layer in taps:
-      activations[layer] = output + taps[layer].astype(output.dtype)
-      return activations[layer]
-    return output
+    if context.method_name != "__call__" or layer not in taps:
+      return output
+    tap = taps[layer]
+    activations[layer] = output if tap is None else output + tap.astype(output.dtype)
+    return activations[layer]
 
   with nn.intercept_methods(interceptor):
     logits = model.apply(variables, images)
   return logits, activations
+
+
+@partial(jax.jit, static_argnames=("model", "layers"))
+def activations_of(model, variables, images, layers):
+  """{layer: its output float32[N, h, w, C]}."""
+  _, activations = apply_with_taps(model, variables, images, dict.fromkeys(layers))
+  return {layer: activations[layer].astype(jnp.float32) for layer in layers}
+
+
+@partial(jax.jit, static_argnames=("model", "layers"))
+def activations_and_gradients(model, variables, images, target, layers):
+  """What class activation maps are made of, from one forward and one backward pass.
+
+  Args:
+    images: normalised, float32[N, H, W, 3].
+    target: class index, int32[N].
+    layers: tuple of module paths.
+  Returns: {layer: output float32[N, h, w, C]}, {layer: gradient of the target's logit to it, the same shape}.
+  """
+  shapes = layer_shapes(model, variables, images)
+  taps = {layer: jnp.zeros(shapes[layer].shape, jnp.float32) for layer in layers}
+  logits, pullback, activations = jax.vjp(
+      lambda taps: apply_with_taps(model, variables, images, taps), taps, has_aux=True)
+  (gradients,) = pullback(jax.nn.one_hot(target, logits.shape[-1], dtype=logits.dtype))
+  return {layer: activations[layer].astype(jnp.float32) for layer in layers}, gradients
 
 
 def layer_shapes(model, variables, images):
@@ -70,13 +101,28 @@ def conv_layers(model):
   return tuple(layers)
 
 
+def last_conv_layers(model, count=10):
+  """The last `count` convolutions in the order in which they run."""
+  return conv_layers(model)[-count:]
+
+
+def last_blocks(model, count=5):
+  """The last `count` residual blocks, whose outputs have passed a ReLU."""
+  return model.blocks[-count:]
+
+
+def stage_outputs(model):
+  """The first convolution and the last block of each stage: 'conv1', 'layer1_2', ..., 'layer4_2'."""
+  stages = {block.partition("_")[0]: block for block in model.blocks}
+  return ("conv1", *stages.values())
+
+
 def resolve_layers(model, names):
   """Layer paths for names as users write them; torchvision's dots ('layer4.2.conv3') are understood.
 
-  Raises: UserError that names an unknown layer and lists those there are.
+  Raises: UserError that names an unknown layer, or one that has no map, and lists those there are.
   """
-  known = conv_layers(model)
-  blocks = set(model.blocks)
+  known = (*conv_layers(model), *model.blocks)
   layers = []
   for name in names:
     parts = name.replace("/", ".").split(".")
@@ -85,7 +131,9 @@ def resolve_layers(model, names):
     if len(parts) > 2 and parts[1] == "downsample":
       parts[1:3] = [f"downsample_{parts[2]}"]
     layer = "/".join(parts)
-    if layer not in known and layer not in blocks:
-      raise UserError(f"there is no layer {name!r}; layers: {', '.join((*known, *model.blocks))}")
+    if layer not in known:
+      pooled = layer in ("head", "fc", "avgpool")
+      problem = f"{name!r} comes after global pooling and has no map" if pooled else f"there is no layer {name!r}"
+      raise UserError(f"{problem}; layers: {', '.join(known)}")
     layers.append(layer)
-  return tuple(layers)
+  return tuple(dict.fromkeys(layers))

@@ -1,58 +1,149 @@
-"""Everything the article shows of an image, from one compiled call with one forward pass.
+"""All methods on batches of any size, through few compiled calls.
 
-The plain and the guided backward stand in one jitted function; XLA merges their equal forward passes.
+Methods that cost one backward pass each stand in one jitted function: XLA merges their equal passes, so that logits,
+ten Grad-CAMs, guided backprop and Guided Grad-CAM come from a single forward pass. A method that evaluates the network
+many times has a call of its own.
 """
 
+import logging
 from functools import partial
 
 import jax
 import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
 
+from fakeface_jax.devices import AXIS, available_memory
 from fakeface_jax.errors import UserError
-from fakeface_jax.explain.capture import conv_layers
-from fakeface_jax.explain.grad_cam import grad_cam
-from fakeface_jax.explain.guided_backprop import guided_backprop
-from fakeface_jax.explain.guided_grad_cam import guided_grad_cam
+from fakeface_jax.explain.methods import METHODS
 from fakeface_jax.models.resnet import normalize
 
-TARGETS = ("real", "fake", "predicted")
+log = logging.getLogger(__name__)
 
 
-def last_conv_layers(model, count=10):
-  """The last `count` convolutions in the order in which they run."""
-  return conv_layers(model)[-count:]
-
-
-@partial(jax.jit, static_argnames=("model", "layers"))
-def explain_batch(model, variables, pixels, target, *, layers):
-  """Logits, Grad-CAMs, guided backprop, and Guided Grad-CAM of the last layer.
+def explain_batch(model, methods, batch_size, variables, pixels, target, background=None):
+  """Logits and raw maps of a batch, to be jitted.
 
   Args:
+    methods: {name: settings} as `resolve_methods` returns it.
+    batch_size: network evaluations at a time, for methods that make many.
+    variables: {"params", "batch_stats"}.
     pixels: uint8[N, H, W, 3].
     target: class index int32[N]; -1 stands for whichever class is predicted.
-    layers: module paths, at least one, in order.
-  Returns: {"logits": float32[N, 2], "gradcam": {layer: float32[N, h, w]},
-    "guided_backprop": float32[N, H, W, 3], "guided_gradcam": float32[N, H, W, 3]}.
+    background: uint8[K, H, W, 3] or None, the references of expected_gradients.
+  Returns: {"logits": float32[N, 2], method: its maps, "completeness_error": {method: float32[N]}}.
   """
   images = normalize(pixels)
-  target = jax.numpy.where(target < 0, model.apply(variables, images).argmax(-1), target)
-  cams, logits = grad_cam(model, variables, images, target, layers=layers)
-  guided = guided_backprop(model, variables, images, target)
-  return {
-      "logits": logits,
-      "gradcam": cams,
-      "guided_backprop": guided,
-      "guided_gradcam": guided_grad_cam(guided, cams[layers[-1]]),
-  }
+  logits = model.apply(variables, images)
+  target = jax.numpy.where(target < 0, logits.argmax(-1), target)
+  given = {"batch_size": batch_size, "background": None if background is None else normalize(background)}
+  result, errors = {"logits": logits}, {}
+  for name, settings in methods.items():
+    method = METHODS[name]
+    filled_in = {key: value for key, value in given.items() if key in method.arguments}
+    result[name] = method.compute(model, variables, images, target, **settings, **filled_in)
+    if method.complete:
+      result[name], errors[name] = result[name]
+  return result | {"completeness_error": errors}
 
 
-def target_indices(target, count):
-  """'real' | 'fake' | 'predicted' -> int32[count] for `explain_batch`."""
-  if target not in TARGETS:
-    raise UserError(f"--target={target!r} is not known; use {', '.join(TARGETS)}")
-  return np.full(count, (0, 1, -1)[TARGETS.index(target)], np.int32)
+class Engine:
+  """Compiled calls of one network over all local devices.
+
+  A call is compiled for one image per device or for `batch_size` images; what is missing is filled up.
+
+  Attributes:
+    batch_size: images, or network evaluations of methods that make many, at a time. It is lowered, and that is said,
+      where the memory does not hold so many.
+  """
+
+  def __init__(self, model, variables, batch_size):
+    devices = jax.local_devices()
+    self._model = model
+    self._mesh = jax.make_mesh((len(devices),), (AXIS,), devices=devices)
+    self._compiled = {}
+    self.use(variables)
+    self.batch_size = self._round_up(batch_size)
+
+  def use(self, variables):
+    """Takes other variables of the same network from now on; what is compiled stays."""
+    self._variables = jax.device_put(variables, self._placed(PartitionSpec()))
+
+  def logits(self, pixels):
+    """uint8[N, H, W, 3] -> float32[N, 2]."""
+    if not len(pixels):
+      return np.zeros((0, 2), np.float32)
+    return self.explain(pixels, np.zeros(len(pixels)), {})["logits"]
+
+  def explain(self, pixels, target, methods, background=None):
+    """`explain_batch` of any number of images, at least one, as NumPy arrays."""
+    target = np.asarray(target, np.int32)
+    together = {name: settings for name, settings in methods.items() if not METHODS[name].sampled}
+    result, errors = self._in_batches(together, pixels, target, None), {}
+    for name, settings in methods.items():
+      if name == "shap":
+        result[name], errors[name] = self._shap(pixels, target, result["logits"], settings)
+      elif name not in together:
+        references = background if "background" in METHODS[name].arguments else None
+        of_this = self._in_batches({name: settings}, pixels, target, references)
+        result[name] = of_this[name]
+        errors |= of_this["completeness_error"]
+    return result | {"completeness_error": errors}
+
+  def _in_batches(self, methods, pixels, target, background):
+    background = jax.device_put(background, self._placed(PartitionSpec()))
+    parts, start = [], 0
+    while start < len(pixels):
+      size, call = self._call_for(methods, len(pixels) - start, pixels.shape[1:], background)
+      batch = [_filled_up(values[start : start + size], size) for values in (pixels, target)]
+      parts.append(call(self._variables, *jax.device_put(batch, self._placed(PartitionSpec(AXIS))), background))
+      start += size
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves)[: len(pixels)], *jax.device_get(parts))
+
+  def _call_for(self, methods, count, shape, background):
+    """How many images the next call takes, and the compiled call."""
+    while True:
+      size = self._mesh.size if count <= self._mesh.size else self.batch_size
+      key = repr((methods, size, self.batch_size, shape, jax.tree.map(np.shape, background)))
+      if key in self._compiled:
+        return size, self._compiled[key]
+      call = self._compile(methods, size, shape, background)
+      needed, free = _memory_of(call), available_memory()
+      if needed <= free:
+        self._compiled[key] = call
+        return size, call
+      what = f"{', '.join(methods) or 'the network'} needs {needed / 2**30:.1f} GiB, {free / 2**30:.1f} GiB are free"
+      if self.batch_size == self._mesh.size:
+        raise UserError(f"{what}, at one image at a time; use smaller images, fewer layers, or a machine with more")
+      log.warning("%s at batch size %d: going on with %d", what, self.batch_size, self._round_up(self.batch_size // 2))
+      self.batch_size = self._round_up(self.batch_size // 2)
+
+  def _compile(self, methods, size, shape, background):
+    function = partial(explain_batch, self._model, methods, self.batch_size // self._mesh.size)
+    everywhere, split = PartitionSpec(), PartitionSpec(AXIS)
+    mapped = jax.shard_map(
+        function, mesh=self._mesh, in_specs=(everywhere, split, split, everywhere), out_specs=split, check_vma=False)
+    pixels = jax.ShapeDtypeStruct((size, *shape), np.uint8, sharding=self._placed(split))
+    target = jax.ShapeDtypeStruct((size,), np.int32, sharding=self._placed(split))
+    return jax.jit(mapped).lower(self._variables, pixels, target, background).compile()
+
+  def _shap(self, pixels, target, logits, settings):
+    target = np.where(target < 0, logits.argmax(-1), target)
+    rounded = lambda images: self.logits(np.rint(images).astype(np.uint8))
+    return METHODS["shap"].compute(rounded, pixels, target, batch_size=self.batch_size, **settings)
+
+  def _placed(self, spec):
+    return NamedSharding(self._mesh, spec)
+
+  def _round_up(self, count):
+    return max(1, -(-count // self._mesh.size)) * self._mesh.size
 
 
-def pad(array, length):
+def _filled_up(array, length):
   """An array with its first axis filled up to `length` by repeating its last entry."""
   return np.concatenate([array, np.repeat(array[-1:], length - len(array), axis=0)])
+
+
+def _memory_of(compiled):
+  """Bytes that a compiled call takes on each device beside its arguments; 0 where the backend does not tell."""
+  analysis = compiled.memory_analysis()
+  return analysis.temp_size_in_bytes + analysis.output_size_in_bytes if analysis else 0

@@ -3,6 +3,8 @@
 import jax
 import jax.numpy as jnp
 
+from fakeface_jax.explain.gradient import gradient
+
 
 @jax.custom_vjp
 def guided_relu(x):
@@ -20,12 +22,7 @@ def guided_backprop(model, variables, images, target):
 
   The model's variables and forward pass are untouched: `model.clone(act=guided_relu)` differs in its gradient only.
 
-  Args:
-    images: normalised RGB, float32[N, H, W, 3].
-    target: class index, int32[N].
+  Args: as `gradient`.
   Returns: float32[N, H, W, 3], signed, in logits per unit of the normalised input.
   """
-  guided = model.clone(act=guided_relu)
-  logits, pullback = jax.vjp(lambda images: guided.apply(variables, images), images)
-  (gradient,) = pullback(jax.nn.one_hot(target, logits.shape[-1], dtype=logits.dtype))
-  return gradient
+  return gradient(model.clone(act=guided_relu), variables, images, target)

@@ -2,16 +2,18 @@
 
 import jax
 
+from fakeface_jax.explain.grad_cam import grad_cam
+from fakeface_jax.explain.guided_backprop import guided_backprop
 
-def guided_grad_cam(guided_backprop, cam):
-  """The product of both (Selvaraju et al., 2017, section 3.2).
 
-  Args:
-    guided_backprop: float32[N, H, W, 3].
-    cam: a Grad-CAM heatmap float32[N, h, w], brought to H x W bilinearly.
+def guided_grad_cam(model, variables, images, target, *, layer):
+  """Guided backpropagation times the Grad-CAM of one layer (Selvaraju et al., 2017, section 3.2).
+
+  Args: as `gradient`, and the path of a layer.
   Returns: float32[N, H, W, 3], signed.
   """
-  return guided_backprop * upsample(cam, guided_backprop.shape[1:3])[..., None]
+  cam = grad_cam(model, variables, images, target, layers=(layer,))[layer]
+  return guided_backprop(model, variables, images, target) * upsample(cam, images.shape[1:3])[..., None]
 
 
 def upsample(maps, size):

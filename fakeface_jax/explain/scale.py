@@ -6,25 +6,57 @@ without evidence empty and makes two photographs comparable.
 
 import numpy as np
 
+from fakeface_jax.explain.methods import ATTRIBUTION, CHANNELS, METHODS
+
 STRONGEST = 0.2  # the share of validation fakes that reach full colour
 
 
-def flatten_maps(result):
-  """{map name: array} of one image's explanation: 'gradcam/<layer>', 'guided_backprop', 'guided_gradcam'."""
-  cams = {f"gradcam/{layer}": cam for layer, cam in result["gradcam"].items()}
-  return cams | {name: result[name] for name in ("guided_backprop", "guided_gradcam")}
+def drawn(kind, values):
+  """A map as it is drawn: pixel attributions summed over the colours, all else itself."""
+  return values.sum(axis=-1) if kind == ATTRIBUTION and values.ndim == 3 else values
 
 
-def strength(values):
-  """One number for how much a map says: the maximum of a heatmap, the 99th percentile of |pixel gradients|."""
-  return float(np.max(values)) if values.ndim == 2 else float(np.quantile(np.abs(values), 0.99))
+def strength(kind, values):
+  """One number for how much a map says: the largest |value| of a coarse map, the 99th percentile of a map of pixels."""
+  of_pixels = values.ndim == 3
+  values = np.abs(drawn(kind, values))
+  return float(np.quantile(values, 0.99)) if of_pixels else float(values.max())
+
+
+def scale_key(name, layer, settings):
+  """What a map's scale is filed under: its method, its layer, and its settings where they are not the usual ones."""
+  usual = METHODS[name].arguments
+  changed = [f"{key}={value}" for key, value in settings.items()
+             if key not in ("layer", "layers") and value != usual[key]]
+  return " ".join(["/".join(filter(None, (name, layer or settings.get("layer")))), *changed])
+
+
+def maps_with_keys(result):
+  """(method, layer or None, scale key, values) of every map of one image's explanation but feature maps."""
+  for name, settings in result["settings"].items():
+    if METHODS[name].kind == CHANNELS:
+      continue
+    maps = result[name]
+    for layer, values in maps.items() if isinstance(maps, dict) else [(None, maps)]:
+      yield name, layer, scale_key(name, layer, settings), values
+
+
+def missing_from(scale, settings):
+  """The methods, {name: settings}, of which `scale` lacks a map."""
+  keys = {
+      name: [scale_key(name, layer, given) for layer in given.get("layers", [None])]
+      for name, given in settings.items() if METHODS[name].kind != CHANNELS}
+  return {name: settings[name] for name in keys if any(key not in scale for key in keys[name])}
 
 
 def measure_scale(results):
-  """{map name: strength that the strongest fifth of these images reach}.
+  """{scale key: strength that the strongest fifth of these images reach}.
 
   Args:
     results: explanations as `Detector.explain` returns them, of fakes for the target 'fake'.
   """
-  flat = [flatten_maps(result) for result in results]
-  return {name: float(np.quantile([strength(maps[name]) for maps in flat], 1 - STRONGEST)) for name in flat[0]}
+  strengths = {}
+  for result in results:
+    for name, _, key, values in maps_with_keys(result):
+      strengths.setdefault(key, []).append(strength(METHODS[name].kind, values))
+  return {key: float(np.quantile(values, 1 - STRONGEST)) for key, values in strengths.items()}

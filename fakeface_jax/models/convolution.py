@@ -1,8 +1,9 @@
 """The network's convolution and max-pooling: torch's values, in the forms whose gradients are fast everywhere.
 
-XLA's CPU backend runs a 1 x 1 convolution at half the speed of the same matrix product, and is five times slower at the
-gradients of the first layer (stride 2, three channels) and of max-pooling than in the forms below.
-`python scripts/bench.py layers` prints both.
+XLA's CPU backend runs a 1 x 1 convolution at half the speed of the same matrix product, is several times slower at the
+gradients of the first layer (stride 2, three channels) and of max-pooling than in the forms below, and within a loop
+computes the gradient of a 3 x 3 convolution several times faster where it is written as a convolution.
+`python scripts/bench.py layers` prints the figures.
 """
 
 from collections.abc import Callable
@@ -45,13 +46,28 @@ def convolve(x, kernel, stride):
     return jnp.einsum("nhwc,cd->nhwd", x[:, ::stride, ::stride], kernel[0, 0])
   if stride == 2 and x.shape[-1] <= FEW_CHANNELS:
     return strided_on_image(x, kernel)
-  return dilated(x, kernel, stride)
+  return same_size(x, kernel) if stride == 1 else dilated(x, kernel, stride)
 
 
 def dilated(x, kernel, stride):
   """`convolve` as XLA has it."""
   half = kernel.shape[0] // 2
   return jax.lax.conv_general_dilated(x, kernel, (stride, stride), [(half, half)] * 2, dimension_numbers=NHWC)
+
+
+@jax.custom_vjp
+def same_size(x, kernel):
+  """`convolve` with stride 1, its gradient to x the convolution with the turned kernel."""
+  return dilated(x, kernel, 1)
+
+
+def _same_size_gradients(residuals, gradient):
+  x, kernel = residuals
+  (to_kernel,) = jax.vjp(lambda kernel: dilated(x, kernel, 1), kernel)[1](gradient)
+  return dilated(gradient, kernel[::-1, ::-1].swapaxes(2, 3), 1), to_kernel
+
+
+same_size.defvjp(lambda x, kernel: (same_size(x, kernel), (x, kernel)), _same_size_gradients)
 
 
 @jax.custom_vjp

@@ -89,12 +89,29 @@ def to_state_dict(variables):
   return tensors
 
 
-def save_safetensors(path, variables):
-  """Writes `variables` for torchvision, timm and `load_pretrained`, making the folders on the way."""
+def save_safetensors(path, variables, **notes):
+  """Writes `variables` for torchvision, timm and `load_pretrained`, making the folders on the way.
+
+  Args: `notes`: text for the file's metadata.
+  """
   import safetensors.numpy
 
   Path(path).parent.mkdir(parents=True, exist_ok=True)
-  Path(path).write_bytes(safetensors.numpy.save(to_state_dict(variables), metadata={"format": "pt"}))
+  Path(path).write_bytes(safetensors.numpy.save(to_state_dict(variables), metadata={"format": "pt", **notes}))
+
+
+def load_safetensors(path, like):
+  """What `save_safetensors` wrote, as NumPy float32 in a tree like `like` (arrays or shapes); nothing may differ.
+
+  Raises: UserError where the file is broken, is another network's, or holds NaN.
+  """
+  tensors = read(Path(path))
+  wanted = {torchvision_key(name): leaf for name, leaf in leaves(like).items()}
+  ours = {key: to_ours(tensor) for key, tensor in tensors.items()}
+  if {key: tensor.shape for key, tensor in ours.items()} != {key: leaf.shape for key, leaf in wanted.items()}:
+    raise UserError(f"{path}: holds the weights of another network than the run's config says; remove one of them")
+  check_finite(ours, path)
+  return unflatten_dict({name: ours[torchvision_key(name)] for name in leaves(like)}, sep="/")
 
 
 # --- names and layouts -----------------------------------------------------------------------------------------------

@@ -5,7 +5,8 @@ import jax
 from fakeface_jax.data.datasets import open_dataset
 from fakeface_jax.detector import load
 from fakeface_jax.devices import check_batch_size
-from fakeface_jax.evaluation.predict import labels_and_names, make_predict_step, predict_split, probability_of_fake
+from fakeface_jax.evaluation.predict import labels_and_names, make_predict_step, predict_split
+from fakeface_jax.evaluation.probability import probability_of_fake
 from fakeface_jax.evaluation.scores import scores
 from fakeface_jax.workdir import read_config
 

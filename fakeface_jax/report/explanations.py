@@ -1,142 +1,178 @@
-"""Explaining many images into a folder: panels, raw maps, and a line of `predictions.jsonl` for each."""
+"""Explaining many images into a folder: panels, raw maps, and a line of `predictions.jsonl` for each.
 
-import dataclasses
+While a batch is computed, the next one is read and the last one drawn; no more than that is held in memory. A command
+that was interrupted goes on where it stopped when it is given again.
+"""
+
 import json
-from collections.abc import Callable
-from functools import partial
+import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import jax
 import numpy as np
 from tqdm import tqdm
 
 from fakeface_jax.data.features import LABELS, THRESHOLD
-from fakeface_jax.data.images import decode_image, find_images, read_image
-from fakeface_jax.data.loader import record_name
+from fakeface_jax.detector import flatten_maps
 from fakeface_jax.errors import UserError
-from fakeface_jax.explain.engine import last_conv_layers
-from fakeface_jax.explain.scale import flatten_maps, measure_scale
-from fakeface_jax.report.cases import pick_cases
+from fakeface_jax.explain.methods import ARTICLE, CHANNELS, METHODS, resolve_methods
+from fakeface_jax.explain.scale import measure_scale, missing_from
+from fakeface_jax.report.feature_grid import draw_feature_grid
 from fakeface_jax.report.panel import CALIBRATED, draw_panel
-from fakeface_jax.report.run import read_lines, split_of_run
-from fakeface_jax.workdir import read_config
+from fakeface_jax.workdir import write_whole
+
+STATE_FILE = "explain.json"
+THREADS = 2
 
 
-@dataclasses.dataclass(frozen=True)
-class Item:
-  """An image to explain.
-
-  Attributes:
-    name: its path, for people.
-    stem: of its files in the output folder, unique there.
-    read: returns uint8[H, W, 3], or raises UserError.
-  """
-
-  name: str
-  stem: str
-  read: Callable
-
-
-def items_of_files(paths):
-  """Items of image files and of all images in folders; what is missing or empty becomes an item that cannot be read."""
-  files, problems = find_images(paths)
-  items = [
-      Item(str(path), stem, partial(read_image, path)) for path, stem in zip(files, unique_stems(files), strict=True)]
-  return items + [Item(str(path), Path(path).stem, partial(_refuse, reason)) for path, reason in problems]
-
-
-def _refuse(reason):
-  raise UserError(reason)
-
-
-def items_of_run(workdir, each):
-  """Test images of a run, up to `each` of every outcome of `report.cases`, named after it."""
-  config = read_config(workdir)
-  predictions = read_lines(Path(workdir) / "test_predictions.jsonl")
-  labels, probabilities = ([row[key] for row in predictions] for key in ("label", "probability"))
-  source = split_of_run(config, "test")
-  items, taken = [], set()
-  for group, members in pick_cases(labels, probabilities, each).items():
-    for rank, i in enumerate(member for member in members if member not in taken):
-      taken.add(i)
-      items.append(Item(predictions[i]["path"], f"{group}_{rank + 1}", partial(_read_record, source, i)))
-  return items
-
-
-def _read_record(source, i):
-  return decode_image(source[i]["image"], record_name(source[i]))
-
-
-def unique_stems(paths):
-  """A file stem for each path; where two would be the same, the folder's name goes before, then a number after."""
-  stems = [Path(path).stem for path in paths]
-  stems = [f"{Path(path).parent.name}_{stem}" if stems.count(stem) > 1 else stem
-           for path, stem in zip(paths, stems, strict=True)]
-  seen = {}
-  for i, stem in enumerate(stems):
-    seen[stem] = seen.get(stem, 0) + 1
-    stems[i] = stem if seen[stem] == 1 else f"{stem}_{seen[stem]}"
-  return stems
-
-
-def explain_items(detector, items, out, *, target="fake", layers=None):
+def explain_items(detector, items, out, *, target="fake", layers=None, methods=ARTICLE, check=()):
   """Explains items batch by batch; one that cannot be read is noted and the rest goes on.
 
   Args:
     detector: a `Detector`.
     items: list of `Item`.
-    out: folder for `<stem>.png`, `<stem>.npz` and `predictions.jsonl`.
-    target, layers: as `Detector.explain` takes them.
+    out: folder for `<stem>.png`, `<stem>.npz`, `predictions.jsonl`, and `explain.json`, which says how they were made.
+    target, layers, methods: as `Detector.explain` takes them.
+    check: sentences on which methods to trust, for the panels.
   Returns: the list of (name, reason) of items that failed.
   """
-  out, failures = Path(out), []
+  out = Path(out)
   try:
     out.mkdir(parents=True, exist_ok=True)
-    with (out / "predictions.jsonl").open("w") as predictions, tqdm(total=len(items), unit="img", disable=None) as bar:
-      for start in range(0, len(items), detector.batch_size):
-        chunk, images = [], []
-        for item in items[start : start + detector.batch_size]:
-          try:
-            images.append(item.read())
-            chunk.append(item)
-          except UserError as error:
-            failures.append((item.name, str(error)))
-            predictions.write(json.dumps({"path": item.name, "error": str(error)}) + "\n")
-        results = detector.explain(images, target, layers) if images else []
-        scale, note = _scale(detector, results)
-        for item, result in zip(chunk, results, strict=True):
-          predictions.write(json.dumps(_write(result, item, out, scale, note)) + "\n")
-        predictions.flush()
-        bar.update(len(items[start : start + detector.batch_size]))
+    return _Explanations(detector, items, out, target, layers, methods, check).run()
   except OSError as error:
     raise UserError(f"--out {out} cannot be written: {error}; choose a folder with room to write to") from error
-  return failures
 
 
-def _scale(detector, results):
-  """The scale of these results' maps, and what it means; what the run has not measured is measured on this batch."""
-  if not results:
-    return {}, ""
-  known = dict(detector.map_scale or {})
-  if list(results[0]["gradcam"])[-1] != last_conv_layers(detector.model, 1)[0]:
-    known.pop("guided_gradcam", None)  # that of another layer
-  missing = [name for name in flatten_maps(results[0]) if name not in known]
-  if not missing:
-    return known, CALIBRATED
-  note = f"{CALIBRATED}; of {', '.join(missing)}: in the strongest of these {len(results)} images"
-  return measure_scale(results) | known, note if known else f"the strongest of these {len(results)} images"
+class _Explanations:
+
+  def __init__(self, detector, items, out, target, layers, methods, check):
+    self.detector, self.items, self.out, self.check = detector, items, out, check
+    self.asked = {"target": target, "layers": layers, "methods": methods}
+    self.methods = resolve_methods(detector.model, methods, layers)
+    settings = {"target": target, "methods": self.methods, "weights": _checksum(detector.variables)}
+    self.settings = json.loads(json.dumps(settings))
+    self.failures = []
+
+  def run(self):
+    done = self._start()
+    todo = [item for item in self.items if item.name not in done]
+    size = self.detector.engine.batch_size
+    batches = [todo[i : i + size] for i in range(0, len(todo), size)]
+    bar = tqdm(total=len(self.items), initial=len(done), unit="img", disable=None)
+    readers, writers = ThreadPoolExecutor(THREADS), ThreadPoolExecutor(THREADS)
+    with readers, writers, bar, (self.out / "predictions.jsonl").open("a") as self.predictions:
+      reading = [[readers.submit(self._read, item) for item in batch] for batch in batches[:1]]
+      drawing = []
+      for number, batch in enumerate(batches):
+        images = self._images(batch, reading.pop())
+        if number + 1 < len(batches):
+          reading.append([readers.submit(self._read, item) for item in batches[number + 1]])
+        results = self.detector.explain(list(images.values()), **self.asked) if images else []
+        if results and self.scale is None:
+          self._take_scale(results)
+        self._note(drawing)
+        drawing = [
+            writers.submit(self._write, item, result) for item, result in zip(images, results, strict=True)]
+        bar.update(len(batch))
+      self._note(drawing)
+    self._keep(finished=True)
+    return self.failures
+
+  def _start(self):
+    """Takes up what an interrupted command with the same settings has done: {names}; else begins anew."""
+    self.scale, self.scale_note = None, CALIBRATED
+    known = self.detector.map_scale or {}
+    if not missing_from(known, self.methods):
+      self.scale = known
+    lines = []
+    try:
+      state = json.loads((self.out / STATE_FILE).read_text())
+      if not state["finished"] and state["settings"] == self.settings:
+        self.scale, self.scale_note = state["scale"], state["scale_note"]
+        lines = _whole_lines(self.out / "predictions.jsonl")
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+      pass  # nothing to go on from
+    stems = {item.name: item.stem for item in self.items}
+    lines = [line for line in lines if "error" not in line and line["maps"] == f"{stems.get(line['path'])}.npz"]
+    write_whole(self.out / "predictions.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
+    self._keep(finished=False)
+    return {line["path"] for line in lines}
+
+  def _keep(self, finished):
+    state = {
+        "finished": finished, "settings": self.settings, "scale": self.scale, "scale_note": self.scale_note}
+    write_whole(self.out / STATE_FILE, json.dumps(state, indent=2) + "\n")
+
+  def _take_scale(self, results):
+    """What the run has not measured is measured on the first images here, and then holds for all."""
+    known = self.detector.map_scale or {}
+    missing = ", ".join(METHODS[name].title for name in missing_from(known, self.methods))
+    self.scale = measure_scale(results) | known
+    self.scale_note = f"{CALIBRATED}; of {missing}: the strength that the strongest of {len(results)} images here reach"
+    self._keep(finished=False)
+
+  def _read(self, item):
+    return self.detector.prepare([item.read()])[0]
+
+  def _images(self, batch, futures):
+    """{item: pixels} of what could be read."""
+    images = {}
+    for item, future in zip(batch, futures, strict=True):
+      try:
+        images[item] = future.result()
+      except UserError as error:
+        self.failures.append((item.name, str(error)))
+        self._line({"path": item.name, "error": str(error)})
+    return images
+
+  def _note(self, drawing):
+    for future in drawing:
+      self._line(future.result())
+
+  def _line(self, line):
+    self.predictions.write(json.dumps(line) + "\n")
+    self.predictions.flush()
+
+  def _write(self, item, result):
+    """The panel and the maps of one image; what `predictions.jsonl` says of it."""
+    line = {
+        "path": item.name,
+        "verdict": LABELS[int(result["probability"] >= THRESHOLD)],
+        "probability": result["probability"],
+        "target": LABELS[result["target"]],
+    }
+    kinds = {METHODS[name].kind for name in self.methods}
+    if kinds != {CHANNELS}:
+      line["panel"] = f"{item.stem}.png"
+      panel = draw_panel(result, item.name, self.scale, self.scale_note, self.check)
+      panel.save(self.out / line["panel"], compress_level=1)
+    if CHANNELS in kinds:
+      line["feature_maps"] = f"{item.stem}.feature_maps.png"
+      draw_feature_grid(result["feature_maps"], item.name).save(self.out / line["feature_maps"])
+    if result["completeness_error"]:
+      line["completeness_error"] = result["completeness_error"]
+    line["maps"] = f"{item.stem}.npz"
+    np.savez(
+        self.out / line["maps"], image=result["image"], logits=result["logits"],
+        probability=np.float32(result["probability"]), **flatten_maps(result))
+    return line
 
 
-def _write(result, item, out, scale, note):
-  panel, maps = out / f"{item.stem}.png", out / f"{item.stem}.npz"
-  draw_panel(result, item.name, scale, note).save(panel)
-  np.savez(
-      maps, image=result["image"], logits=result["logits"], probability=np.float32(result["probability"]),
-      **flatten_maps(result))
-  return {
-      "path": item.name,
-      "verdict": LABELS[int(result["probability"] >= THRESHOLD)],
-      "probability": result["probability"],
-      "target": LABELS[result["target"]],
-      "panel": panel.name,
-      "maps": maps.name,
-  }
+def _whole_lines(path):
+  """The objects of a JSON-lines file whose last line may be cut off."""
+  lines = []
+  for text in path.read_text().splitlines():
+    try:
+      lines.append(json.loads(text))
+    except ValueError:
+      break
+  return lines
+
+
+def _checksum(variables):
+  checksum = 0
+  for leaf in jax.tree.leaves(variables):
+    checksum = zlib.crc32(np.ascontiguousarray(leaf), checksum)
+  return checksum

@@ -4,19 +4,35 @@ The only place where a map is brought to colours. Full colour means the same for
 """
 
 import textwrap
+from functools import lru_cache
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from fakeface_jax.data.features import LABELS, THRESHOLD
-from fakeface_jax.explain.scale import STRONGEST, strength
+from fakeface_jax.explain.methods import ATTRIBUTION, HEATMAP, METHODS, SENSITIVITY
+from fakeface_jax.explain.scale import STRONGEST, drawn, maps_with_keys, strength
 
 CELL = 176  # px, side of a picture
 GAP = 8
 CAPTION = 34  # px below a picture
+HEADING = 20  # px above a row of heatmaps
+TOP = 44
+COLUMNS = 6  # of maps, beside one for the photograph
+WIDTH = (1 + COLUMNS) * (CELL + GAP) + GAP
 INK, FAINT, PAPER = (20, 20, 20), (110, 110, 110), (255, 255, 255)
 CALIBRATED = f"full colour is how strongly the strongest {STRONGEST:.0%} of this run's validation fakes speak for fake"
 
+NOTES = {
+    HEATMAP: (
+        "Heatmaps lie over the photograph, one for each layer, first to last; all blue means that nothing spoke for"
+        " {target}."),
+    SENSITIVITY: "Grey pictures: how a small change of each pixel would move {target}; nothing is mid-grey.",
+    ATTRIBUTION: (
+        "Red and blue: how much each place adds to the {target} logit or takes from it; no colour means nothing."),
+}
+SCALE_NOTE = "The scale is the same for every image: {note}."
+EIGEN = "Eigen-CAM shows what stands out to a layer, whatever the class."
 CONTRADICTION = (
     "Called {verdict}, and yet the last heatmap is strong for {target}: Grad-CAM weighs a convolution's raw output,"
     " where a negative weight times a negative output counts as evidence too. Go by the verdict, not by the colours.")
@@ -28,11 +44,13 @@ def jet(values):
   return (255 * np.clip(1.5 - np.abs(level - np.array([3.0, 2.0, 1.0])), 0, 1)).astype(np.uint8)
 
 
+JET = jet(np.linspace(0, 1, 256))
+
+
 def heatmap(cam, image, full):
   """A heatmap laid half over an image: float32[h, w] and uint8[H, W, 3] -> uint8[H, W, 3]; `full` is drawn red."""
-  height, width = image.shape[:2]
-  smooth = Image.fromarray(cam.astype(np.float32)).resize((width, height), Image.Resampling.BILINEAR)
-  return ((jet(np.asarray(smooth) / max(full, 1e-12)).astype(np.uint16) + image) // 2).astype(np.uint8)
+  level = _enlarged(255 * cam / max(full, 1e-12), image.shape[:2])
+  return JET[np.clip(level, 0, 255).astype(np.uint8)] // 2 + image // 2
 
 
 def relief(gradient, full):
@@ -40,87 +58,135 @@ def relief(gradient, full):
   return (128 + 127 * np.clip(gradient / max(full, 1e-12), -1, 1)).astype(np.uint8)
 
 
-def draw_panel(result, name, scale, scale_note=CALIBRATED):
+def tint(attribution, image, full):
+  """Red for and blue against, over a pale grey image: float32[H, W] and uint8[h, w, 3] -> uint8[h, w, 3]."""
+  level = np.clip(_enlarged(attribution / max(full, 1e-12), image.shape[:2]), -1, 1)[..., None]
+  pale = 160 + 0.35 * image.mean(axis=-1, keepdims=True)
+  colour = np.where(level > 0, np.array([200.0, 0, 20]), np.array([0.0, 60, 220]))
+  return (pale + np.abs(level) * (colour - pale)).astype(np.uint8)
+
+
+def _enlarged(values, size):
+  """float[h, w] -> float32[*size], bilinear."""
+  return np.asarray(Image.fromarray(values.astype(np.float32)).resize(size[::-1], Image.Resampling.BILINEAR))
+
+
+def draw_panel(result, name, scale, scale_note=CALIBRATED, check=()):
   """The panel of one image.
 
   Args:
-    result: as `Detector.explain` returns one.
+    result: as `Detector.explain` returns one; feature maps have a picture of their own.
     name: of the image, for the title.
-    scale: {map name: value drawn in full colour}, as `measure_scale` returns it.
+    scale: {scale key: value drawn in full colour}, as `measure_scale` returns it.
     scale_note: what that value means, in words.
+    check: sentences on which methods to trust, as `sanity.sentences` returns them.
   Returns: a PIL image, RGB.
   """
-  image, target = result["image"], LABELS[result["target"]]
-  cams = [
-      (layer, _strength_note(cam, scale[f"gradcam/{layer}"]), heatmap(cam, image, scale[f"gradcam/{layer}"]))
-      for layer, cam in result["gradcam"].items()]
-  final = list(result["gradcam"])[-1]
-  titles = {"guided_backprop": "guided backprop", "guided_gradcam": f"Guided Grad-CAM, last {final.split('/')[-1]}"}
-  reliefs = [
-      (title, _strength_note(result[key], scale[key]), relief(result[key], scale[key]))
-      for key, title in titles.items()]
-  columns = -(-len(cams) // 2)
-  width = (columns + 2) * (CELL + GAP) + GAP
-  verdict = LABELS[int(result["probability"] >= THRESHOLD)]
-  contradicts = verdict != target and strength(result["gradcam"][final]) >= scale[f"gradcam/{final}"] > 0
-  notes = _notes(target, scale_note) + ([CONTRADICTION.format(verdict=verdict, target=target)] if contradicts else [])
-  notes = [line for note in notes for line in textwrap.wrap(note, width // 6)]
-  top, row = 44, CELL + CAPTION + GAP
-  canvas = Image.new("RGB", (width, top + 2 * row + 16 * len(notes) + GAP), PAPER)
+  target = LABELS[result["target"]]
+  photograph = _resized(result["image"])
+  rows, kinds = _rows(result, photograph, scale)
+  notes = _notes(result, kinds, scale, scale_note, check)
+  heights = [HEADING * any(heading for heading, *_ in row) + CELL + CAPTION + GAP for row in rows]
+  below = TOP + max(sum(heights), CELL + CAPTION + GAP + 76 * len(kinds))
+  canvas = Image.new("RGB", (WIDTH, below + 16 * len(notes) + GAP), PAPER)
   draw = ImageDraw.Draw(canvas)
 
-  draw.text((GAP, 10), f"{verdict}: probability of fake {result['probability']:.1%}", INK, _font(20))
-  draw.text((width - GAP, 14), _shorten(name, 60), FAINT, _font(14), anchor="ra")
-  _cell(canvas, draw, (GAP, top), "what the network sees", f"{image.shape[1]} x {image.shape[0]} px", image)
-  _legend(canvas, draw, (GAP, top + row), target)
-  for i, cell in enumerate(cams):
-    _cell(canvas, draw, (GAP + (1 + i % columns) * (CELL + GAP), top + i // columns * row), *cell)
-  for i, cell in enumerate(reliefs):
-    _cell(canvas, draw, (GAP + (1 + columns) * (CELL + GAP), top + i * row), *cell)
+  verdict = LABELS[int(result["probability"] >= THRESHOLD)]
+  draw.text((GAP, 10), f"{verdict}: probability of fake {result['probability']:.1%}", INK, font(20))
+  draw.text((WIDTH - GAP, 14), shorten(name, 60), FAINT, font(14), anchor="ra")
+  top = TOP + heights[0] - (CELL + CAPTION + GAP)
+  height, width = result["image"].shape[:2]
+  _cell(canvas, draw, (GAP, top), "what the network sees", f"{width} x {height} px", photograph)
+  for i, kind in enumerate(kinds):
+    _legend(canvas, draw, (GAP, top + CELL + CAPTION + GAP + 76 * i), kind, target)
+  y = TOP
+  for row, height in zip(rows, heights, strict=True):
+    corner = y + height - (CELL + CAPTION + GAP)
+    for column, (heading, *cell) in enumerate(row, start=1):
+      x = GAP + column * (CELL + GAP)
+      draw.text((x, corner - HEADING + 1), heading, INK, font(15))
+      _cell(canvas, draw, (x, corner), *cell)
+    y += height
   for i, line in enumerate(notes):
-    draw.text((GAP, top + 2 * row + 16 * i), line, FAINT, _font(12))
+    draw.text((GAP, below + 16 * i), line, FAINT, font(12))
   return canvas
 
 
-def _notes(target, scale_note):
-  return [
-      f"Heatmaps: Grad-CAM of the {target} logit at each convolution, first to last; all blue means that nothing spoke"
-      f" for {target}. Scale, the same for every image: {scale_note}.",
-      "Guided backprop and Guided Grad-CAM draw the edges the network reacts to; they look much the same for a network"
-      " with random weights (Adebayo et al., 2018), so do not take them for the place of a forgery.",
-  ]
+def _rows(result, photograph, scale):
+  """Rows of (heading, title, note, picture), and the kinds of map among them: heatmaps by method, then all else."""
+  heatmaps, others, kinds = {}, [], []
+  for name, layer, key, values in maps_with_keys(result):
+    method, full = METHODS[name], scale[key]
+    note = f"max {strength(method.kind, values):.2g}, full colour {full:.2g}"
+    if name in result["completeness_error"]:
+      note = note.replace("full colour", "full") + f", sum off {abs(result['completeness_error'][name]):.1g}"
+    kinds += [method.kind] if method.kind not in kinds else []
+    if method.kind == HEATMAP:
+      heatmaps.setdefault(name, []).append(["", layer, note, heatmap(values, photograph, full)])
+    elif method.kind == SENSITIVITY:
+      others.append(["", method.title, note, _resized(relief(values, full))])
+    else:
+      others.append(["", method.title, note, tint(drawn(method.kind, values), photograph, full)])
+  rows = []
+  for name, cells in heatmaps.items():
+    cells[0][0] = METHODS[name].title
+    lines = -(-len(cells) // COLUMNS)
+    length = -(-len(cells) // lines)
+    rows += [cells[i : i + length] for i in range(0, len(cells), length)]
+  for row in rows:
+    while len(row) < COLUMNS and others:
+      row.append(others.pop(0))
+  rows += [others[i : i + COLUMNS] for i in range(0, len(others), COLUMNS)]
+  return rows or [[]], kinds
 
 
-def _strength_note(values, full):
-  return f"max {strength(values):.2g}, full colour {full:.2g}"
+def _notes(result, kinds, scale, scale_note, check):
+  target = LABELS[result["target"]]
+  verdict = LABELS[int(result["probability"] >= THRESHOLD)]
+  notes = [*(NOTES[kind].format(target=target) for kind in kinds), SCALE_NOTE.format(note=scale_note)]
+  notes = [" ".join(notes), *check]
+  if "eigencam" in result["settings"]:
+    notes.append(EIGEN)
+  if "gradcam" in result["settings"]:
+    layer, cam = list(result["gradcam"].items())[-1]
+    if verdict != target and strength(HEATMAP, cam) >= scale[f"gradcam/{layer}"] > 0:
+      notes.append(CONTRADICTION.format(verdict=verdict, target=target))
+  return [line for note in notes for line in textwrap.wrap(note, WIDTH // 6)]
+
+
+def _resized(pixels):
+  return np.asarray(Image.fromarray(pixels).resize((CELL, CELL), Image.Resampling.BICUBIC))
 
 
 def _cell(canvas, draw, corner, title, note, pixels):
   x, y = corner
-  enlarged = Image.fromarray(pixels).resize((CELL, CELL), Image.Resampling.BICUBIC)
-  canvas.paste(enlarged, (x, y))
-  draw.text((x, y + CELL + 2), _shorten(title, 29), INK, _font(13))
-  draw.text((x, y + CELL + 18), note, FAINT, _font(11))
+  canvas.paste(Image.fromarray(pixels), (x, y))
+  draw.text((x, y + CELL + 2), shorten(title, 27), INK, font(13))
+  draw.text((x, y + CELL + 18), shorten(note, 36), FAINT, font(11))
 
 
-def _legend(canvas, draw, corner, target):
+def _legend(canvas, draw, corner, kind, target):
   x, y = corner
-  bar = np.broadcast_to(jet(np.linspace(0, 1, CELL)), (16, CELL, 3))
-  draw.text((x, y), f"evidence for {target}", INK, _font(13))
-  canvas.paste(Image.fromarray(np.ascontiguousarray(bar)), (x, y + 20))
-  draw.text((x, y + 38), "none", FAINT, _font(11))
-  draw.text((x + CELL, y + 38), "full colour or more", FAINT, _font(11), anchor="ra")
-  grey = np.broadcast_to(np.linspace(1, 255, CELL).astype(np.uint8)[:, None], (16, CELL, 3))
-  draw.text((x, y + 70), f"pixels that move {target}", INK, _font(13))
-  canvas.paste(Image.fromarray(np.ascontiguousarray(grey)), (x, y + 90))
-  draw.text((x, y + 108), "lower it", FAINT, _font(11))
-  draw.text((x + CELL // 2, y + 108), "nothing", FAINT, _font(11), anchor="ma")
-  draw.text((x + CELL, y + 108), "raise it", FAINT, _font(11), anchor="ra")
+  ramp = np.linspace(-1, 1, CELL)
+  bars = {
+      HEATMAP: (f"evidence for {target}", jet(np.linspace(0, 1, CELL)), ("none", "", "full colour or more")),
+      SENSITIVITY: (f"pixels that move {target}", np.repeat(relief(ramp[:, None], 1), 3, 1),
+                    ("lower it", "nothing", "raise it")),
+      ATTRIBUTION: (f"what adds to {target}", tint(ramp[None], np.full((1, CELL, 3), 128, np.uint8), 1)[0],
+                    ("takes away", "nothing", "adds")),
+  }
+  title, bar, (left, middle, right) = bars[kind]
+  draw.text((x, y), title, INK, font(13))
+  canvas.paste(Image.fromarray(np.ascontiguousarray(np.broadcast_to(bar, (16, CELL, 3)))), (x, y + 20))
+  draw.text((x, y + 38), left, FAINT, font(11))
+  draw.text((x + CELL // 2, y + 38), middle, FAINT, font(11), anchor="ma")
+  draw.text((x + CELL, y + 38), right, FAINT, font(11), anchor="ra")
 
 
-def _font(size):
+@lru_cache
+def font(size):
   return ImageFont.load_default(size)
 
 
-def _shorten(text, length):
+def shorten(text, length):
   return text if len(text) <= length else "…" + text[1 - length :]

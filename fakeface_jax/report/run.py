@@ -1,44 +1,44 @@
-"""What a finished run leaves to look at: its curves, its test images, and the scale of its maps."""
+"""What a finished run leaves: its best weights as one file, its curves, its test images, the scale of its maps."""
 
-import json
 from pathlib import Path
 
 import matplotlib
+import numpy as np
 
 matplotlib.use("Agg")  # before pyplot: there may be no screen
 import matplotlib.pyplot as plt
 from matplotlib.ticker import MaxNLocator
 
-from fakeface_jax.data.datasets import choose_splits, open_dataset
-from fakeface_jax.data.features import FAKE, LABELS
+from fakeface_jax.best_weights import save_best
+from fakeface_jax.data.features import FAKE, LABELS, REAL
 from fakeface_jax.data.images import decode_image
-from fakeface_jax.data.loader import record_name
-from fakeface_jax.detector import SCALE_FILE, load
-from fakeface_jax.errors import UserError
+from fakeface_jax.detector import load
 from fakeface_jax.explain.capture import conv_layers
-from fakeface_jax.explain.scale import measure_scale
+from fakeface_jax.explain.methods import resolve_methods
+from fakeface_jax.models import abstract_variables, make_model
 from fakeface_jax.report.cases import GROUPS, pick_cases
-from fakeface_jax.workdir import read_config, write_whole
+from fakeface_jax.report.map_scale import with_scale
+from fakeface_jax.report.run_data import first_images, read_lines, split_of_run
+from fakeface_jax.workdir import BACKGROUND_FILE, read_config
 
-SCALE_IMAGES = 64
+BACKGROUND_IMAGES = 32
 
 
 def report_run(workdir):
-  """Writes `curves.png`, `examples.png` and `map_scale.json` into a run folder; a finished run keeps what it has."""
+  """Writes what else a run folder has: best weights, background images, `map_scale.json`, and two figures.
+
+  A finished run keeps what it has.
+  """
   workdir = Path(workdir)
   config = read_config(workdir)
-  if not (workdir / SCALE_FILE).exists():
-    write_whole(workdir / SCALE_FILE, json.dumps(scale_of_run(workdir, config), indent=2) + "\n")
+  model = make_model(config.model)
+  save_best(workdir, abstract_variables(model, config.data.crop))
+  detector = load(workdir)
+  if not (workdir / BACKGROUND_FILE).exists():
+    np.savez_compressed(workdir / BACKGROUND_FILE, images=choose_background(config, detector))
+  with_scale(detector, workdir, resolve_methods(model, layers=conv_layers(model)))
   save_figure(draw_curves(read_lines(workdir / "metrics.jsonl")), workdir / "curves.png")
   save_figure(draw_examples(workdir, config), workdir / "examples.png")
-
-
-def read_lines(path):
-  """The objects of a JSON-lines file."""
-  try:
-    return [json.loads(line) for line in Path(path).read_text().splitlines()]
-  except FileNotFoundError:
-    raise UserError(f"{path} is not there; let scripts/train.py finish in that folder first") from None
 
 
 def save_figure(figure, path):
@@ -46,18 +46,11 @@ def save_figure(figure, path):
   plt.close(figure)
 
 
-def split_of_run(config, use):
-  """Records of the split that a run used as 'train', 'val' or 'test'."""
-  dataset = open_dataset(config.data.name, path=config.data.path, data_dir=config.data.dir)
-  return dataset[choose_splits(config.data, dataset.splits, quiet=True)[use]]
-
-
-def scale_of_run(workdir, config):
-  """What `measure_scale` says of every convolution, over the first validation fakes."""
-  detector, source = load(workdir), split_of_run(config, "val")
-  fakes = [record for record in map(source.__getitem__, range(len(source))) if record["label"] == FAKE][:SCALE_IMAGES]
-  images = [decode_image(record["image"], record_name(record)) for record in fakes]
-  return measure_scale(detector.explain(images, layers=conv_layers(detector.model)))
+def choose_background(config, detector):
+  """uint8[K, crop, crop, 3]: validation images of both classes by turns, as the network sees them."""
+  source = split_of_run(config, "val")
+  classes = [detector.prepare(first_images(source, BACKGROUND_IMAGES // 2, label)) for label in (REAL, FAKE)]
+  return np.concatenate(classes)
 
 
 def draw_curves(history):

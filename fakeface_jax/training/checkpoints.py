@@ -110,17 +110,3 @@ class Checkpoints:
 def size_of(tree):
   """Bytes of all arrays in a tree."""
   return sum(leaf.nbytes for leaf in jax.tree.leaves(tree))
-
-
-def load_best(workdir, like):
-  """The variables of a run's best epoch, as a tree like `like`.
-
-  Raises: UserError where there is no checkpoint yet.
-  """
-  if not (Path(workdir) / CHECKPOINTS).is_dir():
-    raise UserError(f"{workdir} has no checkpoint; let scripts/train.py finish an epoch there")
-  with Checkpoints(workdir, reading=True) as checkpoints:
-    step = checkpoints.best if checkpoints.best is not None else checkpoints.latest
-    if step is None:
-      raise UserError(f"{workdir} has no whole checkpoint yet; let scripts/train.py finish an epoch there")
-    return checkpoints.restore(step, {"variables": like})["variables"]

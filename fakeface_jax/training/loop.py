@@ -20,13 +20,8 @@ from fakeface_jax.data.datasets import choose_splits, open_dataset
 from fakeface_jax.data.loader import plan_batches, read_batches
 from fakeface_jax.devices import check_batch_size, to_devices
 from fakeface_jax.errors import UserError
-from fakeface_jax.evaluation.predict import (
-  cross_entropy,
-  labels_and_names,
-  make_predict_step,
-  predict_split,
-  probability_of_fake,
-)
+from fakeface_jax.evaluation.predict import labels_and_names, make_predict_step, predict_split
+from fakeface_jax.evaluation.probability import cross_entropy, probability_of_fake
 from fakeface_jax.evaluation.scores import scores
 from fakeface_jax.models import init_variables, make_model
 from fakeface_jax.models.pretrained import load_pretrained

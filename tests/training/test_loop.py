@@ -14,12 +14,13 @@ import jax
 import numpy as np
 import pytest
 
+from fakeface_jax.best_weights import load_best
 from fakeface_jax.errors import UserError
 from fakeface_jax.models import init_variables
 from fakeface_jax.models.pretrained import load_pretrained, save_safetensors
 from fakeface_jax.models.resnet import resnet
 from fakeface_jax.training import loop
-from fakeface_jax.training.checkpoints import Checkpoints, load_best
+from fakeface_jax.training.checkpoints import Checkpoints
 from tests.conftest import ROOT, config_flags, run_script
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fakeface_jax.evaluation.predict import cross_entropy, probability_of_fake
+from fakeface_jax.evaluation.probability import cross_entropy, probability_of_fake
 
 
 def test_probability_is_the_softmax_and_does_not_overflow():

@@ -1,0 +1,104 @@
+"""The wait for the first picture: `scripts/explain.py` on one photograph, and where the time goes."""
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from fakeface_jax.app import ROOT
+
+RUNS = 3
+
+
+def bench_first_picture(depth=50, size=224):
+  """Times the command on a run folder made for it, after one call that compiles.
+
+  Returns: (text, {"whole_command": median seconds, "stages": {stage: seconds}}).
+  """
+  with tempfile.TemporaryDirectory() as folder:
+    run, photograph = Path(folder) / "run", Path(folder) / "photograph.jpg"
+    _make_run(run, photograph, depth, size)
+    command = [sys.executable, str(ROOT / "scripts" / "explain.py"), "--workdir", str(run), str(photograph)]
+    seconds = []
+    for _ in range(1 + RUNS):
+      start = time.perf_counter()
+      subprocess.run(command, check=True, capture_output=True)
+      seconds.append(time.perf_counter() - start)
+    command = [sys.executable, "-m", __name__, str(run), str(photograph)]
+    stages = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT)
+  figures = {
+      "first_call": seconds[0], "whole_command": sorted(seconds[1:])[RUNS // 2],
+      "stages": json.loads(stages.stdout.splitlines()[-1])}
+  lines = [
+      f"explain.py, one photograph, ResNet-{depth}, {size} px: first call ever {seconds[0]:.1f} s, then"
+      f" {figures['whole_command']:.1f} s (median of {RUNS}); of a call by stage:",
+      *(f"  {stage:<44}{value:>6.2f} s" for stage, value in figures["stages"].items())]
+  return "\n".join(lines), figures
+
+
+def _make_run(run, photograph, depth, size):
+  """A run folder of random weights with all that a trained one has, and a JPEG of noise."""
+  import jax
+  import numpy as np
+  from PIL import Image
+
+  from fakeface_jax.detector import Detector
+  from fakeface_jax.explain.scale import measure_scale
+  from fakeface_jax.models import init_variables
+  from fakeface_jax.models.pretrained import save_safetensors
+  from fakeface_jax.models.resnet import resnet
+  from fakeface_jax.workdir import CHECKPOINTS, CONFIG_FILE, SCALE_FILE, WEIGHTS_FILE
+
+  model = resnet(depth)
+  variables = init_variables(model, jax.random.key(0), size)
+  (run / CHECKPOINTS / "1").mkdir(parents=True)
+  save_safetensors(run / WEIGHTS_FILE, variables, step="1")
+  config = {"model": {"depth": depth, "dtype": "float32"}, "data": {"resize": size, "crop": size}}
+  (run / CONFIG_FILE).write_text(json.dumps(config))
+  pixels = np.random.default_rng(0).integers(0, 256, (2 * size, 2 * size, 3), np.uint8)
+  Image.fromarray(pixels).save(photograph)
+  results = Detector(model, variables, size, size, 1).explain([pixels])
+  (run / SCALE_FILE).write_text(json.dumps(measure_scale(results)))
+
+
+def _stages(run, photograph):
+  """Prints what each step of the command takes, as JSON."""
+  stages, start = {}, time.perf_counter()
+
+  def lap(stage):
+    nonlocal start
+    stages[stage] = time.perf_counter() - start
+    start = time.perf_counter()
+
+  import fakeface_jax.app
+
+  lap("absl")
+  import jax
+
+  lap("import JAX")
+  import fakeface_jax.detector as detectors
+  import fakeface_jax.report.explanations as explanations
+  import fakeface_jax.report.map_scale
+  import fakeface_jax.report.sanity
+  from fakeface_jax.report.items import items_of_files
+
+  lap("import all else")
+  jax.config.update("jax_compilation_cache_dir", str(fakeface_jax.app.compilation_cache()))
+  detector = detectors.load(run)
+  lap("load the weights")
+  (item,) = items_of_files([photograph])
+  image = item.read()
+  lap("read the photograph")
+  detector.explain([image])
+  lap("trace, fetch the compiled call, compute")
+  detector.explain([image])
+  lap("(of that: compute)")
+  explanations.explain_items(detector, [item], run / "panels")
+  lap("compute again, draw, write")
+  print(json.dumps(stages))
+
+
+if __name__ == "__main__":
+  _stages(Path(sys.argv[1]), sys.argv[2])

@@ -1,0 +1,54 @@
+"""The forms in which the network's layers are written, beside XLA's own: values of `models.convolution`."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from fakeface_jax.benchmarks.timing import take_turns
+from fakeface_jax.models.convolution import convolve, dilated, max_pool
+
+BATCH = 8
+STRETCHES = {  # name: (side, channels, kernel, features, stride) as in a ResNet-50 on 224 px
+    "first layer, 7 x 7 / 2": (224, 3, 7, 64, 2),
+    "layer1, 1 x 1, 64 to 256": (56, 64, 1, 256, 1),
+    "layer2, 1 x 1, 512 to 128": (28, 512, 1, 128, 1),
+    "layer3, 3 x 3": (14, 256, 3, 256, 1),
+}
+
+
+def bench_layers(repeats=7):
+  """Returns (text, {layer: {"forward" | "gradient" | "gradient in a loop": [ours, XLA's] milliseconds}})."""
+  result = {}
+  for name, (side, channels, kernel, features, stride) in STRETCHES.items():
+    x = jax.random.normal(jax.random.key(0), (BATCH, side, side, channels))
+    weights = jax.random.normal(jax.random.key(1), (kernel, kernel, channels, features))
+    result[name] = _compare(
+        lambda x, weights=weights, stride=stride: convolve(x, weights, stride),
+        lambda x, weights=weights, stride=stride: dilated(x, weights, stride), x, repeats)
+  x = jax.nn.relu(jax.random.normal(jax.random.key(0), (BATCH, 112, 112, 64)))
+  own = lambda x: nn.max_pool(x, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
+  result["max-pooling"] = _compare(max_pool, own, x, repeats)
+  lines = [f"{BATCH} images, milliseconds: ours / XLA's"]
+  lines += [
+      f"{name:<28}" + "   ".join(f"{what} {ours:.1f} / {theirs:.1f}" for what, (ours, theirs) in figures.items())
+      for name, figures in result.items()]
+  return "\n".join(lines), result
+
+
+def _compare(ours, theirs, x, repeats):
+  """Forward, gradient to the input, and that gradient within a compiled loop of four rounds."""
+  candidates = {}
+  for label, function in (("ours", ours), ("theirs", theirs)):
+    gradient = jax.random.normal(jax.random.key(2), jax.eval_shape(function, x).shape)
+    back = lambda x, gradient, function=function: jax.vjp(function, x)[1](gradient)[0]
+    forward, backward = jax.jit(function), jax.jit(back)
+    loop = jax.jit(lambda x, gradient, back=back: jax.lax.map(
+        lambda factor: back(factor * x, gradient).sum(), 1.0 + jnp.arange(4.0)))
+    candidates |= {
+        ("forward", label): lambda run=forward: jax.block_until_ready(run(x)),
+        ("gradient", label): lambda run=backward, g=gradient: jax.block_until_ready(run(x, g)),
+        ("four gradients in a loop", label): lambda run=loop, g=gradient: jax.block_until_ready(run(x, g)),
+    }
+  times = take_turns(candidates, repeats)
+  kinds = dict.fromkeys(what for what, _ in candidates)
+  return {what: [1e3 * times[what, label] for label in ("ours", "theirs")] for what in kinds}

@@ -1,0 +1,49 @@
+"""A run's best weights as one safetensors file: it opens at once, in torchvision and timm too.
+
+The checkpoints stay what counts; the file is used as long as the checkpoint that it was made from is there.
+"""
+
+from pathlib import Path
+
+from fakeface_jax.errors import UserError
+from fakeface_jax.models.pretrained import load_safetensors, save_safetensors
+from fakeface_jax.workdir import CHECKPOINTS, WEIGHTS_FILE
+
+
+def save_best(workdir, like):
+  """Writes the file. Args: `like`: the network's variables or their shapes."""
+  step, variables = _from_checkpoint(workdir, like)
+  save_safetensors(Path(workdir) / WEIGHTS_FILE, variables, step=str(step))
+
+
+def load_best(workdir, like):
+  """The variables of a run's best epoch, as a tree like `like`.
+
+  Raises: UserError where there is no checkpoint yet, or NaN in the weights.
+  """
+  path = Path(workdir) / WEIGHTS_FILE
+  if path.exists() and (Path(workdir) / CHECKPOINTS / _step_of(path)).is_dir():
+    return load_safetensors(path, like)
+  return _from_checkpoint(workdir, like)[1]
+
+
+def _step_of(path):
+  from safetensors import SafetensorError, safe_open
+
+  try:
+    with safe_open(path, framework="numpy") as file:
+      return (file.metadata() or {}).get("step", "unknown")
+  except (SafetensorError, OSError) as error:
+    raise UserError(f"{path}: truncated or damaged ({error}); remove it, the checkpoints have it all") from error
+
+
+def _from_checkpoint(workdir, like):
+  from fakeface_jax.training.checkpoints import Checkpoints
+
+  if not (Path(workdir) / CHECKPOINTS).is_dir():
+    raise UserError(f"{workdir} has no checkpoint; let scripts/train.py finish an epoch there")
+  with Checkpoints(workdir, reading=True) as checkpoints:
+    step = checkpoints.best if checkpoints.best is not None else checkpoints.latest
+    if step is None:
+      raise UserError(f"{workdir} has no whole checkpoint yet; let scripts/train.py finish an epoch there")
+    return step, checkpoints.restore(step, {"variables": like})["variables"]

@@ -1,0 +1,24 @@
+"""Feature maps: what the filters of a layer respond to."""
+
+import jax
+import jax.numpy as jnp
+
+from fakeface_jax.explain.capture import activations_of
+
+
+def feature_maps(model, variables, images, target, *, layers, count=16):
+  """The channels of each layer that respond most strongly to an image.
+
+  Args:
+    images, layers: as `grad_cam`; `target` has no influence.
+    count: channels per layer.
+  Returns: {layer: {"maps": float32[N, h, w, count], "channels": int32[N, count]}}, the strongest (largest |value|)
+    first, as the layer puts them out.
+  """
+  activations = activations_of(model, variables, images, layers)
+  return {layer: _strongest(activations[layer], count) for layer in layers}
+
+
+def _strongest(activations, count):
+  _, channels = jax.lax.top_k(jnp.abs(activations).max(axis=(1, 2)), min(count, activations.shape[-1]))
+  return {"maps": jnp.take_along_axis(activations, channels[:, None, None, :], axis=-1), "channels": channels}

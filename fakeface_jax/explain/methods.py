@@ -1,0 +1,161 @@
+"""Every method by its name: what it computes, with which settings, and what its maps mean."""
+
+import dataclasses
+import inspect
+import logging
+from collections.abc import Callable
+
+from fakeface_jax.errors import UserError
+from fakeface_jax.explain import shap_package
+from fakeface_jax.explain.capture import last_blocks, last_conv_layers, resolve_layers, stage_outputs
+from fakeface_jax.explain.eigen_cam import eigen_cam
+from fakeface_jax.explain.expected_gradients import expected_gradients
+from fakeface_jax.explain.feature_maps import feature_maps
+from fakeface_jax.explain.grad_cam import grad_cam
+from fakeface_jax.explain.grad_cam_plus_plus import grad_cam_plus_plus
+from fakeface_jax.explain.gradient import gradient
+from fakeface_jax.explain.guided_backprop import guided_backprop
+from fakeface_jax.explain.guided_grad_cam import guided_grad_cam
+from fakeface_jax.explain.hires_cam import hires_cam
+from fakeface_jax.explain.integrated_gradients import integrated_gradients
+from fakeface_jax.explain.layer_cam import layer_cam
+from fakeface_jax.explain.occlusion import occlusion
+from fakeface_jax.explain.score_cam import score_cam
+from fakeface_jax.explain.smooth_grad import smooth_grad
+
+log = logging.getLogger(__name__)
+
+HEATMAP = "heatmap"  # float32[h, w] >= 0
+SENSITIVITY = "sensitivity"  # float32[H, W, 3], signed: what a change of a pixel would do
+ATTRIBUTION = "attribution"  # float32[H, W] or [H, W, 3], signed, in logits: what is there adds or takes away
+CHANNELS = "channels"  # feature maps
+
+GIVEN = ("batch_size", "background")  # arguments that the engine fills in
+
+
+@dataclasses.dataclass(frozen=True)
+class Method:
+  """A method of explanation.
+
+  Attributes:
+    title: for people.
+    kind: HEATMAP, SENSITIVITY, ATTRIBUTION or CHANNELS.
+    compute: (model, variables, images, target, **settings) -> raw maps, and the completeness error if `complete`.
+    layers: model -> the layers it is shown for by default; None for methods without layers.
+    complete: whether its maps sum to a difference of logits.
+  """
+
+  title: str
+  kind: str
+  compute: Callable
+  layers: Callable | None = None
+  complete: bool = False
+
+  @property
+  def arguments(self):
+    """{name: default} of what `compute` takes by name."""
+    return {
+        name: parameter.default for name, parameter in inspect.signature(self.compute).parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY}
+
+  @property
+  def sampled(self):
+    """Whether it evaluates the network many times for an image."""
+    return "batch_size" in self.arguments
+
+
+def _last_conv_layer(model):
+  return last_conv_layers(model, 1)
+
+
+METHODS = {
+    "gradcam": Method("Grad-CAM", HEATMAP, grad_cam, last_conv_layers),
+    "gradcam_plus_plus": Method("Grad-CAM++", HEATMAP, grad_cam_plus_plus, last_blocks),
+    "hirescam": Method("HiResCAM", HEATMAP, hires_cam, last_conv_layers),
+    "layercam": Method("LayerCAM", HEATMAP, layer_cam, last_conv_layers),
+    "eigencam": Method("Eigen-CAM", HEATMAP, eigen_cam, last_conv_layers),
+    "scorecam": Method("Score-CAM", HEATMAP, score_cam, _last_conv_layer),
+    "guided_backprop": Method("guided backprop", SENSITIVITY, guided_backprop),
+    "guided_gradcam": Method("Guided Grad-CAM", SENSITIVITY, guided_grad_cam, _last_conv_layer),
+    "gradient": Method("gradient", SENSITIVITY, gradient),
+    "smoothgrad": Method("SmoothGrad", SENSITIVITY, smooth_grad),
+    "integrated_gradients": Method("integrated gradients", ATTRIBUTION, integrated_gradients, complete=True),
+    "occlusion": Method("occlusion", ATTRIBUTION, occlusion),
+    "expected_gradients": Method("SHAP (expected gradients)", ATTRIBUTION, expected_gradients, complete=True),
+    "shap": Method("SHAP (shap package)", ATTRIBUTION, shap_package.shap_values, complete=True),
+    "feature_maps": Method("feature maps", CHANNELS, feature_maps, stage_outputs),
+}
+ARTICLE = ("gradcam", "guided_backprop", "guided_gradcam")
+
+
+def resolve_methods(model, methods=ARTICLE, layers=None):
+  """What to compute, as the engine takes it.
+
+  Args:
+    methods: names of `METHODS`, 'all', or {name: {setting: value}}; values may be strings.
+    layers: names of layers for all methods that have them (Guided Grad-CAM takes the last one); None for the defaults.
+  Returns: {name: settings}, complete and hashable settings {setting: value}.
+  Raises: UserError that lists what there is for an unknown method, setting, value or layer.
+  """
+  wanted = methods if isinstance(methods, dict) else {name: {} for name in methods}
+  if "all" in wanted:
+    wanted = {name: {} for name in METHODS if name != "shap" or shap_package.installed()} | wanted
+    del wanted["all"]
+    if "shap" not in wanted:
+      log.warning("all methods but shap: %s", shap_package.INSTALL)
+  if not wanted:
+    raise UserError(f"no method is named; methods: {', '.join(METHODS)}, or all")
+  layers = None if layers is None else resolve_layers(model, layers)
+  if layers == ():
+    raise UserError("no layer is named; leave layers out for the usual ones")
+  resolved = {}
+  for name, settings in wanted.items():
+    if name not in METHODS:
+      raise UserError(f"there is no method {name!r}; methods: {', '.join(METHODS)}, or all")
+    resolved[name] = _settings(model, name, settings, layers)
+  return resolved
+
+
+def _settings(model, name, given, layers):
+  method = METHODS[name]
+  defaults = {key: value for key, value in method.arguments.items() if key not in GIVEN}
+  own = {key: value for key, value in defaults.items() if key not in ("layer", "layers")}
+  for key in given:
+    if key not in own:
+      there_are = f"its settings: {', '.join(own)}" if own else "it has none"
+      raise UserError(f"{name} has no setting {key!r}; {there_are}")
+  settings = {key: _converted(f"{name}.{key}", given.get(key, value), value) for key, value in own.items()}
+  if method.layers:
+    chosen = layers or method.layers(model)
+    settings |= {"layer": chosen[-1]} if "layer" in defaults else {"layers": chosen}
+  return settings
+
+
+def _converted(name, value, default):
+  """A setting's value, in the type of its default."""
+  if isinstance(default, str):
+    return str(value)
+  kind = "a whole number of 1 or more" if isinstance(default, int) else "a number above 0"
+  try:
+    number = type(default)(value)
+    if number != float(value) or (number <= 0 and number != default):
+      raise ValueError
+  except (TypeError, ValueError):
+    raise UserError(f"{name}={value!r} is not {kind}") from None
+  return number
+
+
+def parse_methods(names, assignments):
+  """{name: {setting: text}} from a command line: names, and settings such as 'occlusion.window=24'.
+
+  Args:
+    names: list, or None for those of the article; a method whose setting is given need not be named.
+  """
+  methods = {name: {} for name in (ARTICLE if names is None else names)}
+  for assignment in assignments:
+    left, equals, value = assignment.partition("=")
+    name, dot, setting = left.partition(".")
+    if not (equals and dot):
+      raise UserError(f"--set={assignment} is not of the form METHOD.SETTING=VALUE, such as occlusion.window=24")
+    methods.setdefault(name, {})[setting] = value
+  return methods

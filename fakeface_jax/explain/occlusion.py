@@ -1,0 +1,52 @@
+"""Occlusion sensitivity: how much of a class logit goes when a place is covered."""
+
+import jax.numpy as jnp
+import numpy as np
+
+from fakeface_jax.errors import UserError
+from fakeface_jax.explain.evaluations import evaluate_each
+from fakeface_jax.explain.fill import fill_images
+from fakeface_jax.explain.path_gradients import all_logits, of_target
+
+
+def occlusion(model, variables, images, target, *, window=0, stride=0, fill="mean", batch_size=8):
+  """The drop of one class logit when a square window covers each place (Zeiler & Fergus, 2014, section 4.2).
+
+  Windows start at the top left and move by `stride` until they have covered all; the last ones are cut at the edge. A
+  pixel's value is the mean over the windows that covered it.
+
+  Args:
+    images, target: as `gradient`.
+    window: side in pixels; 0 stands for an eighth of the image's.
+    stride: pixels from one window to the next, at most `window`; 0 stands for half of it.
+    fill: what covers, as `fill_images` takes it.
+    batch_size: covered images at a time.
+  Returns: float32[N, H, W], in logits: positive where the image speaks for the target.
+  """
+  count, height, width, _ = images.shape
+  window = window or max(1, min(height, width) // 8)
+  stride = stride or max(1, window // 2)
+  if window > min(height, width):
+    raise UserError(f"occlusion.window={window} is larger than the image of {width} x {height} pixels")
+  if stride > window:
+    raise UserError(f"occlusion.stride={stride} leaves gaps between windows of {window} pixels; use {window} or less")
+  rows, columns = (_covered(side, window, stride) for side in (height, width))
+  cover = fill_images(images, fill)
+
+  def of_covered(image, place):
+    inside = jnp.asarray(rows)[place // len(columns)][:, :, None] & jnp.asarray(columns)[place % len(columns)][:, None]
+    covered = jnp.where(inside[..., None], cover[image], images[image])
+    return of_target(model.apply(variables, covered), target[image])
+
+  after = evaluate_each(of_covered, count, len(rows) * len(columns), batch_size)
+  drop = of_target(all_logits(model, variables, images, batch_size), target)[:, None] - after
+  drop = drop.reshape(count, len(rows), len(columns))
+  times = rows.sum(axis=0)[:, None] * columns.sum(axis=0)[None, :]
+  return jnp.einsum("nrc,rh,cw->nhw", drop, rows.astype(np.float32), columns.astype(np.float32)) / times
+
+
+def _covered(side, window, stride):
+  """bool[windows, side]: the pixels along one axis that each window covers."""
+  starts = stride * np.arange(-(-(side - window) // stride) + 1)
+  places = np.arange(side)
+  return (places >= starts[:, None]) & (places < starts[:, None] + window)

@@ -1,0 +1,45 @@
+"""Measures what this project says of its speed.
+
+python scripts/bench.py explain [--out FILE.json]   explanations: FLOPs, images/s, beside captum where it is installed
+python scripts/bench.py first                       the wait for the first picture, and where it goes
+python scripts/bench.py layers                      convolutions and max-pooling beside XLA's own
+"""
+
+import json
+
+from absl import flags
+
+from fakeface_jax import app
+
+OUT = flags.DEFINE_string("out", None, "JSON file for the figures.")
+DEPTH = flags.DEFINE_integer("depth", 50, "Of the ResNet.")
+SIZE = flags.DEFINE_integer("size", 224, "Side of the images in pixels.", lower_bound=32)
+BATCH_SIZE = flags.DEFINE_integer("batch_size", 8, "Images per call.", lower_bound=1)
+REPEATS = flags.DEFINE_integer("repeats", 5, "Measurements of each figure; the median counts.", lower_bound=1)
+
+
+def main(arguments):
+  from fakeface_jax.errors import UserError
+  from fakeface_jax.workdir import write_output
+
+  if arguments == ["explain"]:
+    from fakeface_jax.benchmarks.explain import bench_explain
+
+    text, figures = bench_explain(DEPTH.value, SIZE.value, BATCH_SIZE.value, REPEATS.value)
+  elif arguments == ["first"]:
+    from fakeface_jax.benchmarks.first_picture import bench_first_picture
+
+    text, figures = bench_first_picture(DEPTH.value, SIZE.value)
+  elif arguments == ["layers"]:
+    from fakeface_jax.benchmarks.layers import bench_layers
+
+    text, figures = bench_layers(REPEATS.value)
+  else:
+    raise UserError(f"cannot measure {' '.join(arguments) or 'nothing'}; say explain, first or layers")
+  print(text)
+  if OUT.value:
+    write_output(OUT.value, json.dumps(figures, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+  app.run(main)

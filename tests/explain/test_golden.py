@@ -1,0 +1,121 @@
+"""Our explanations against captum's: golden values in double precision, and live on other images where captum is.
+
+`pytest -s` prints the errors: the largest difference over the largest value of the whole map.
+"""
+
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from fakeface_jax.explain.capture import last_conv_layers
+from fakeface_jax.explain.grad_cam import grad_cam
+from fakeface_jax.explain.gradient import gradient
+from fakeface_jax.explain.guided_backprop import guided_backprop
+from fakeface_jax.explain.guided_grad_cam import guided_grad_cam
+from fakeface_jax.explain.integrated_gradients import integrated_gradients
+from fakeface_jax.explain.occlusion import occlusion
+from fakeface_jax.explain.path_gradients import path_gradients
+from fakeface_jax.models.pretrained import from_state_dict
+from fakeface_jax.models.resnet import resnet
+from tests.explain import golden_inputs as inputs
+from tests.models.seeded import sample, template
+
+TOLERANCE = 1e-4
+LIVE_SEEDS, LIVE_SHAP_SEED = (1, 2), 0
+
+
+class Ours:
+  """All methods on one network, each compiled once."""
+
+  def __init__(self, depth):
+    self.model = resnet(depth)
+    self.variables = from_state_dict(inputs.weights(depth), template(self.model))
+    self.layers = last_conv_layers(self.model)
+    self._compiled = jax.jit(self._maps)
+
+  def maps(self, images, indices, alphas):
+    """{name as in the golden files: whole array}."""
+    return jax.device_get(self._compiled(self.variables, images, inputs.baselines(), indices, alphas))
+
+  def _maps(self, variables, images, baselines, indices, alphas):
+    given = self.model, variables, images, jnp.full(len(images), inputs.TARGET)
+    at_a_time = {"batch_size": 5}
+    maps = {f"gradcam/{layer}": cam for layer, cam in grad_cam(*given, layers=self.layers).items()}
+    maps["logits"] = self.model.apply(variables, images)
+    maps["guided_backprop"] = guided_backprop(*given)
+    maps["guided_gradcam"] = guided_grad_cam(*given, layer=self.layers[-1])
+    maps["gradient"] = gradient(*given)
+    maps["occlusion"] = occlusion(*given, window=inputs.WINDOW, stride=inputs.STRIDE, fill="grey", **at_a_time)
+    maps["integrated_gradients"], maps["integrated_gradients_delta"] = integrated_gradients(
+        *given, steps=inputs.STEPS, baseline="grey", **at_a_time)
+    weights = jnp.full(indices.shape, 1 / inputs.SHAP_SAMPLES)
+    maps["gradient_shap"] = path_gradients(*given, baselines, indices, alphas, weights, **at_a_time)
+    return maps
+
+
+@pytest.fixture(scope="module")
+def ours():
+  """depth -> `Ours`, made once."""
+  made = {}
+  return lambda depth: made.get(depth) or made.setdefault(depth, Ours(depth))
+
+
+def errors_of(got, expected, largest):
+  """{method: relative error}; that of Grad-CAM is the largest of its layers', each relative to its own map."""
+  errors = {}
+  for name, values in expected.items():
+    method = name.partition("/")[0]
+    error = float(np.abs(got[name] - values).max() / largest[name])
+    errors[method] = max(errors.get(method, 0), error)
+  return errors
+
+
+def check(network, errors):
+  for method, error in errors.items():
+    print(f"{network:<34}{method:<28}{error:.1e}")
+  assert max(errors.values()) <= TOLERANCE, errors
+
+
+@pytest.mark.parametrize("depth", [18, 50])
+def test_explanations_equal_captums(ours, depth):
+  with np.load(Path(__file__).parent / "golden" / f"resnet{depth}.npz") as file:
+    golden = dict(file)
+  indices, alphas = golden.pop("shap_indices"), golden.pop("shap_alphas")
+  sampled = {name.removesuffix("_max") for name in golden if name.endswith("_max")}
+  expected = {name: values for name, values in golden.items() if not name.endswith("_max")}
+  largest = {name: golden.get(f"{name}_max", np.abs(values).max()) for name, values in expected.items()}
+  got = ours(depth).maps(inputs.images(depth), indices, alphas)
+  assert set(got) == set(expected) and sum(name.startswith("gradcam/") for name in got) == 10
+  assert got["gradient"].shape == (2, inputs.SIZE, inputs.SIZE, 3)
+  assert got["occlusion"].shape == (2, inputs.SIZE, inputs.SIZE)
+  got = {name: sample(values, 1024) if name in sampled else values for name, values in got.items()}
+  check(f"ResNet-{depth}, golden", errors_of(got, expected, largest))
+
+
+def test_explanations_equal_captums_live(ours):
+  pytest.importorskip("captum")
+  import torch
+
+  from fakeface_jax.benchmarks.captum_reference import CaptumReference
+  from fakeface_jax.benchmarks.torch_resnet import from_state_dict as torch_network
+
+  network = ours(18)
+  captum = CaptumReference(torch_network(18, inputs.weights(18), torch.float64))
+  images = np.stack([inputs.noise(seed) for seed in LIVE_SEEDS])
+  expected = {f"gradcam/{layer}": cam for layer, cam in captum.grad_cam(images, inputs.TARGET, network.layers).items()}
+  expected["logits"] = captum.logits(images)
+  expected["guided_backprop"] = captum.guided_backprop(images, inputs.TARGET)
+  expected["guided_gradcam"] = captum.guided_grad_cam(images, inputs.TARGET, network.layers[-1])
+  expected["gradient"] = captum.gradient(images, inputs.TARGET)
+  expected["occlusion"] = captum.occlusion(images, inputs.TARGET, inputs.WINDOW, inputs.STRIDE)
+  expected["integrated_gradients"], expected["integrated_gradients_delta"] = captum.integrated_gradients(
+      images, inputs.TARGET, inputs.STEPS)
+  expected["gradient_shap"], *pairs = captum.gradient_shap(
+      images, inputs.TARGET, inputs.baselines(), inputs.SHAP_SAMPLES, LIVE_SHAP_SEED)
+  got = network.maps(images, *pairs)
+  assert set(got) == set(expected)
+  largest = {name: np.abs(values).max() for name, values in expected.items()}
+  check("ResNet-18, live", errors_of(got, expected, largest))
