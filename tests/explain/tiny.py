@@ -1,10 +1,14 @@
 """Networks small enough to be worked out by hand."""
 
 from collections.abc import Callable
+from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
+
+from fakeface_jax.models.convolution import Convolution
 
 
 class TwoFilters(nn.Module):
@@ -66,3 +70,43 @@ def explain(method, model, images, variables=None, **settings):
 def cam(method, model, images, **settings):
   """The heatmap of 'layer'."""
   return explain(method, model, images, layers=("layer",), **settings)["layer"]
+
+
+class Small(nn.Module):
+  """Two convolutions: all that the methods ask of a network, compiled in no time."""
+
+  act: Callable = nn.relu
+  dtype: Any = jnp.float32
+  blocks = ()
+
+  @nn.compact
+  def __call__(self, x):
+    x = self.act(Convolution(8, 3, 2, self.dtype, name="conv1")(x))
+    x = self.act(Convolution(12, 3, 1, self.dtype, name="conv2")(x))
+    return nn.Dense(2, name="head")(x.mean(axis=(1, 2)).astype(jnp.float32))
+
+
+SIZE = 16  # px
+
+
+def small(**attributes):
+  """`Small`, and variables for it."""
+  model = Small(**attributes)
+  return model, jax.jit(model.init)(jax.random.key(1), jnp.zeros((1, SIZE, SIZE, 3)))
+
+
+def pictures(count, size=SIZE, seed=0):
+  return np.random.default_rng(seed).integers(0, 256, (count, size, size, 3), np.uint8)
+
+
+# Settings with which methods of many evaluations are quick.
+QUICK = {
+    "scorecam": {"channels": 5}, "smoothgrad": {"samples": 3}, "integrated_gradients": {"steps": 3},
+    "occlusion": {"window": 8}, "expected_gradients": {"samples": 3}}
+
+
+def check_close(got, expected, tolerance=1e-4):
+  """Every array, relative to its own largest value."""
+  assert jax.tree.structure(got) == jax.tree.structure(expected)
+  jax.tree.map(
+      lambda a, b: np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * np.abs(b).max() + 1e-12), got, expected)

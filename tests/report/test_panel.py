@@ -1,23 +1,24 @@
 import numpy as np
-import pytest
-from PIL import Image
 
-from fakeface_jax.explain.scale import measure_scale, strength
 from fakeface_jax.report.cases import pick_cases
-from fakeface_jax.report.explanations import unique_stems
-from fakeface_jax.report.panel import draw_panel, heatmap, jet, relief
+from fakeface_jax.report.feature_grid import draw_feature_grid
+from fakeface_jax.report.items import unique_stems
+from fakeface_jax.report.panel import WIDTH, draw_panel, heatmap, jet, relief, tint
 
 
 def explanation(level=0.0, layers=("layer4_1/conv1", "layer4_1/conv2")):
   return {
       "image": np.full((40, 40, 3), 100, np.uint8), "logits": np.array([1.0, 0.0], np.float32), "probability": 0.27,
-      "target": 1, "gradcam": {layer: np.full((3, 3), level, np.float32) for layer in layers},
+      "target": 1, "completeness_error": {}, "gradcam": {layer: np.full((3, 3), level, np.float32) for layer in layers},
       "guided_backprop": np.full((40, 40, 3), level, np.float32),
       "guided_gradcam": np.full((40, 40, 3), -level, np.float32),
+      "settings": {"gradcam": {"layers": layers}, "guided_backprop": {}, "guided_gradcam": {"layer": layers[-1]}},
   }
 
 
-SCALE = {"gradcam/layer4_1/conv1": 2.0, "gradcam/layer4_1/conv2": 2.0, "guided_backprop": 4.0, "guided_gradcam": 4.0}
+SCALE = {
+    "gradcam/layer4_1/conv1": 2.0, "gradcam/layer4_1/conv2": 2.0, "guided_backprop": 4.0,
+    "guided_gradcam/layer4_1/conv2": 4.0}
 
 
 def test_colours_go_from_blue_over_green_to_red():
@@ -37,12 +38,24 @@ def test_pixel_gradients_are_grey_where_nothing_speaks():
   np.testing.assert_array_equal(relief(np.array([[[-9.0, 0, 1]]]), 2.0), [[[1, 128, 191]]])
 
 
+def test_attributions_are_red_for_and_blue_against_and_pale_where_nothing_speaks():
+  image = np.full((1, 3, 3), 100, np.uint8)
+  against, nothing, strong = tint(np.array([[-2.0, 0, 9]]), image, 2.0)[0].astype(int)
+  np.testing.assert_array_equal(against, [0, 60, 220])
+  np.testing.assert_array_equal(strong, [200, 0, 20])
+  np.testing.assert_array_equal(nothing, [195, 195, 195])
+
+
+def cells(picture):
+  """The pixels of the heatmap and of the first grey picture of a panel of two layers."""
+  top = 44 + 20
+  return picture[top : top + 176, 192:368].astype(int), picture[top : top + 176, 560:736].astype(int)
+
+
 def test_the_panel_of_an_image_without_evidence_shows_blue_and_grey_only():
-  pixels = np.asarray(draw_panel(explanation(0.0), "a.jpg", SCALE))
-  spoken = np.asarray(draw_panel(explanation(2.0), "a.jpg", SCALE))
-  red = lambda picture: np.mean((picture[44:220, 192:368, 0].astype(int) - picture[44:220, 192:368, 2]) > 50)
-  assert red(pixels) == 0 and red(spoken) == 1
-  assert (pixels[44 + 88, -96] == 128).all() and (spoken[44 + 88, -96] == 191).all()
+  (quiet, grey), (loud, bright) = (cells(np.asarray(draw_panel(explanation(level), "a", SCALE))) for level in (0, 2))
+  assert (quiet[..., 0] - quiet[..., 2]).max() < 0 and (loud[..., 0] - loud[..., 2]).min() > 50
+  assert (grey == 128).all() and (bright == 191).all()
 
 
 def test_a_heatmap_that_contradicts_the_verdict_is_remarked_on():
@@ -50,13 +63,6 @@ def test_a_heatmap_that_contradicts_the_verdict_is_remarked_on():
   right = {**loud, "probability": 0.9}
   heights = [draw_panel(result, "a.jpg", SCALE).height for result in (quiet, loud, right)]
   assert heights[1] > heights[0] == heights[2]
-
-
-def test_scale_is_what_the_strongest_fifth_reaches():
-  scale = measure_scale([explanation(level) for level in range(11)])
-  assert scale["gradcam/layer4_1/conv2"] == pytest.approx(8) and scale["guided_gradcam"] == pytest.approx(8)
-  assert strength(np.array([[1.0, -5.0]])) == 1  # a heatmap's maximum
-  assert strength(np.linspace(-1, 1, 201).reshape(1, 67, 3)) == pytest.approx(0.99, abs=0.01)
 
 
 def test_cases_are_sorted_into_their_groups():
@@ -69,8 +75,31 @@ def test_output_names_do_not_collide():
   assert unique_stems(["a/x.jpg", "b/x.jpg", "b/y.png", "c/b/x.png"]) == ["a_x", "b_x", "y", "b_x_2"]
 
 
-def test_many_layers_make_a_wider_panel_of_the_same_height():
+def test_many_layers_make_a_longer_panel_of_the_same_width():
   layers = tuple(f"layer3_{i}/conv1" for i in range(14))
-  scale = {f"gradcam/{layer}": 1.0 for layer in layers} | {"guided_backprop": 1.0, "guided_gradcam": 1.0}
-  wide, narrow = draw_panel(explanation(layers=layers), "a", scale), draw_panel(explanation(), "a", SCALE)
-  assert isinstance(wide, Image.Image) and wide.width - narrow.width == 6 * 184
+  scale = {f"gradcam/{layer}": 1.0 for layer in layers} | {"guided_backprop": 1.0, f"guided_gradcam/{layers[-1]}": 1.0}
+  long, short = draw_panel(explanation(layers=layers), "a", scale), draw_panel(explanation(), "a", SCALE)
+  assert long.width == short.width == WIDTH
+  assert long.height > short.height + 200  # three rows of five; two layers leave room for both grey pictures
+
+
+def test_a_panel_of_one_attribution_says_how_far_its_sum_is_off():
+  result = explanation() | {
+      "settings": {"occlusion": {}}, "occlusion": np.full((40, 40), 3, np.float32), "completeness_error": {}}
+  plain = np.asarray(draw_panel(result, "a", {"occlusion": 3.0}))
+  assert (plain[44 + 20 : 44 + 176, 192 + 20 : 360, 0] == 200).all()
+  noted = np.asarray(draw_panel(result | {"completeness_error": {"occlusion": 0.25}}, "a", {"occlusion": 3.0}))
+  assert (plain != noted).any()
+
+
+def test_sentences_of_the_sanity_check_stand_below():
+  plain, told = (draw_panel(explanation(), "a", SCALE, check=check) for check in ((), ["Guided backprop fails."]))
+  assert told.height == plain.height + 16
+
+
+def test_the_feature_grid_draws_each_channel_against_its_own_largest_value():
+  maps = np.zeros((2, 2, 3), np.float32)
+  maps[0, 0] = 8, -2, 0
+  picture = np.asarray(draw_feature_grid({"conv1": {"maps": maps, "channels": np.array([5, 9, 1])}}, "a"))
+  corner = lambda column: picture[60 + 10, 120 + column * 96 + 10].tolist()
+  assert [corner(0), corner(1), corner(2)] == [[255] * 3, [1] * 3, [128] * 3]

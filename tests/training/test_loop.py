@@ -34,15 +34,6 @@ def latest_variables(workdir):
     return checkpoints.restore(checkpoints.latest, {"variables": like})["variables"]
 
 
-@pytest.fixture(scope="module")
-def finished(config, tmp_path_factory):
-  """A run from scratch in its folder, on this process's two devices."""
-  workdir = tmp_path_factory.mktemp("runs") / "finished"
-  scores, unreadable = loop.train(config, str(workdir))
-  assert unreadable == []
-  return workdir, scores
-
-
 def test_a_run_learns_and_counts_every_test_image_once(finished, config):
   workdir, scores = finished
   assert scores["n"] == 34 and np.sum(scores["confusion_matrix"]) == 34
@@ -203,27 +194,6 @@ def test_too_few_images_and_unwritable_folders(config, tmp_path, monkeypatch):
   few.batch_size = 128
   with pytest.raises(UserError, match="64 training images are fewer than the 128 devices"):
     loop.train(few, str(tmp_path / "few"))
-
-
-def test_scripts_score_and_explain_the_run(finished, faces_folder, tmp_path):
-  workdir, scores = finished
-  shutil.copytree(workdir, tmp_path / "run")
-  result = run_script("evaluate", "--workdir", tmp_path / "run", "--out", tmp_path / "scores.json")
-  assert result.returncode == 0, result.stderr
-  assert json.loads((tmp_path / "scores.json").read_text())["confusion_matrix"] == scores["confusion_matrix"]
-  bad = tmp_path / "not_an_image.jpg"
-  bad.write_text("text")
-  images = sorted((faces_folder / "test" / "fake").iterdir())[:2]
-  result = run_script("explain", "--workdir", tmp_path / "run", "--out", tmp_path / "panels", *images, bad)
-  assert result.returncode == 1 and "Traceback" not in result.stderr
-  assert "not_an_image.jpg" in result.stderr
-  lines = [json.loads(line) for line in (tmp_path / "panels" / "predictions.jsonl").read_text().splitlines()]
-  assert [line["path"] for line in lines if "error" not in line] == [str(image) for image in images]
-  explained = next(line for line in lines if "maps" in line)
-  assert explained["verdict"] == "fake" and explained["target"] == "fake"
-  maps = np.load(tmp_path / "panels" / explained["maps"])
-  assert maps["probability"] == np.float32(explained["probability"]) > 0.5
-  assert maps["gradcam/layer4_1/conv2"].shape == (1, 1) and maps["guided_gradcam"].dtype == np.float32
 
 
 def test_a_broken_file_is_left_out_listed_at_the_end_and_told_by_the_exit_code(config, faces_folder, tmp_path):
