@@ -12,6 +12,7 @@ from absl import flags
 from fakeface_jax import app
 
 OUT = flags.DEFINE_string("out", None, "JSON file for the figures.")
+WORKDIR = flags.DEFINE_string("workdir", None, "explain: measure this run's network on its own test images.")
 DEPTH = flags.DEFINE_integer("depth", 50, "Of the ResNet.")
 SIZE = flags.DEFINE_integer("size", 224, "Side of the images in pixels.", lower_bound=32)
 BATCH_SIZE = flags.DEFINE_integer("batch_size", 8, "Images per call.", lower_bound=1)
@@ -25,7 +26,7 @@ def main(arguments):
   if arguments == ["explain"]:
     from fakeface_jax.benchmarks.explain import bench_explain
 
-    text, figures = bench_explain(DEPTH.value, SIZE.value, BATCH_SIZE.value, REPEATS.value)
+    text, figures = bench_explain(DEPTH.value, SIZE.value, BATCH_SIZE.value, REPEATS.value, WORKDIR.value)
   elif arguments == ["first"]:
     from fakeface_jax.benchmarks.first_picture import bench_first_picture
 

@@ -89,6 +89,12 @@ class Engine:
         errors |= of_this["completeness_error"]
     return result | {"completeness_error": errors}
 
+  def compile(self, methods, count, shape, background=None):
+    """Compiles what `count` images uint8[*shape] take, ahead of time; `methods` is one sampled one or all others."""
+    if not any("background" in METHODS[name].arguments for name in methods):
+      background = None
+    self._call_for(methods, count, shape, jax.device_put(background, self._placed(PartitionSpec())))
+
   def _in_batches(self, methods, pixels, target, background):
     background = jax.device_put(background, self._placed(PartitionSpec()))
     parts, start = [], 0

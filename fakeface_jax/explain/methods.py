@@ -97,8 +97,11 @@ def resolve_methods(model, methods=ARTICLE, layers=None):
   Returns: {name: settings}, complete and hashable settings {setting: value}.
   Raises: UserError that lists what there is for an unknown method, setting, value or layer.
   """
+  methods = [methods] if isinstance(methods, str) else methods
   wanted = methods if isinstance(methods, dict) else {name: {} for name in methods}
   if "all" in wanted:
+    for key in wanted["all"]:
+      raise UserError(f"all has no setting {key!r}; name the method, such as occlusion.{key}")
     wanted = {name: {} for name in METHODS if name != "shap" or shap_package.installed()} | wanted
     del wanted["all"]
     if "shap" not in wanted:
@@ -138,9 +141,9 @@ def _converted(name, value, default):
   kind = "a whole number of 1 or more" if isinstance(default, int) else "a number above 0"
   try:
     number = type(default)(value)
-    if number != float(value) or (number <= 0 and number != default):
+    if number != float(value) or (number <= 0 and number != default) or number == float("inf"):
       raise ValueError
-  except (TypeError, ValueError):
+  except (TypeError, ValueError, OverflowError):
     raise UserError(f"{name}={value!r} is not {kind}") from None
   return number
 

@@ -12,7 +12,7 @@ from tests.models.seeded import state_dict
 SIZE, TARGET = 96, 1
 HEAD = {18: 0, 50: 4}  # the first of two rows of the seeded head; ResNet-50's first rows leave most Grad-CAMs empty
 IMAGE_SEEDS = {18: (170, 220), 50: (2871, 53)}
-SHAP_SEED = {18: 529, 50: 902}
+SHAP_SEED = {18: 529, 50: 4}
 WINDOW, STRIDE = 40, 24
 STEPS, SHAP_SAMPLES, BASELINES = 8, 5, 3
 SAMPLED = 1024  # values kept of a map: `seeded.sample(map, SAMPLED)`

@@ -1,6 +1,8 @@
 """Our explanations against captum's: golden values in double precision, and live on other images where captum is.
 
-`pytest -s` prints the errors: the largest difference over the largest value of the whole map.
+`pytest -s` prints the errors: the largest difference over the largest value of the whole map, or over the largest logit
+where the value is itself a small difference of logits. Ours are in single precision, but for ResNet-50 on paths: among
+its many ReLU inputs at many points there is always one as near to zero as single precision rounds.
 """
 
 from pathlib import Path
@@ -24,6 +26,7 @@ from tests.explain import golden_inputs as inputs
 from tests.models.seeded import sample, template
 
 TOLERANCE = 1e-4
+PRECISION_OF_PATHS = {18: jnp.float32, 50: jnp.float64}
 LIVE_SEEDS, LIVE_SHAP_SEED = (1, 2), 0
 
 
@@ -34,26 +37,36 @@ class Ours:
     self.model = resnet(depth)
     self.variables = from_state_dict(inputs.weights(depth), template(self.model))
     self.layers = last_conv_layers(self.model)
-    self._compiled = jax.jit(self._maps)
+    self._precision = PRECISION_OF_PATHS[depth]
+    self._at_images, self._on_paths = jax.jit(self._maps_at_images), jax.jit(self._maps_on_paths)
 
   def maps(self, images, indices, alphas):
     """{name as in the golden files: whole array}."""
-    return jax.device_get(self._compiled(self.variables, images, inputs.baselines(), indices, alphas))
+    maps = jax.device_get(self._at_images(self.variables, images))
+    jax.config.update("jax_enable_x64", self._precision == jnp.float64)
+    try:
+      arrays = self.variables, images, inputs.baselines(), alphas
+      arrays = jax.tree.map(lambda array: np.asarray(array, self._precision), arrays)
+      return maps | jax.device_get(self._on_paths(*arrays, indices))
+    finally:
+      jax.config.update("jax_enable_x64", False)
 
-  def _maps(self, variables, images, baselines, indices, alphas):
+  def _maps_at_images(self, variables, images):
     given = self.model, variables, images, jnp.full(len(images), inputs.TARGET)
-    at_a_time = {"batch_size": 5}
     maps = {f"gradcam/{layer}": cam for layer, cam in grad_cam(*given, layers=self.layers).items()}
-    maps["logits"] = self.model.apply(variables, images)
-    maps["guided_backprop"] = guided_backprop(*given)
-    maps["guided_gradcam"] = guided_grad_cam(*given, layer=self.layers[-1])
-    maps["gradient"] = gradient(*given)
-    maps["occlusion"] = occlusion(*given, window=inputs.WINDOW, stride=inputs.STRIDE, fill="grey", **at_a_time)
-    maps["integrated_gradients"], maps["integrated_gradients_delta"] = integrated_gradients(
-        *given, steps=inputs.STEPS, baseline="grey", **at_a_time)
+    return maps | {
+        "logits": self.model.apply(variables, images),
+        "gradient": gradient(*given),
+        "guided_backprop": guided_backprop(*given),
+        "guided_gradcam": guided_grad_cam(*given, layer=self.layers[-1]),
+        "occlusion": occlusion(*given, window=inputs.WINDOW, stride=inputs.STRIDE, fill="grey", batch_size=5)}
+
+  def _maps_on_paths(self, variables, images, baselines, alphas, indices):
+    given = self.model.clone(dtype=self._precision), variables, images, jnp.full(len(images), inputs.TARGET)
+    maps, delta = integrated_gradients(*given, steps=inputs.STEPS, baseline="grey", batch_size=5)
     weights = jnp.full(indices.shape, 1 / inputs.SHAP_SAMPLES)
-    maps["gradient_shap"] = path_gradients(*given, baselines, indices, alphas, weights, **at_a_time)
-    return maps
+    shap = path_gradients(*given, baselines, indices, alphas, weights, batch_size=5)
+    return {"integrated_gradients": maps, "integrated_gradients_delta": delta, "gradient_shap": shap}
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +78,7 @@ def ours():
 
 def errors_of(got, expected, largest):
   """{method: relative error}; that of Grad-CAM is the largest of its layers', each relative to its own map."""
+  largest = {**largest, "integrated_gradients_delta": largest["logits"]}
   errors = {}
   for name, values in expected.items():
     method = name.partition("/")[0]
@@ -91,7 +105,7 @@ def test_explanations_equal_captums(ours, depth):
   assert set(got) == set(expected) and sum(name.startswith("gradcam/") for name in got) == 10
   assert got["gradient"].shape == (2, inputs.SIZE, inputs.SIZE, 3)
   assert got["occlusion"].shape == (2, inputs.SIZE, inputs.SIZE)
-  got = {name: sample(values, 1024) if name in sampled else values for name, values in got.items()}
+  got = {name: sample(values, inputs.SAMPLED) if name in sampled else values for name, values in got.items()}
   check(f"ResNet-{depth}, golden", errors_of(got, expected, largest))
 
 
