@@ -16,6 +16,7 @@ from fakeface_jax.explain.engine import Engine, explain_batch
 from fakeface_jax.explain.methods import ARTICLE, METHODS, resolve_methods
 from fakeface_jax.explain.scale import measure_scale
 from fakeface_jax.models import abstract_variables, init_variables
+from fakeface_jax.models.pretrained import depth_of, to_state_dict
 from fakeface_jax.models.resnet import normalize, resnet
 from fakeface_jax.report.panel import draw_panel
 from fakeface_jax.report.run_data import first_images, split_of_run
@@ -102,48 +103,26 @@ def article_times(engine, model, variables, pixels, repeats, result):
       "ten Grad-CAMs": run(["gradcam"]),
       "article's set": run(ARTICLE),
   }
-  if find_spec("captum"):
-    network, reference = captum_reference(model, variables)
-    images, layers = np.asarray(normalize(pixels)), last_conv_layers(model)
-    candidates["captum: inference"] = lambda: reference.logits(images)
-    candidates["captum: article's set"] = lambda: reference.article_set(images, target, layers)
-    result["versions"] |= captum_versions()
-    result["device_of_captum"] = str(network.fc.weight.device)
-    ours, theirs = run(ARTICLE)(), reference.article_set(images, target, layers)
-    result["deviation_from_captum"] = {
-        "Grad-CAM": max(deviation(ours["gradcam"][layer], theirs["gradcam"][layer]) for layer in layers),
-        "guided backprop": deviation(ours["guided_backprop"], theirs["guided_backprop"]),
-        "Guided Grad-CAM": deviation(ours["guided_gradcam"], theirs["guided_gradcam"])}
   candidates |= {
       method.title: run([name]) for name, method in METHODS.items() if not method.sampled and name not in ARTICLE}
-  times = take_turns(candidates, repeats)
-  if "captum: article's set" in times:
-    result["article_set_over_captum"] = times["captum: article's set"] / times["article's set"]
+  if not find_spec("captum"):
+    return take_turns(candidates, repeats)
+  from fakeface_jax.benchmarks.captum_process import CaptumProcess
+
+  layers, tensors = last_conv_layers(model), to_state_dict(variables)
+  with CaptumProcess(depth_of(tensors), tensors) as captum:
+    captum.send(np.asarray(normalize(pixels)), target, layers)
+    candidates["captum: inference"] = lambda: captum("logits")
+    candidates["captum: article's set"] = lambda: captum("article_set")
+    times = take_turns(candidates, repeats)
+    ours, theirs = run(ARTICLE)(), captum("article_set", answer=True)
+  result["captum"] = captum.about
+  result["article_set_over_captum"] = times["captum: article's set"] / times["article's set"]
+  result["deviation_from_captum"] = {
+      "Grad-CAM": max(deviation(ours["gradcam"][layer], theirs["gradcam"][layer]) for layer in layers),
+      "guided backprop": deviation(ours["guided_backprop"], theirs["guided_backprop"]),
+      "Guided Grad-CAM": deviation(ours["guided_gradcam"], theirs["guided_gradcam"])}
   return times
-
-
-def captum_reference(model, variables):
-  """The same network in PyTorch, on a GPU where there is one, and captum on it."""
-  import torch
-
-  from fakeface_jax.benchmarks.captum_reference import CaptumReference
-  from fakeface_jax.benchmarks.torch_resnet import TorchResNet
-  from fakeface_jax.models.pretrained import to_state_dict
-  from fakeface_jax.models.resnet import DEPTHS
-
-  depth = next(depth for depth, (sizes, block) in DEPTHS.items() if (sizes, block) == (model.stage_sizes, model.block))
-  network = TorchResNet(depth, model.num_classes).eval()
-  tensors = {key: torch.from_numpy(tensor.copy()) for key, tensor in to_state_dict(variables).items()}
-  network.load_state_dict(tensors, strict=False)
-  network = network.to("cuda" if torch.cuda.is_available() else "cpu")
-  return network, CaptumReference(network)
-
-
-def captum_versions():
-  import captum
-  import torch
-
-  return {"torch": torch.__version__, "captum": captum.__version__}
 
 
 def deviation(ours, theirs):

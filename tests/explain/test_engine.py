@@ -94,6 +94,18 @@ def test_other_methods_settings_sizes_and_backgrounds_are_compiled_anew(network,
   assert len(calls) == 4 + 2
 
 
+def test_what_was_compiled_ahead_is_not_compiled_again(network, monkeypatch):
+  engine, background = Engine(*network, batch_size=4), pictures(3)
+  calls = compiled(engine, monkeypatch)
+  for names in (["gradcam", "gradient"], ["expected_gradients"]):
+    methods = resolve_methods(network[0], {name: QUICK.get(name, {}) for name in names})
+    engine.compile(methods, 1, pictures(1).shape[1:], background)
+    before = len(calls)
+    engine.explain(pictures(1), [FAKE], methods, background)
+    # Beside methods of many evaluations stand the logits, a call of their own.
+    assert calls[before:] == ([] if names[0] == "gradcam" else [2])
+
+
 def test_a_batch_size_is_rounded_up_to_the_devices(network):
   assert [Engine(*network, size).batch_size for size in (1, 2, 3, 8)] == [2, 2, 4, 8]
 
@@ -143,38 +155,29 @@ def test_every_image_has_its_own_target_and_predicted_is_the_larger_logit(by_two
 # --- memory ----------------------------------------------------------------------------------------------------------
 
 
-def memory_of(network, methods, batch_size):
+def memory_of(network, methods, batch_size, count):
   engine = Engine(*network, batch_size)
-  engine.explain(pictures(batch_size), [FAKE] * batch_size, methods)
+  engine.explain(pictures(count), [FAKE] * count, methods)
   (call,) = (call for key, call in engine._compiled.items() if repr(methods) in key)
   return engines._memory_of(call)
 
 
-def test_the_batch_is_lowered_to_what_the_memory_holds_and_that_is_said(network, monkeypatch, caplog):
-  methods = resolve_methods(network[0], ["gradcam", "guided_backprop"])
-  whole, half = (memory_of(network, methods, size) for size in (8, 4))
+@pytest.mark.parametrize("methods, count", [
+    (("gradcam", "guided_backprop"), 9),
+    ({"occlusion": {"window": 4}}, 1)])  # one image, but many covered ones at a time
+def test_the_batch_is_lowered_to_what_the_memory_holds_and_that_is_said(network, monkeypatch, caplog, methods, count):
+  names, methods = ", ".join(methods), resolve_methods(network[0], methods)
+  whole, half = (memory_of(network, methods, size, min(size, count)) for size in (8, 4))
   assert half < whole
-  expected = Engine(*network, 8).explain(pictures(9), [FAKE] * 9, methods)
+  expected = Engine(*network, 8).explain(pictures(count), [FAKE] * count, methods)
   monkeypatch.setattr(engines, "available_memory", lambda: (whole + half) // 2)
   engine = Engine(*network, 8)
   with caplog.at_level(logging.WARNING):
-    got = engine.explain(pictures(9), [FAKE] * 9, methods)
+    got = engine.explain(pictures(count), [FAKE] * count, methods)
   assert engine.batch_size == 4
   (message,) = caplog.messages
-  assert message.startswith("gradcam, guided_backprop needs ")
+  assert message.startswith(f"{names} needs ")
   assert message.endswith(" GiB are free at batch size 8: going on with 4")
-  check_close(got, expected)
-
-
-def test_a_method_of_many_evaluations_makes_fewer_at_a_time(network, monkeypatch, caplog):
-  methods = resolve_methods(network[0], {"occlusion": {"window": 8}})
-  whole, half = (memory_of(network, methods, size) for size in (16, 8))
-  assert half < whole
-  expected = Engine(*network, 16).explain(pictures(16), [FAKE] * 16, methods)
-  monkeypatch.setattr(engines, "available_memory", lambda: (whole + half) // 2)
-  with caplog.at_level(logging.WARNING):
-    got = Engine(*network, 16).explain(pictures(16), [FAKE] * 16, methods)
-  assert [message.endswith("at batch size 16: going on with 8") for message in caplog.messages] == [True]
   check_close(got, expected)
 
 

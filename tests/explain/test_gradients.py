@@ -11,6 +11,7 @@ import pytest
 from fakeface_jax.errors import UserError
 from fakeface_jax.explain.expected_gradients import expected_gradients
 from fakeface_jax.explain.fill import fill_images
+from fakeface_jax.explain.grad_cam import grad_cam
 from fakeface_jax.explain.gradient import gradient
 from fakeface_jax.explain.guided_backprop import guided_backprop, guided_relu
 from fakeface_jax.explain.guided_grad_cam import guided_grad_cam
@@ -73,10 +74,14 @@ def test_guided_grad_cam_is_guided_backprop_times_the_enlarged_heatmap():
   np.testing.assert_allclose(guided[0, 0, :, 0], [0.5, 0.875, 1.625, 2], rtol=1e-6)
 
 
-def test_guided_grad_cam_by_hand():
-  # The heatmap of `test_grad_cam_by_hand` is as large as the image.
-  guided = explain(guided_grad_cam, TwoFilters(), X, VARIABLES, layer="conv")
-  np.testing.assert_allclose(guided[..., 0], [[[0.875, 0], [2.625, 0.4375]]], rtol=1e-6)
+def test_guided_grad_cam_is_empty_where_only_negative_paths_lead():
+  against = {"params": VARIABLES["params"] | {"head": {"kernel": jnp.array([[0.0, -8.0], [0.0, -2.0]])}}}
+  # alpha1 = -8/4 * 3/4, alpha2 = -2/4 * 1/4: the heatmap is relu(-11/8 x), where x = -2 the plain gradient is 1/2.
+  cam = explain(grad_cam, TwoFilters(), X, against, layers=("conv",))["conv"]
+  np.testing.assert_allclose(cam, [[[0, 2.75], [0, 0]]])
+  assert explain(gradient, TwoFilters(), X, against)[0, 0, 1, 0] == 0.5
+  guided = explain(guided_grad_cam, TwoFilters(), X, against, layer="conv")
+  np.testing.assert_array_equal(guided, np.zeros(X.shape))
 
 
 # --- SmoothGrad ------------------------------------------------------------------------------------------------------
