@@ -16,7 +16,7 @@ WORKDIR = flags.DEFINE_string("workdir", None, "explain: measure this run's netw
 DEPTH = flags.DEFINE_integer("depth", 50, "Of the ResNet.")
 SIZE = flags.DEFINE_integer("size", 224, "Side of the images in pixels.", lower_bound=32)
 BATCH_SIZE = flags.DEFINE_integer("batch_size", 8, "Images per call.", lower_bound=1)
-REPEATS = flags.DEFINE_integer("repeats", 5, "Measurements of each figure; the median counts.", lower_bound=1)
+REPEATS = flags.DEFINE_integer("repeats", 4, "Measurements in each of two turns; the median counts.", lower_bound=1)
 
 
 def main(arguments):

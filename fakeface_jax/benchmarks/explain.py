@@ -25,7 +25,7 @@ from fakeface_jax.workdir import read_config
 SCORE_CAM_CHANNELS = 64  # of up to 2,048: the time is in proportion
 
 
-def bench_explain(depth=50, size=224, batch_size=8, repeats=5, workdir=None):
+def bench_explain(depth=50, size=224, batch_size=8, repeats=4, workdir=None):
   """Measures a network of random weights on noise, or with `workdir` a run's detector on its test images.
 
   Returns: (text, {"flops_ratio_ten_cams": ..., ...}), all figures in both.

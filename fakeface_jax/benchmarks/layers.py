@@ -16,7 +16,7 @@ STRETCHES = {  # name: (side, channels, kernel, features, stride) as in a ResNet
 }
 
 
-def bench_layers(repeats=7):
+def bench_layers(repeats=4):
   """Returns (text, {layer: {"forward" | "gradient" | "gradient in a loop": [ours, XLA's] milliseconds}})."""
   result = {}
   for name, (side, channels, kernel, features, stride) in STRETCHES.items():

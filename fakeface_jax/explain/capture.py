@@ -7,7 +7,7 @@ Functions that several methods call on the same images are jitted: within one co
 XLA merges their equal passes.
 """
 
-from functools import partial
+from functools import lru_cache, partial
 
 import flax.linen as nn
 import jax
@@ -84,6 +84,7 @@ def layer_shapes(model, variables, images):
   return jax.eval_shape(forward, variables, images)
 
 
+@lru_cache
 def conv_layers(model):
   """Paths of all convolutions in the order in which they run: 'conv1', 'layer1_0/conv1', ..., 'layer4_2/conv3'."""
   layers = []
@@ -122,6 +123,7 @@ def resolve_layers(model, names):
 
   Raises: UserError that names an unknown layer, or one that has no map, and lists those there are.
   """
+  names = [names] if isinstance(names, str) else names
   known = (*conv_layers(model), *model.blocks)
   layers = []
   for name in names:

@@ -118,7 +118,7 @@ class Engine:
         self._compiled[key] = call
         return size, call
       what = f"{', '.join(methods) or 'the network'} needs {needed / 2**30:.1f} GiB, {free / 2**30:.1f} GiB are free"
-      if self.batch_size == self._mesh.size:
+      if size == self._mesh.size and (self.batch_size == size or not any(METHODS[name].sampled for name in methods)):
         raise UserError(f"{what}, at one image at a time; use smaller images, fewer layers, or a machine with more")
       log.warning("%s at batch size %d: going on with %d", what, self.batch_size, self._round_up(self.batch_size // 2))
       self.batch_size = self._round_up(self.batch_size // 2)

@@ -18,6 +18,7 @@ def integrated_gradients(model, variables, images, target, *, steps=32, baseline
   Returns: float32[N, H, W, 3], in logits, and float32[N], the completeness error: the sum of the map minus the logit's
     difference between image and reference, which is 0 but for the rule's error.
   """
+  images, target = jnp.asarray(images), jnp.asarray(target)
   nodes, weights = np.polynomial.legendre.leggauss(steps)
   count = len(images)
   references = fill_images(images, baseline)

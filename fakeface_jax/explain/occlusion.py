@@ -23,6 +23,7 @@ def occlusion(model, variables, images, target, *, window=0, stride=0, fill="mea
     batch_size: covered images at a time.
   Returns: float32[N, H, W], in logits: positive where the image speaks for the target.
   """
+  images, target = jnp.asarray(images), jnp.asarray(target)
   count, height, width, _ = images.shape
   window = window or max(1, min(height, width) // 8)
   stride = stride or max(1, window // 2)

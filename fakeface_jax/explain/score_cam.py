@@ -21,6 +21,7 @@ def score_cam(model, variables, images, target, *, layers, channels=0, batch_siz
     batch_size: masked images at a time.
   Returns: {layer: float32[N, h, w]}, >= 0, in the units of the layer's output.
   """
+  images, target = jnp.asarray(images), jnp.asarray(target)
   activations = activations_of(model, variables, images, layers)
   return {
       layer: _score_cam(model, variables, images, target, activations[layer], channels, batch_size)

@@ -17,6 +17,7 @@ def smooth_grad(model, variables, images, target, *, samples=24, noise=0.15, bat
     batch_size: copies at a time.
   Returns: float32[N, H, W, 3], signed, in logits per unit of the normalised input.
   """
+  images, target = jnp.asarray(images), jnp.asarray(target)
   count, *shape = images.shape
   spread = noise * (images.max(axis=(1, 2, 3)) - images.min(axis=(1, 2, 3)))
 
