@@ -119,7 +119,7 @@ def _rows(result, photograph, scale):
     method, full = METHODS[name], scale[key]
     note = f"max {strength(method.kind, values):.2g}, full colour {full:.2g}"
     if name in result["completeness_error"]:
-      note = note.replace("full colour", "full") + f", sum off {abs(result['completeness_error'][name]):.1g}"
+      note = note.replace(", full colour", " of") + f", sum off {abs(result['completeness_error'][name]):.1g}"
     kinds += [method.kind] if method.kind not in kinds else []
     if method.kind == HEATMAP:
       heatmaps.setdefault(name, []).append(["", layer, note, heatmap(values, photograph, full)])
