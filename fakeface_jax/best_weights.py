@@ -5,6 +5,8 @@ The checkpoints stay what counts; the file is used as long as the checkpoint tha
 
 from pathlib import Path
 
+import jax
+
 from fakeface_jax.errors import UserError
 from fakeface_jax.models.pretrained import load_safetensors, save_safetensors
 from fakeface_jax.workdir import CHECKPOINTS, WEIGHTS_FILE
@@ -23,7 +25,7 @@ def load_best(workdir, like):
   """
   path = Path(workdir) / WEIGHTS_FILE
   if path.exists() and (Path(workdir) / CHECKPOINTS / _step_of(path)).is_dir():
-    return load_safetensors(path, like)
+    return jax.device_put(load_safetensors(path, like))  # once, not with every call that they go into
   return _from_checkpoint(workdir, like)[1]
 
 
