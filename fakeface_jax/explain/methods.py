@@ -98,14 +98,7 @@ def resolve_methods(model, methods=ARTICLE, layers=None):
   Raises: UserError that lists what there is for an unknown method, setting, value or layer.
   """
   methods = [methods] if isinstance(methods, str) else methods
-  wanted = methods if isinstance(methods, dict) else {name: {} for name in methods}
-  if "all" in wanted:
-    for key in wanted["all"]:
-      raise UserError(f"all has no setting {key!r}; name the method, such as occlusion.{key}")
-    wanted = {name: {} for name in METHODS if name != "shap" or shap_package.installed()} | wanted
-    del wanted["all"]
-    if "shap" not in wanted:
-      log.warning("all methods but shap: %s", shap_package.INSTALL)
+  wanted = _with_all(methods if isinstance(methods, dict) else {name: {} for name in methods})
   if not wanted:
     raise UserError(f"no method is named; methods: {', '.join(METHODS)}, or all")
   layers = None if layers is None else resolve_layers(model, layers)
@@ -117,6 +110,19 @@ def resolve_methods(model, methods=ARTICLE, layers=None):
       raise UserError(f"there is no method {name!r}; methods: {', '.join(METHODS)}, or all")
     resolved[name] = _settings(model, name, settings, layers)
   return resolved
+
+
+def _with_all(wanted):
+  """{name: settings} with every method there is in the place of 'all'; it is said where shap is not installed."""
+  if "all" not in wanted:
+    return wanted
+  for key in wanted["all"]:
+    raise UserError(f"all has no setting {key!r}; name the method, such as occlusion.{key}")
+  expanded = {name: {} for name in METHODS if name != "shap" or shap_package.installed()} | wanted
+  del expanded["all"]
+  if "shap" not in expanded:
+    log.warning("all methods but shap: %s", shap_package.INSTALL)
+  return expanded
 
 
 def _settings(model, name, given, layers):
@@ -161,4 +167,4 @@ def parse_methods(names, assignments):
     if not (equals and dot):
       raise UserError(f"--set={assignment} is not of the form METHOD.SETTING=VALUE, such as occlusion.window=24")
     methods.setdefault(name, {})[setting] = value
-  return methods
+  return _with_all(methods)

@@ -213,3 +213,11 @@ def test_without_the_package_shap_says_what_to_install(monkeypatch):
   monkeypatch.setattr(shap_package, "installed", lambda: False)
   with pytest.raises(UserError, match=r"needs the shap package and OpenCV: pip install 'fakeface-jax\[shap\]'$"):
     shap_package.shap_values(bright_patch, pictures(1), np.array([1]))
+
+
+def test_all_on_a_command_line_is_spelt_out_once(monkeypatch, caplog):
+  monkeypatch.setattr(shap_package, "installed", lambda: False)
+  methods = parse_methods(["all"], ["occlusion.window=5"])
+  assert list(methods) == [name for name in METHODS if name != "shap"] and methods["occlusion"] == {"window": "5"}
+  resolve_methods(MODEL, methods)
+  assert len(caplog.messages) == 1
