@@ -70,5 +70,5 @@ class TorchResNet(nn.Module):
 def from_state_dict(depth, tensors, dtype=torch.float32):
   """The network in evaluation mode with weights {torchvision's key: NumPy array}, such as `to_state_dict` returns."""
   network = TorchResNet(depth, classes=len(tensors["fc.bias"]))
-  network.load_state_dict({key: torch.from_numpy(tensor) for key, tensor in tensors.items()}, strict=True)
+  network.load_state_dict({key: torch.tensor(tensor) for key, tensor in tensors.items()}, strict=True)
   return network.to(dtype).eval()
