@@ -2,6 +2,7 @@
 
 python scripts/bench.py explain [--out FILE.json]   explanations: FLOPs, images/s, beside captum where it is installed
 python scripts/bench.py first                       the wait for the first picture, and where it goes
+python scripts/bench.py many [--workdir RUN]        time and memory of folders of 100 and 1,000 photographs
 python scripts/bench.py layers                      convolutions and max-pooling beside XLA's own
 """
 
@@ -12,7 +13,7 @@ from absl import flags
 from fakeface_jax import app
 
 OUT = flags.DEFINE_string("out", None, "JSON file for the figures.")
-WORKDIR = flags.DEFINE_string("workdir", None, "explain: measure this run's network on its own test images.")
+WORKDIR = flags.DEFINE_string("workdir", None, "explain, many: measure this run's network.")
 DEPTH = flags.DEFINE_integer("depth", 50, "Of the ResNet.")
 SIZE = flags.DEFINE_integer("size", 224, "Side of the images in pixels.", lower_bound=32)
 BATCH_SIZE = flags.DEFINE_integer("batch_size", 8, "Images per call.", lower_bound=1)
@@ -31,12 +32,17 @@ def main(arguments):
     from fakeface_jax.benchmarks.first_picture import bench_first_picture
 
     text, figures = bench_first_picture(DEPTH.value, SIZE.value)
+  elif arguments == ["many"]:
+    from fakeface_jax.benchmarks.many_pictures import bench_many_pictures
+    from fakeface_jax.workdir import last_run
+
+    text, figures = bench_many_pictures(WORKDIR.value or last_run())
   elif arguments == ["layers"]:
     from fakeface_jax.benchmarks.layers import bench_layers
 
     text, figures = bench_layers(REPEATS.value)
   else:
-    raise UserError(f"cannot measure {' '.join(arguments) or 'nothing'}; say explain, first or layers")
+    raise UserError(f"cannot measure {' '.join(arguments) or 'nothing'}; say explain, first, many or layers")
   print(text)
   if OUT.value:
     write_output(OUT.value, json.dumps(figures, indent=2) + "\n")

@@ -92,7 +92,8 @@ def resolve_methods(model, methods=ARTICLE, layers=None):
   """What to compute, as the engine takes it.
 
   Args:
-    methods: names of `METHODS`, 'all', or {name: {setting: value}}; values may be strings.
+    methods: names of `METHODS`, 'all' (without shap where its packages are missing, which is said), or {name: {setting:
+      value}}; values may be strings.
     layers: names of layers for all methods that have them (Guided Grad-CAM takes the last one); None for the defaults.
   Returns: {name: settings}, complete and hashable settings {setting: value}.
   Raises: UserError that lists what there is for an unknown method, setting, value or layer.
