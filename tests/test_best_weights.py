@@ -11,6 +11,7 @@ from fakeface_jax.detector import load
 from fakeface_jax.errors import UserError
 from fakeface_jax.models import abstract_variables
 from fakeface_jax.models.resnet import resnet
+from fakeface_jax.report import run as report
 from fakeface_jax.training.checkpoints import Checkpoints
 
 
@@ -58,6 +59,25 @@ def test_a_file_that_does_not_fit_is_refused(run, change, answer):
   rewrite(run / "weights.safetensors", change)
   with pytest.raises(UserError, match=answer):
     load(run)
+
+
+def test_the_background_takes_both_classes_by_turns(run, config):
+  from fakeface_jax.data.features import FAKE, REAL
+  from fakeface_jax.report.run_data import first_images, split_of_run
+
+  images = np.load(run / "background.npz")["images"]
+  source = split_of_run(config, "val")
+  for first, label in enumerate((REAL, FAKE)):
+    np.testing.assert_array_equal(images[first::2], first_images(source, 16, label))
+
+
+def test_a_report_without_room_is_told_in_one_line(run, monkeypatch):
+  def full(*_, **__):
+    raise OSError(28, "No space left on device")
+
+  monkeypatch.setattr(report, "save_figure", full)
+  with pytest.raises(UserError, match=r"run cannot be written: .*No space left on device; make room there"):
+    report.report_run(run)
 
 
 def test_a_cut_file_is_refused(run):

@@ -96,8 +96,11 @@ def save_safetensors(path, variables, **notes):
   """
   import safetensors.numpy
 
-  Path(path).parent.mkdir(parents=True, exist_ok=True)
-  Path(path).write_bytes(safetensors.numpy.save(to_state_dict(variables), metadata={"format": "pt", **notes}))
+  path = Path(path)
+  path.parent.mkdir(parents=True, exist_ok=True)
+  partial = path.with_name(f".{path.name}.part")  # a kill leaves the old file or the new one
+  partial.write_bytes(safetensors.numpy.save(to_state_dict(variables), metadata={"format": "pt", **notes}))
+  partial.replace(path)
 
 
 def load_safetensors(path, like):

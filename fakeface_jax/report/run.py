@@ -13,6 +13,7 @@ from fakeface_jax.best_weights import save_best
 from fakeface_jax.data.features import FAKE, LABELS, REAL
 from fakeface_jax.data.images import decode_image
 from fakeface_jax.detector import load
+from fakeface_jax.errors import UserError
 from fakeface_jax.explain.capture import conv_layers
 from fakeface_jax.explain.methods import resolve_methods
 from fakeface_jax.models import abstract_variables, make_model
@@ -28,8 +29,19 @@ def report_run(workdir):
   """Writes what else a run folder has: best weights, background images, `map_scale.json`, and two figures.
 
   A finished run keeps what it has.
+
+  Raises: UserError where there is no room for them.
   """
   workdir = Path(workdir)
+  try:
+    _write_report(workdir)
+  except OSError as error:
+    raise UserError(
+        f"{workdir} cannot be written: {error}; make room there and give the same command again: the training itself is"
+        " finished") from error
+
+
+def _write_report(workdir):
   config = read_config(workdir)
   model = make_model(config.model)
   save_best(workdir, abstract_variables(model, config.data.crop))
@@ -50,7 +62,7 @@ def choose_background(config, detector):
   """uint8[K, crop, crop, 3]: validation images of both classes by turns, as the network sees them."""
   source = split_of_run(config, "val")
   classes = [detector.prepare(first_images(source, BACKGROUND_IMAGES // 2, label)) for label in (REAL, FAKE)]
-  return np.concatenate(classes)
+  return np.stack([image for pair in zip(*classes, strict=False) for image in pair])
 
 
 def draw_curves(history):
