@@ -12,12 +12,10 @@ from fakeface_jax.best_weights import load_best
 from fakeface_jax.data.images import resize_and_crop
 from fakeface_jax.errors import UserError
 from fakeface_jax.evaluation.probability import probability_of_fake
-from fakeface_jax.explain.engine import Engine
+from fakeface_jax.explain.engine import Engine, target_code
 from fakeface_jax.explain.methods import ARTICLE, CHANNELS, METHODS, resolve_methods
 from fakeface_jax.models import DTYPES, abstract_variables, make_model
 from fakeface_jax.workdir import BACKGROUND_FILE, SCALE_FILE, read_config
-
-TARGETS = ("real", "fake", "predicted")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,13 +70,12 @@ class Detector:
       returns them, without the batch axis (gradcam: {layer: float32[h, w] >= 0}, guided_backprop: float32[crop, crop,
       3]), and `completeness_error` {method: float} in logits, of methods whose maps sum to a difference of logits.
     """
-    if target not in TARGETS:
-      raise UserError(f"--target={target!r} is not known; use {', '.join(TARGETS)}")
+    code = target_code(target)
     methods = resolve_methods(self.model, methods, layers)
     if len(images) == 0:
       return []
     pixels = self.prepare(images)
-    targets = np.full(len(pixels), (0, 1, -1)[TARGETS.index(target)], np.int32)
+    targets = np.full(len(pixels), code, np.int32)
     maps = self.engine.explain(pixels, targets, methods, self.background)
     probabilities = probability_of_fake(_finite(maps["logits"]))
     targets = np.where(targets < 0, maps["logits"].argmax(-1), targets)

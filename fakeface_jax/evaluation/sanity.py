@@ -7,6 +7,7 @@ The weights are drawn anew from the head down, part by part (cascading randomisa
 import jax
 import numpy as np
 
+from fakeface_jax.explain.engine import target_code
 from fakeface_jax.explain.methods import CHANNELS, HEATMAP, METHODS, resolve_methods
 from fakeface_jax.models import init_variables
 
@@ -51,8 +52,7 @@ def sanity(detector, images, methods=None, layers=None, target="fake", seed=0, p
   chosen = {
       name: {**given, "layers": given["layers"][-1:]} if "layers" in given else given for name, given in chosen.items()}
   pixels = detector.prepare(images)
-  targets = np.full(len(pixels), ("real", "fake", "predicted").index(target), np.int32)
-  targets[targets == 2] = -1
+  targets = np.full(len(pixels), target_code(target), np.int32)
   maps_of = lambda: _maps(detector.engine.explain(pixels, targets, chosen, detector.background), chosen)
   trained = maps_of()
   if target == "predicted":

@@ -12,12 +12,22 @@ import jax
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
+from fakeface_jax.data.features import FAKE, REAL
 from fakeface_jax.devices import AXIS, available_memory
 from fakeface_jax.errors import UserError
 from fakeface_jax.explain.methods import METHODS
 from fakeface_jax.models.resnet import normalize
 
 log = logging.getLogger(__name__)
+
+TARGETS = {"real": REAL, "fake": FAKE, "predicted": -1}
+
+
+def target_code(target):
+  """'real', 'fake' or 'predicted' -> the class index that `explain_batch` takes."""
+  if target not in TARGETS:
+    raise UserError(f"--target={target!r} is not known; use {', '.join(TARGETS)}")
+  return TARGETS[target]
 
 
 def explain_batch(model, methods, batch_size, variables, pixels, target, background=None):

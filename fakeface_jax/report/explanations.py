@@ -51,7 +51,9 @@ class _Explanations:
     self.detector, self.items, self.out, self.check = detector, items, out, check
     self.asked = {"target": target, "layers": layers, "methods": methods}
     self.methods = resolve_methods(detector.model, methods, layers)
-    settings = {"target": target, "methods": self.methods, "weights": _checksum(detector.variables)}
+    settings = {
+        "target": target, "methods": self.methods, "dtype": np.dtype(detector.model.dtype).name,
+        "weights": _checksum(detector.variables), "background": _checksum(detector.background)}
     self.settings = json.loads(json.dumps(settings))
     self.failures = []
 
@@ -171,8 +173,8 @@ def _whole_lines(path):
   return lines
 
 
-def _checksum(variables):
+def _checksum(arrays):
   checksum = 0
-  for leaf in jax.tree.leaves(variables):
+  for leaf in jax.tree.leaves(arrays):
     checksum = zlib.crc32(np.ascontiguousarray(leaf), checksum)
   return checksum

@@ -55,6 +55,11 @@ def test_the_detector_is_the_same_afterwards(detector):
   np.testing.assert_array_equal(detector.predict(pictures(2)), before)
 
 
+def test_an_unknown_target_is_answered(detector):
+  with pytest.raises(UserError, match="--target='both' is not known; use real, fake, predicted"):
+    detector.sanity(pictures(1), target="both")
+
+
 def test_rank_correlation_and_similarity_of_known_pairs():
   random = np.random.default_rng(0)
   a = random.random((20, 20))

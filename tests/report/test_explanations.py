@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import jax
@@ -89,6 +90,20 @@ def test_other_settings_begin_anew(detector, tmp_path):
   (tmp_path / "explain.json").write_text(json.dumps(state | {"finished": False}))
   explain_items(detector, [item("a.png", 40), item("b.png", 60)], tmp_path, layers=LAYERS, target="real")
   assert [line["target"] for line in lines_of(tmp_path)] == ["real", "real"]
+
+
+@pytest.mark.parametrize("other", [
+    lambda detector: {"background": np.zeros((1, 32, 32, 3), np.uint8)},
+    lambda detector: {"model": detector.model.clone(dtype=jax.numpy.bfloat16)},
+])
+def test_another_precision_or_background_begins_anew(detector, tmp_path, other):
+  explain_items(detector, [item("a.png", 40)], tmp_path, layers=LAYERS)
+  state = json.loads((tmp_path / "explain.json").read_text())
+  (tmp_path / "explain.json").write_text(json.dumps(state | {"finished": False}))
+  reads = []
+  again = Item("a.png", "a", lambda: reads.append(1) or np.full((32, 32, 3), 40, np.uint8))
+  explain_items(dataclasses.replace(detector, **other(detector)), [again], tmp_path, layers=LAYERS)
+  assert reads == [1]
 
 
 def test_a_folder_that_cannot_be_written_is_named(detector, tmp_path):
