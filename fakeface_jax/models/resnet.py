@@ -4,13 +4,14 @@ Layer names are torchvision's with the dots of a block written as in `layer4_2/c
 SAME pads strided convolutions differently from torch. Images are float32[N, H, W, 3], normalised by `normalize`.
 
 The network runs in two parts: `stop="layer4_2"` returns what enters that block (the frozen trunk's features), and
-`start="layer4_2"` goes on from there to the logits.
+`start="layer4_2"` goes on from there to the logits. `"layer4_2/conv3"` cuts within the block.
 """
 
 from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 
 from fakeface_jax.errors import UserError
@@ -26,44 +27,58 @@ def normalize(images):
   return (images.astype(jnp.float32) - mean) / std
 
 
-class BasicBlock(nn.Module):
+class Block(nn.Module):
+  """Convolutions around which a shortcut leads; which ones is the subclass's `plan`.
+
+  It can be cut before conv2 or a later one: `stop=3` returns what enters conv3 and the end of the shortcut, {"x",
+  "shortcut"}, and `start=3` goes on from these.
+  """
+
+  width: int
+  stride: int
+  conv: Callable
+  norm: Callable
+  act: Callable
+
+  @nn.compact
+  def __call__(self, x, start=1, stop=None):
+    plan = self.plan()
+    y = x if start == 1 else x["x"]
+    for number, (features, kernel_size, stride) in list(enumerate(plan, start=1))[start - 1 : stop and stop - 1]:
+      y = self.norm(self.conv(features, kernel_size, stride, name=f"conv{number}")(y), f"bn{number}")
+      y = self.act(y) if number < len(plan) else y
+    shortcut = self.shortcut(x) if start == 1 else x["shortcut"]
+    return {"x": y, "shortcut": shortcut} if stop else self.act(y + shortcut)
+
+  @nn.nowrap
+  def shortcut(self, x):
+    """The block's input, projected where its shape is not the output's."""
+    channels = self.plan()[-1][0]
+    if self.stride == 1 and x.shape[-1] == channels:
+      return x
+    return self.norm(self.conv(channels, 1, self.stride, name="downsample_0")(x), "downsample_1")
+
+
+class BasicBlock(Block):
   """Two 3 x 3 convolutions: ResNet-18 and 34."""
 
-  width: int
-  stride: int
-  conv: Callable
-  norm: Callable
-  act: Callable
+  convolutions = 2
 
-  @nn.compact
-  def __call__(self, x):
-    y = self.act(self.norm(self.conv(self.width, 3, self.stride, name="conv1")(x), "bn1"))
-    y = self.norm(self.conv(self.width, 3, name="conv2")(y), "bn2")
-    return self.act(y + shortcut(self, x, self.width))
+  @nn.nowrap
+  def plan(self):
+    """(channels, side of the kernel, stride) of the convolutions in order."""
+    return (self.width, 3, self.stride), (self.width, 3, 1)
 
 
-class Bottleneck(nn.Module):
+class Bottleneck(Block):
   """1 x 1, 3 x 3 and 1 x 1 convolutions with four times the channels at the end: ResNet-50, 101 and 152."""
 
-  width: int
-  stride: int
-  conv: Callable
-  norm: Callable
-  act: Callable
+  convolutions = 3
 
-  @nn.compact
-  def __call__(self, x):
-    y = self.act(self.norm(self.conv(self.width, 1, name="conv1")(x), "bn1"))
-    y = self.act(self.norm(self.conv(self.width, 3, self.stride, name="conv2")(y), "bn2"))
-    y = self.norm(self.conv(4 * self.width, 1, name="conv3")(y), "bn3")
-    return self.act(y + shortcut(self, x, 4 * self.width))
-
-
-def shortcut(block, x, channels):
-  """The block's input, projected where its shape is not the output's."""
-  if block.stride == 1 and x.shape[-1] == channels:
-    return x
-  return block.norm(block.conv(channels, 1, block.stride, name="downsample_0")(x), "downsample_1")
+  @nn.nowrap
+  def plan(self):
+    """(channels, side of the kernel, stride) of the convolutions in order."""
+    return (self.width, 1, 1), (self.width, 3, self.stride), (4 * self.width, 1, 1)
 
 
 class ResNet(nn.Module):
@@ -92,8 +107,14 @@ class ResNet(nn.Module):
 
   @property
   def parts(self):
-    """Everywhere the network can be cut, in order: 'stem', the blocks, 'head'."""
+    """What the network runs through, in order: 'stem', the blocks, 'head'."""
     return ("stem", *self.blocks, "head")
+
+  @property
+  def cuts(self):
+    """Everywhere the network can be cut, in order: before its parts, and before a block's later convolutions."""
+    within = lambda part: [f"{part}/conv{i}" for i in range(2, self.block.convolutions + 1)] if "_" in part else []
+    return tuple(cut for part in self.parts for cut in (part, *within(part)))
 
   @nn.compact
   def __call__(self, x, *, train: bool = False, start: str = "stem", stop: str | None = None):
@@ -102,17 +123,18 @@ class ResNet(nn.Module):
     Args:
       x: normalised images float32[N, H, W, 3], or with `start` the features that enter that part.
       train: whether BatchNorm uses, and records, the statistics of the batch.
-      start: the first part to run, one of `parts`.
+      start: the first part to run, one of `cuts`.
       stop: the first part not to run; what would have entered it is returned. 'head' stops after global pooling.
-    Returns: float32[N, num_classes], or with `stop` float[N, h, w, C] (before 'head': [N, C]) in the compute dtype.
+    Returns: float32[N, num_classes], or with `stop` float[N, h, w, C] (before 'head': [N, C]; within a block {"x",
+      "shortcut"} of these) in the compute dtype.
     """
     for name in filter(None, (start, stop)):
-      if name not in self.parts:
-        raise UserError(f"the network has no part {name!r} to cut at; there are: {', '.join(self.parts)}")
-    first = self.parts.index(start)
-    last = len(self.parts) if stop is None else self.parts.index(stop)
-    if last < first:
+      if name not in self.cuts:
+        raise UserError(f"the network has no part {name!r} to cut at; there are: {', '.join(self.cuts)}")
+    if stop is not None and self.cuts.index(stop) < self.cuts.index(start):
       raise UserError(f"cannot stop at {stop!r}, which comes before the start at {start!r}")
+    (first, _, start_conv), (last, _, stop_conv) = (cut.partition("/conv") for cut in (start, stop or ""))
+    span = self.parts[self.parts.index(first) : self.parts.index(last) + bool(stop_conv) if last else None]
 
     def norm(x, name):
       layer = nn.BatchNorm(
@@ -123,8 +145,8 @@ class ResNet(nn.Module):
     def conv(features, kernel_size, stride=1, name=None):
       return Convolution(features, kernel_size, stride, self.dtype, name=name)
 
-    x = x.astype(self.dtype)
-    for part in self.parts[first:last]:
+    x = jax.tree.map(lambda x: x.astype(self.dtype), x)
+    for part in span:
       if part == "stem":
         x = self.act(norm(conv(64, 7, 2, "conv1")(x), "bn1"))
         x = max_pool(x)
@@ -133,8 +155,10 @@ class ResNet(nn.Module):
       else:
         stage, index = int(part[5]), int(part[7:])
         stride = 2 if stage > 1 and index == 0 else 1
-        x = self.block(64 * 2 ** (stage - 1), stride, conv, norm, self.act, name=part)(x)
-        if part == self.blocks[-1]:
+        begin = int(start_conv) if start_conv and part == first else 1
+        end = int(stop_conv) if stop_conv and part == last else None
+        x = self.block(64 * 2 ** (stage - 1), stride, conv, norm, self.act, name=part)(x, begin, end)
+        if part == self.blocks[-1] and end is None:
           x = x.mean(axis=(1, 2))
     return x
 

@@ -28,7 +28,7 @@ from fakeface_jax.models.pretrained import load_pretrained
 from fakeface_jax.training.checkpoints import Checkpoints
 from fakeface_jax.training.logs import Logs
 from fakeface_jax.training.optimizer import (
-  first_trained_part,
+  first_trained_cut,
   make_optimizer,
   make_plateau,
   merge_params,
@@ -237,7 +237,7 @@ class Run:
 def describe(config, model, splits, mask, params, frozen):
   """The run in a few lines, for the log."""
   size = lambda tree: sum(leaf.size for leaf in jax.tree.leaves(tree))
-  cut = first_trained_part(model, mask)
+  cut = first_trained_cut(model, mask)
   trunk = "nothing is frozen" if cut == "stem" else f"frozen up to {cut}"
   images = ", ".join(f"{len(source):,} {use}" for use, source in splits.items())
   return (

@@ -16,7 +16,7 @@ def trainable_patterns(model, trainable):
   commas, as in 'layer4_*/conv2/*,head/*'. Every name includes the head, which is always new.
   """
   last = model.blocks[-1]
-  convolution = {"BasicBlock": 2, "Bottleneck": 3}[model.block.__name__]
+  convolution = model.block.convolutions
   named = {
       "head": ["head/*"],
       "last_conv": [f"{last}/conv{convolution}/*", f"{last}/bn{convolution}/*", "head/*"],
@@ -43,10 +43,19 @@ def trainable_mask(model, params, trainable):
   return traverse_util.unflatten_dict(mask, sep="/")
 
 
-def first_trained_part(model, mask):
-  """Where the network is cut: the first part that trains; what comes before is the frozen trunk."""
-  trained = {path[0] for path, trains in traverse_util.flatten_dict(mask).items() if trains}
-  return next(part for part in model.parts if part in trained or (part == "stem" and trained & {"conv1", "bn1"}))
+def first_trained_cut(model, mask):
+  """Where the network is cut (one of `model.cuts`): before the first layer that trains; what comes before is the trunk.
+
+  A block whose shortcut trains is cut before all of it.
+  """
+  trained = {path[:2] for path, trains in traverse_util.flatten_dict(mask).items() if trains}
+  part = next(part for part in model.parts if any(
+      module == part or (part == "stem" and module in ("conv1", "bn1")) for module, _ in trained))
+  layers = {layer for module, layer in trained if module == part}
+  if "_" not in part or any(layer.startswith("downsample") for layer in layers):
+    return part
+  number = min(int(layer[-1]) for layer in layers)
+  return part if number == 1 else f"{part}/conv{number}"
 
 
 def is_masked(leaf):

@@ -15,7 +15,7 @@ import optax
 
 from fakeface_jax.devices import AXIS
 from fakeface_jax.models.resnet import normalize
-from fakeface_jax.training.optimizer import first_trained_part, merge_params
+from fakeface_jax.training.optimizer import first_trained_cut, merge_params
 
 
 @flax.struct.dataclass
@@ -64,7 +64,7 @@ def make_train_step(model, tx, mask):
   The loss is the weighted mean cross-entropy over the batches of all devices; a filler image (weight 0) has no
   gradient. A trained BatchNorm averages over all devices' images.
   """
-  cut = first_trained_part(model, mask)
+  cut = first_trained_cut(model, mask)
   model = model.clone(axis_name=AXIS)
 
   @partial(jax.pmap, axis_name=AXIS, in_axes=(None, None, 0), out_axes=None, donate_argnums=0)

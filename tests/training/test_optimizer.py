@@ -9,7 +9,7 @@ from fakeface_jax.errors import UserError
 from fakeface_jax.models import abstract_variables
 from fakeface_jax.models.resnet import resnet
 from fakeface_jax.training.optimizer import (
-  first_trained_part,
+  first_trained_cut,
   make_optimizer,
   make_plateau,
   merge_params,
@@ -22,21 +22,21 @@ def trained_paths(depth, trainable):
   model = resnet(depth)
   mask = trainable_mask(model, abstract_variables(model, 32)["params"], trainable)
   paths = {path for path, trains in traverse_util.flatten_dict(mask, sep="/").items() if trains}
-  return paths, first_trained_part(model, mask)
+  return paths, first_trained_cut(model, mask)
 
 
 def test_named_sets_hold_exactly_their_layers_and_cut_the_network_before_them():
   head = {"head/kernel", "head/bias"}
   assert trained_paths(50, "head") == (head, "head")
   last_conv = {"layer4_2/conv3/kernel", "layer4_2/bn3/scale", "layer4_2/bn3/bias"}
-  assert trained_paths(50, "last_conv") == (head | last_conv, "layer4_2")
+  assert trained_paths(50, "last_conv") == (head | last_conv, "layer4_2/conv3")
   block = {f"layer4_1/{leaf}" for i in (1, 2) for leaf in (f"conv{i}/kernel", f"bn{i}/scale", f"bn{i}/bias")}
   assert trained_paths(18, "last_block") == (head | block, "layer4_1")
   stage, cut = trained_paths(18, "last_stage")
   assert cut == "layer4_0" and "layer4_0/downsample_0/kernel" in stage and len(stage) == 17
   everything, cut = trained_paths(18, "all")
   assert cut == "stem" and len(everything) == 62
-  assert trained_paths(18, "layer2_1/conv2/*,head/*") == (head | {"layer2_1/conv2/kernel"}, "layer2_1")
+  assert trained_paths(18, "layer2_1/conv2/*,head/*") == (head | {"layer2_1/conv2/kernel"}, "layer2_1/conv2")
   assert trained_paths(18, "bn1/*")[1] == "stem"
 
 
