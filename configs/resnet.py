@@ -20,7 +20,8 @@ def get_config():
   config.data.dir = config_dict.placeholder(str)  # where prepared records are kept; None: TFDS's own place
   config.data.resize = 80  # px: an image's shorter side is brought to this length
   config.data.crop = 72  # px: side of the square that is cut out of it and that the network sees
-  config.data.augment = True  # crops anywhere and horizontal flips in training; the centre otherwise
+  config.data.views = 0  # of a training image: 0: a new one every epoch; 1: its centre; n: drawn from n fixed ones
+  config.data.augment = "crop,flip"  # what makes a view: crop, flip, jpeg (encoded again), blur
   config.data.train_split = "train"  # splits, or slices of them such as 'train[:85%]'
   config.data.val_split = "val"
   config.data.test_split = "test"

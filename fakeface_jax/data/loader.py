@@ -1,15 +1,20 @@
 """Records to batches of uint8 pixels, the same ones whatever the number of processes and devices.
 
-A plan says which record stands where in which global batch; it depends on (length, batch size, seed, epoch) alone.
-So the position in the data is just a step number, and a process reads its own columns of the plan.
+A plan says which record stands where in which global batch. So the position in the data is just a step number, and a
+process reads its own columns of the plan.
 """
 
+import collections
+import concurrent.futures
 import dataclasses
+import os
 
-import grain
 import numpy as np
 
-from fakeface_jax.data.images import decode_image, resize_and_crop
+from fakeface_jax.data.images import decode_image
+from fakeface_jax.data.order import epoch_order
+from fakeface_jax.data.views import view_of
+from fakeface_jax.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,12 +22,14 @@ class Plan:
   """Which records make up which batch.
 
   Attributes:
-    indices: int64[steps, batch_size], record numbers; the last batch is filled up with records already seen.
+    indices: int64[steps, batch_size], record numbers; the last batch is filled up with records from the start.
     weights: float32[steps, batch_size], 1 for a record that counts and 0 for a filler.
+    views: int64[steps, batch_size], which view of the record (see `views.view_of`).
   """
 
   indices: np.ndarray
   weights: np.ndarray
+  views: np.ndarray
 
   @property
   def steps(self):
@@ -30,54 +37,105 @@ class Plan:
 
   def from_step(self, step):
     """The plan without its first `step` batches."""
-    return Plan(self.indices[step:], self.weights[step:])
+    return self._each(lambda table: table[step:])
 
   def shard(self, process, processes):
     """The columns that this process of several reads."""
     width = self.indices.shape[1] // processes
-    columns = slice(process * width, (process + 1) * width)
-    return Plan(self.indices[:, columns], self.weights[:, columns])
+    return self._each(lambda table: table[:, process * width : (process + 1) * width])
+
+  def _each(self, function):
+    return Plan(*(function(getattr(self, field.name)) for field in dataclasses.fields(self)))
 
 
-def plan_batches(length, batch_size, *, seed=None, epoch=0):
-  """Every record once, in order or (with a seed) in the epoch's own order; the last batch padded from its start."""
-  order = np.arange(length) if seed is None else np.random.default_rng((seed, epoch)).permutation(length)
-  steps = -(-length // batch_size)
-  total = steps * batch_size
-  weights = (np.arange(total) < length).astype(np.float32)
-  return Plan(np.resize(order, total).reshape(steps, batch_size), weights.reshape(steps, batch_size))
+def plan_batches(length, batch_size):
+  """Every record once, in order, centred; the last batch is filled up."""
+  slots = np.arange(-(-length // batch_size))[:, None].repeat(batch_size, 1)
+  return _plan(slots, np.zeros_like(slots), length, batch_size)
 
 
-def read_batches(source, plan, *, resize, crop, augment=None, threads=2):
-  """Yields the plan's batches, decoded in parallel threads.
+def plan_epoch(length, batch_size, *, seed, epoch, views):
+  """Every record once, in the epoch's own order; the last batch is filled up.
+
+  Args: `views`: 1 for the centre of every image, n to draw one of its n views, 0 for a new view every epoch.
+  """
+  columns = np.arange(batch_size, dtype=np.int32)
+  slots, drawn = epoch_order(seed, epoch, columns, length=length, batch_size=batch_size, views=max(views, 1))
+  drawn = np.asarray(drawn, np.int64) if views else np.full(slots.shape, epoch + 1)
+  return _plan(np.asarray(slots, np.int64), drawn, length, batch_size)
+
+
+def _plan(slots, views, length, batch_size):
+  indices = slots * batch_size + np.arange(batch_size)
+  return Plan(indices % length, (indices < length).astype(np.float32), views)
+
+
+def read_batches(source, plan, *, resize, crop, augment=(), seed=0, failures=None, threads=None):
+  """Yields the plan's batches, each read and decoded by one of several threads.
 
   Args:
     source: random-access records of `features.face_features`, images as encoded bytes.
     plan: this process's `Plan`.
-    resize: length in pixels that the shorter side of an image is brought to.
-    crop: side in pixels of the square that is cut out: the centre, or with `augment` anywhere.
-    augment: (seed, epoch); random crops and horizontal flips that depend on these and the record's number alone.
-    threads: number of reading threads.
+    resize, crop, augment, seed: of the views, see `views.view_of`.
+    failures: {record number: reason}, to which images that cannot be read are added; in a batch the next image that can
+      stands for such a one, with weight 0. Without it they are a UserError.
+    threads: as many as this process has cores by default.
   Yields: {"image": uint8[B, crop, crop, 3], "label": int32[B], "weight": float32[B], "index": int32[B]}.
   """
 
-  def read(slot):
-    index, weight = int(plan.indices.flat[slot]), plan.weights.flat[slot]
-    record = source[index]
-    position, flip = None, False
-    if augment is not None:
-      random = np.random.default_rng((*augment, index))
-      position, flip = tuple(random.random(2)), random.random() < 0.5
-    image = resize_and_crop(decode_image(record["image"], record_name(record)), resize, crop, position=position)
-    return {
-        "image": image[:, ::-1] if flip else image,
-        "label": np.int32(record["label"]),
-        "weight": np.float32(weight),
-        "index": np.int32(index),
-    }
+  def read(step):
+    indices, width = plan.indices[step], plan.indices.shape[1]
+    batch = {
+        "image": np.empty((width, crop, crop, 3), np.uint8), "label": np.empty(width, np.int32),
+        "weight": plan.weights[step].copy(), "index": indices.astype(np.int32)}
+    for column, record in enumerate(records_at(source, indices)):
+      image, index = None, int(indices[column])
+      try:
+        image = decode_record(record)
+      except UserError as error:
+        if failures is None:
+          raise
+        failures[index] = str(error)
+        record, image = _next_readable(source, index, failures)
+        batch["weight"][column] = 0
+      key = (seed, int(plan.views[step, column]), index)
+      batch["image"][column] = view_of(image, key, resize=resize, crop=crop, augment=augment)
+      batch["label"][column] = record["label"]
+    return batch
 
-  slots = grain.MapDataset.source(range(plan.indices.size)).map(read).batch(plan.indices.shape[1])
-  yield from slots.to_iter_dataset(grain.ReadOptions(num_threads=threads, prefetch_buffer_size=2 * threads))
+  threads = threads or len(os.sched_getaffinity(0))
+  pool, ahead = concurrent.futures.ThreadPoolExecutor(threads), collections.deque()
+  try:
+    for step in range(plan.steps):
+      ahead.append(pool.submit(read, step))
+      if len(ahead) > 2 * threads:
+        yield ahead.popleft().result()
+    while ahead:
+      yield ahead.popleft().result()
+  finally:
+    pool.shutdown(cancel_futures=True)
+
+
+def _next_readable(source, index, failures):
+  """(record, image) of the first record after `index`, from the start again after the last, that can be read."""
+  for step in range(1, len(source)):
+    record = source[(index + step) % len(source)]
+    try:
+      return record, decode_record(record)
+    except UserError:
+      continue
+  raise UserError(f"none of the {len(source)} images can be read; the first: {next(iter(failures.values()))}")
+
+
+def decode_record(record):
+  """A record's image, uint8[H, W, 3]. Raises: UserError that names where it came from."""
+  return decode_image(record["image"], record_name(record))
+
+
+def records_at(source, indices):
+  """The records of these numbers, read together where the source can."""
+  indices = [int(index) for index in indices]
+  return source.__getitems__(indices) if hasattr(source, "__getitems__") else [source[i] for i in indices]
 
 
 def record_name(record):

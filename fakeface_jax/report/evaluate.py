@@ -3,9 +3,10 @@
 import jax
 
 from fakeface_jax.data.datasets import open_dataset
+from fakeface_jax.data.loader import record_name
 from fakeface_jax.detector import load
 from fakeface_jax.devices import check_batch_size
-from fakeface_jax.evaluation.predict import labels_and_names, make_predict_step, predict_split
+from fakeface_jax.evaluation.predict import make_predict_step, predict_split, reason_of
 from fakeface_jax.evaluation.probability import probability_of_fake
 from fakeface_jax.evaluation.scores import scores
 from fakeface_jax.workdir import read_config
@@ -33,9 +34,10 @@ def evaluate_run(workdir, data=None, split=None, batch_size=None):
   batch_size = batch_size or -(-config.batch_size // devices) * devices
   check_batch_size(batch_size)
   detector = load(workdir)
-  logits = predict_split(
+  logits, labels, known = predict_split(
       make_predict_step(detector.model), detector.variables, source, batch_size=batch_size, resize=detector.resize,
       crop=detector.crop, title="scoring")
-  labels, _ = labels_and_names(source)
-  title = f"{dataset.name}, {split}: {len(source)} images"
-  return title, scores(labels, probability_of_fake(logits)), dataset.metadata.get("unreadable") or []
+  failures = [(record_name(source[i]), reason_of(source[i])) for i in (~known).nonzero()[0].tolist()]
+  title = f"{dataset.name}, {split}: {known.sum()} images"
+  return title, scores(labels[known], probability_of_fake(logits[known])), [
+      *(dataset.metadata.get("unreadable") or []), *failures]

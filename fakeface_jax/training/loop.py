@@ -17,10 +17,11 @@ from sklearn.metrics import f1_score
 from tqdm import tqdm
 
 from fakeface_jax.data.datasets import choose_splits, open_dataset
-from fakeface_jax.data.loader import plan_batches, read_batches
+from fakeface_jax.data.loader import plan_batches, plan_epoch, read_batches, record_name
+from fakeface_jax.data.views import augmentations
 from fakeface_jax.devices import check_batch_size, to_devices
 from fakeface_jax.errors import UserError
-from fakeface_jax.evaluation.predict import labels_and_names, make_predict_step, predict_split
+from fakeface_jax.evaluation.predict import make_predict_step, predict_split, reason_of
 from fakeface_jax.evaluation.probability import cross_entropy, probability_of_fake
 from fakeface_jax.evaluation.scores import scores
 from fakeface_jax.models import init_variables, make_model
@@ -70,13 +71,13 @@ def train(config, workdir):
     run.fit()
     variables = run.best_variables()
     test_scores = run.test(variables, workdir if main else None)
-  return test_scores, dataset.metadata.get("unreadable") or []
+  return test_scores, [*(dataset.metadata.get("unreadable") or []), *run.failures]
 
 
 def check_splits(splits):
   """Raises UserError where a split is too small, or has one class only, to train or choose an epoch on."""
   for use, source in splits.items():
-    if use != "test" and len(set(labels_and_names(source)[0].tolist())) < 2:
+    if use != "test" and not has_both_classes(source):
       raise UserError(
           f"the {use} split has {len(source)} images but not both classes; add images, make the splits yourself"
           f" (train/, val/, test/, each with real/ and fake/), or choose another with --config.data.{use}_split")
@@ -84,6 +85,12 @@ def check_splits(splits):
     raise UserError(
         f"{len(splits['train'])} training images are fewer than the {jax.device_count()} devices; use more images or"
         f" fewer devices")
+
+
+def has_both_classes(source):
+  """Whether there is an image of each; looks no further than needed."""
+  first = source[0]["label"]
+  return any(source[i]["label"] != first for i in range(1, len(source)))
 
 
 class Run:
@@ -116,7 +123,7 @@ class Run:
 
     self.train_step, self.predict_step = make_train_step(model, tx, mask), make_predict_step(model)
     self.steps_per_epoch = plan_batches(len(splits["train"]), config.batch_size).steps
-    self.val_labels = labels_and_names(splits["val"])[0]
+    self.left_out = {}  # {split: {record number: why}} of images that turned out not to be readable
     self.logs.start(self.history, describe(config, model, splits, mask, params, frozen))
 
   def fit(self):
@@ -145,11 +152,13 @@ class Run:
 
   def _batches(self):
     epoch, step, data = self.position["epoch"], self.position["step"], self.config.data
-    plan = plan_batches(len(self.splits["train"]), self.config.batch_size, seed=self.config.seed, epoch=epoch)
+    plan = plan_epoch(
+        len(self.splits["train"]), self.config.batch_size, seed=self.config.seed, epoch=epoch, views=data.views)
     plan = plan.from_step(step).shard(jax.process_index(), jax.process_count())
+    found = self.left_out.setdefault("train", {})
     batches = read_batches(
         self.splits["train"], plan, resize=data.resize, crop=data.crop,
-        augment=(self.config.seed, epoch) if data.augment else None)
+        augment=augmentations(data.augment), seed=self.config.seed, failures=found)
     bar = tqdm(
         desc=f"epoch {epoch + 1}/{self.config.epochs}", total=self.steps_per_epoch * self.config.batch_size,
         initial=step * self.config.batch_size, unit="img", leave=False,
@@ -160,8 +169,9 @@ class Run:
         bar.update(self.config.batch_size)
 
   def _finish_epoch(self, totals, learning_rate, images_per_second):
-    logits = self._predict(self.splits["val"], self.variables())
-    val_loss = cross_entropy(logits, self.val_labels)
+    logits, labels, known = self._predict("val", self.variables())
+    logits, labels = logits[known], labels[known]
+    val_loss = cross_entropy(logits, labels)
     self._check_finite(val_loss)
     _, self.plateau_state = self.plateau.update({}, self.plateau_state, value=np.float32(val_loss))
     self.early_stopping = self.early_stopping.update(val_loss)
@@ -173,8 +183,8 @@ class Run:
         "train_loss": totals["loss"] / totals["count"],
         "train_accuracy": totals["correct"] / totals["count"],
         "val_loss": val_loss,
-        "val_accuracy": float(np.mean(predicted == self.val_labels)),
-        "val_f1_macro": float(f1_score(self.val_labels, predicted, average="macro", labels=[0, 1], zero_division=0)),
+        "val_accuracy": float(np.mean(predicted == labels)),
+        "val_f1_macro": float(f1_score(labels, predicted, average="macro", labels=[0, 1], zero_division=0)),
         "learning_rate": learning_rate,
         "images_per_second": images_per_second,
     }
@@ -190,11 +200,20 @@ class Run:
           f"the loss became {loss} in epoch {self.position['epoch'] + 1}, so training stops; {kept}; lower"
           f" --config.learning_rate (now {self.config.learning_rate}) and use a new --workdir")
 
-  def _predict(self, source, variables, title=None):
-    data = self.config.data
-    return predict_split(
+  def _predict(self, use, variables, title=None):
+    data, source = self.config.data, self.splits[use]
+    logits, labels, known = predict_split(
         self.predict_step, variables, source, batch_size=self.config.batch_size, resize=data.resize, crop=data.crop,
         title=title)
+    self.left_out.setdefault(use, {i: reason_of(source[i]) for i in np.flatnonzero(~known).tolist()})
+    return logits, labels, known
+
+  @property
+  def failures(self):
+    """(name, reason) of every image that was left out because it cannot be read."""
+    return [
+        (record_name(self.splits[use][i]), reason)
+        for use, reasons in self.left_out.items() for i, reason in sorted(reasons.items())]
 
   def variables(self):
     """All variables as they stand now."""
@@ -222,13 +241,14 @@ class Run:
 
   def test(self, variables, workdir):
     """Scores on the test split; with `workdir` also written there, with each image's probability."""
-    labels, names = labels_and_names(self.splits["test"])
-    logits = self._predict(self.splits["test"], variables, "test" if self.logs.enabled else None)
+    logits, labels, known = self._predict("test", variables, "test" if self.logs.enabled else None)
     probabilities = probability_of_fake(logits)
-    result = scores(labels, probabilities)
+    result = scores(labels[known], probabilities[known])
     if workdir is not None:
-      rows = zip(names, labels.tolist(), probabilities.tolist(), strict=True)
-      lines = [json.dumps({"path": name, "label": label, "probability": p}) for name, label, p in rows]
+      source = self.splits["test"]
+      lines = [
+          json.dumps({"path": record_name(source[i]), "label": int(labels[i]), "probability": float(probabilities[i])})
+          for i in np.flatnonzero(known).tolist()]
       write_whole(Path(workdir) / "test_predictions.jsonl", "\n".join(lines) + "\n")
       write_whole(Path(workdir) / "test_metrics.json", json.dumps(result, indent=2) + "\n")
     return result

@@ -1,9 +1,11 @@
 import io
 
 import numpy as np
+import pytest
 from PIL import Image
 
-from fakeface_jax.data.loader import plan_batches, read_batches
+from fakeface_jax.data.loader import plan_batches, plan_epoch, read_batches
+from fakeface_jax.errors import UserError
 
 
 def png(value, size=8):
@@ -25,12 +27,12 @@ def test_a_plan_holds_every_record_once_and_fills_the_last_batch_with_weight_zer
   plan = plan_batches(5, 4)
   np.testing.assert_array_equal(plan.indices, [[0, 1, 2, 3], [4, 0, 1, 2]])
   np.testing.assert_array_equal(plan.weights, [[1, 1, 1, 1], [1, 0, 0, 0]])
-  shuffled = plan_batches(5, 4, seed=1, epoch=3)
+  shuffled = plan_epoch(5, 4, seed=1, epoch=3, views=1)
   assert sorted(shuffled.indices[shuffled.weights == 1]) == [0, 1, 2, 3, 4]
 
 
 def test_the_order_depends_on_seed_and_epoch_alone():
-  order = lambda seed, epoch: plan_batches(100, 10, seed=seed, epoch=epoch).indices.ravel().tolist()
+  order = lambda seed, epoch: plan_epoch(100, 10, seed=seed, epoch=epoch, views=1).indices.ravel().tolist()
   assert order(1, 1) == order(1, 1)
   assert len({tuple(order(seed, epoch)) for seed in (1, 2) for epoch in (1, 2)}) == 4
 
@@ -55,11 +57,11 @@ def test_without_augmentation_the_centre_is_cut_out():
 
 
 def test_augmentation_crops_anywhere_flips_half_and_depends_on_the_epoch_alone():
-  plan = plan_batches(5, 5)
   corners, flips = set(), []
   for epoch in range(40):
-    (batch,) = read(plan, crop=4, augment=(0, epoch))
-    (again,) = read(plan, crop=4, augment=(0, epoch))
+    plan = plan_epoch(5, 5, seed=0, epoch=epoch, views=0)
+    (batch,) = read(plan, crop=4, augment=("crop", "flip"))
+    (again,) = read(plan, crop=4, augment=("crop", "flip"))
     np.testing.assert_array_equal(batch["image"], again["image"])
     rows, columns = batch["image"][..., 0, 1].astype(int), batch["image"][:, 0, :, 2].astype(int)
     np.testing.assert_array_equal(np.diff(rows), 1)
@@ -68,3 +70,16 @@ def test_augmentation_crops_anywhere_flips_half_and_depends_on_the_epoch_alone()
     flips += (columns[:, 0] > columns[:, 1]).tolist()
   assert len(corners) == 25  # five places each way
   assert 0.35 < np.mean(flips) < 0.65
+
+
+def test_an_image_that_cannot_be_read_is_named_and_the_next_stands_for_it_with_weight_0():
+  records = [*RECORDS[:3], {**RECORDS[3], "image": RECORDS[3]["image"][:60]}, RECORDS[4]]
+  failures = {}
+  (batch,) = read_batches(records, plan_batches(5, 5), resize=8, crop=8, failures=failures)
+  np.testing.assert_array_equal(batch["image"][:, 0, 0, 0], [0, 1, 2, 4, 4])
+  np.testing.assert_array_equal(batch["weight"], [1, 1, 1, 0, 1])
+  assert list(failures) == [3] and failures[3].startswith("3.png: truncated or damaged")
+  with pytest.raises(UserError, match=r"3\.png: truncated"):
+    list(read_batches(records, plan_batches(5, 5), resize=8, crop=8))
+  with pytest.raises(UserError, match=r"none of the 1 images can be read; the first: 3\.png"):
+    list(read_batches(records[3:4], plan_batches(1, 1), resize=8, crop=8, failures={}))

@@ -156,7 +156,7 @@ def check_cuts(model, variables, x, parts):
 
 def test_the_network_can_be_cut_before_every_part(resnet18):
   model, variables = resnet18
-  check_cuts(model, variables, images(18), model.parts)
+  check_cuts(model, variables, images(18), model.cuts)
   assert model.apply(variables, images(18), stop="stem").shape == (2, 97, 75, 3)
   assert model.apply(variables, images(18), stop="layer2_0").shape == (2, 25, 19, 64)
   assert model.apply(variables, images(18), stop="head").shape == (2, 512)
@@ -164,7 +164,7 @@ def test_the_network_can_be_cut_before_every_part(resnet18):
 
 def test_a_bottleneck_network_can_be_cut():
   model, variables = seeded_network(50)
-  check_cuts(model, variables, images(50), ("layer1_0", "layer3_2", "layer4_2", "head"))
+  check_cuts(model, variables, images(50), ("layer1_0", "layer3_0/conv2", "layer4_2", "layer4_2/conv3", "head"))
 
 
 def test_parts_and_blocks_are_torchvisions_names():

@@ -153,8 +153,8 @@ def test_early_stopping_forgives_as_many_epochs_as_it_says(config, tmp_path, mon
 
 def test_another_config_is_refused_and_the_differing_fields_named(finished, config):
   other = config.copy_and_resolve_references()
-  other.learning_rate, other.data.augment = 0.5, False
-  with pytest.raises(UserError, match=r"data\.augment \(there True, now False\), learning_rate \(there 0\.0005, now"):
+  other.learning_rate, other.data.views = 0.5, 1
+  with pytest.raises(UserError, match=r"data\.views \(there 0, now 1\), learning_rate \(there 0\.0005, now"):
     loop.train(other, str(finished[0]))
 
 
