@@ -2,8 +2,8 @@
 
 XLA's CPU backend runs a 1 x 1 convolution at half the speed of the same matrix product, is several times slower at the
 gradients of the first layer (stride 2, three channels) and of max-pooling than in the forms below, and within a loop
-computes the gradients of a 3 x 3 convolution many times faster where that to x is written as a convolution and that to
-the kernel as nine matrix products. `python scripts/bench.py layers` prints the figures.
+computes the gradients of a 3 x 3 convolution many times faster where that to x is written as plain convolutions and
+that to the kernel as nine matrix products. `python scripts/bench.py layers` prints the figures.
 """
 
 from collections.abc import Callable
@@ -63,15 +63,26 @@ def convolution(x, kernel, stride):
 
 
 def _gradients(stride, residuals, gradient):
-  x, kernel = residuals
-  spread = gradient
-  if stride > 1:  # zeros in between make it the gradient of the same convolution with stride 1
-    spread = jnp.zeros((*x.shape[:3], gradient.shape[-1]), gradient.dtype).at[:, ::stride, ::stride].set(gradient)
-  to_x = dilated(spread, kernel[::-1, ::-1].swapaxes(2, 3), 1)
-  to_kernel = jax.lax.platform_dependent(
-      x, gradient, cpu=partial(_to_kernel_by_products, kernel.shape[0], stride),
-      default=lambda x, gradient: jax.vjp(lambda kernel: dilated(x, kernel, stride), kernel)[1](gradient)[0])
-  return to_x, to_kernel
+  return jax.lax.platform_dependent(
+      *residuals, gradient, cpu=partial(_gradients_by_parts, stride),
+      default=lambda x, kernel, gradient: jax.vjp(partial(dilated, stride=stride), x, kernel)[1](gradient))
+
+
+def _gradients_by_parts(stride, x, kernel, gradient):
+  if stride == 1:
+    to_x = dilated(gradient, kernel[::-1, ::-1].swapaxes(2, 3), 1)
+  else:
+    to_x = _to_x_by_parity(x, kernel, gradient)
+  return to_x, _to_kernel_by_products(kernel.shape[0], stride, x, gradient)
+
+
+def _to_x_by_parity(x, kernel, gradient):
+  """Of stride 2 and a 3 x 3 kernel: pixels of even rows have met one row of it, those of odd rows the two others."""
+  turned = lambda i, j: kernel[1 - i :: 2, 1 - j :: 2][::-1, ::-1].swapaxes(2, 3)
+  parts = [
+      jax.lax.conv_general_dilated(gradient, turned(i, j), (1, 1), [(0, i), (0, j)], dimension_numbers=NHWC)
+      for i in (0, 1) for j in (0, 1)]
+  return pixels_of(jnp.concatenate(parts, axis=-1))[:, : x.shape[1], : x.shape[2]]
 
 
 def _to_kernel_by_products(size, stride, x, gradient):
