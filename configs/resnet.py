@@ -26,6 +26,8 @@ def get_config():
   config.data.val_split = "val"
   config.data.test_split = "test"
 
+  config.trunk = "auto"  # where the frozen part's output is kept: auto, device, host, file; none: computed every epoch
+
   config.batch_size = 16  # images a step, over all devices
   config.epochs = 5  # at most; the article takes 20, which is right for a frozen trunk (configs/resnet50.py)
   config.learning_rate = 5e-4  # of Adam

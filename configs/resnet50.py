@@ -14,6 +14,8 @@ def get_config():
   config.data.name = "folder"
   config.data.resize = 256
   config.data.crop = 224
+  config.data.views = 1
+  config.data.augment = "crop,flip,jpeg,blur"  # with views > 1
   config.batch_size = 32
   config.epochs = 20
   config.learning_rate = 1e-3

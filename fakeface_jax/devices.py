@@ -8,6 +8,10 @@ from fakeface_jax.errors import UserError
 AXIS = "device"
 
 
+def on_cpu():
+  return jax.default_backend() == "cpu"
+
+
 def to_devices(batch):
   """This process's batch {name: [B, ...]} as {name: [D, B / D, ...]} for its D local devices."""
   devices = jax.local_device_count()

@@ -1,8 +1,10 @@
 """Finding a data set by its name or its folder, and its splits."""
 
+import hashlib
 import importlib
 import logging
 import os
+from pathlib import Path
 
 import tensorflow_datasets as tfds
 
@@ -27,6 +29,13 @@ class Dataset:
     self.name, self._builder = name, builder
     self.splits = {split: info.num_examples for split, info in builder.info.splits.items()}
     self.metadata = dict(builder.info.metadata or {})
+
+  @property
+  def fingerprint(self):
+    """Changes with the records: a hash of the builder's name and version, and of its files' names, sizes and times."""
+    files = sorted(path for path in Path(self._builder.data_dir).iterdir() if path.is_file())
+    listing = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    return hashlib.sha256(repr((self._builder.info.full_name, listing)).encode()).hexdigest()[:16]
 
   def __getitem__(self, split):
     """Records of a split: 'test', 'all', or any tfds slice such as 'train[:90%]'.

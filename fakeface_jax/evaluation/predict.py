@@ -12,16 +12,20 @@ from fakeface_jax.errors import UserError
 from fakeface_jax.models.resnet import normalize
 
 
-def make_predict_step(model):
+def make_predict_step(model, trunk=None):
   """Compiles `step(variables, batch) -> (logits, {"index", "label", "weight"})`, gathered from all processes' devices.
 
+  Args: `trunk`: with it the logits are those of its features, as they are in training.
   Args of the step: variables, replicated; batch as `read_batches` yields it, laid over D devices.
   Returns: float32[D * B, classes], and the batch's other fields, each [D * B].
   """
 
   @partial(jax.pmap, axis_name=AXIS, in_axes=(None, 0), out_axes=None)
   def step(variables, batch):
-    logits = model.apply(variables, normalize(batch["image"]))
+    if trunk is None:
+      logits = model.apply(variables, normalize(batch["image"]))
+    else:
+      logits = model.apply(variables, trunk(variables, batch["image"]), start=trunk.cut)
     rest = {name: value for name, value in batch.items() if name != "image"}
     return jax.lax.all_gather((logits, rest), AXIS, tiled=True)
 

@@ -50,7 +50,8 @@ def items_of_run(workdir, each):
   for group, members in pick_cases(labels, probabilities, each).items():
     for rank, i in enumerate(member for member in members if member not in taken):
       taken.add(i)
-      items.append(Item(predictions[i]["path"], f"{group}_{rank + 1}", partial(_read_record, source, i)))
+      row = predictions[i]
+      items.append(Item(row["path"], f"{group}_{rank + 1}", partial(_read_record, source, row["record"])))
   return items
 
 

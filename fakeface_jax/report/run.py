@@ -102,7 +102,7 @@ def draw_examples(workdir, config, each=8):
       axes.set_axis_off()
       if column < len(members):
         i = members[column]
-        axes.imshow(decode_image(source[i]["image"], predictions[i]["path"]))
+        axes.imshow(decode_image(source[predictions[i]["record"]]["image"], predictions[i]["path"]))
         axes.set_title(f"{LABELS[labels[i]]}: {probabilities[i]:.3f}", fontsize=8)
     if not members:
       axes_row[0].text(0.5, 0.5, "none", ha="center", va="center", transform=axes_row[0].transAxes)

@@ -17,9 +17,8 @@ from sklearn.metrics import f1_score
 from tqdm import tqdm
 
 from fakeface_jax.data.datasets import choose_splits, open_dataset
-from fakeface_jax.data.loader import plan_batches, plan_epoch, read_batches, record_name
-from fakeface_jax.data.views import augmentations
-from fakeface_jax.devices import check_batch_size, to_devices
+from fakeface_jax.data.loader import plan_batches, record_name
+from fakeface_jax.devices import check_batch_size
 from fakeface_jax.errors import UserError
 from fakeface_jax.evaluation.predict import make_predict_step, predict_split, reason_of
 from fakeface_jax.evaluation.probability import cross_entropy, probability_of_fake
@@ -27,6 +26,7 @@ from fakeface_jax.evaluation.scores import scores
 from fakeface_jax.models import init_variables, make_model
 from fakeface_jax.models.pretrained import load_pretrained
 from fakeface_jax.training.checkpoints import Checkpoints
+from fakeface_jax.training.epochs import make_epochs
 from fakeface_jax.training.logs import Logs
 from fakeface_jax.training.optimizer import (
   first_trained_cut,
@@ -36,13 +36,11 @@ from fakeface_jax.training.optimizer import (
   split_params,
   trainable_mask,
 )
-from fakeface_jax.training.steps import TrainState, make_train_step, zero_totals
+from fakeface_jax.training.steps import TrainState, make_tail_step, zero_totals
+from fakeface_jax.training.trunk import Trunk
 from fakeface_jax.workdir import claim_workdir, write_whole
 
 log = logging.getLogger(__name__)
-
-STEPS_IN_FLIGHT = 8  # how far the host runs ahead of the devices
-
 
 def train(config, workdir):
   """Trains a detector and scores it on the test split.
@@ -67,7 +65,7 @@ def train(config, workdir):
   check_splits(splits)
 
   with Checkpoints(workdir) as checkpoints, Logs(workdir, enabled=main) as logs:
-    run = Run(config, model, splits, checkpoints, logs)
+    run = Run(config, model, splits, checkpoints, logs, workdir, dataset.fingerprint)
     run.fit()
     variables = run.best_variables()
     test_scores = run.test(variables, workdir if main else None)
@@ -96,7 +94,7 @@ def has_both_classes(source):
 class Run:
   """The moving parts of one training run."""
 
-  def __init__(self, config, model, splits, checkpoints, logs):
+  def __init__(self, config, model, splits, checkpoints, logs, workdir, fingerprint):
     self.config, self.model, self.splits, self.checkpoints, self.logs = config, model, splits, checkpoints, logs
     variables = init_variables(model, jax.random.key(config.seed), config.data.crop)
     latest = checkpoints.latest
@@ -120,57 +118,44 @@ class Run:
       self._resume(checkpoints.progress(latest))
     self.frozen, self.plateau_state = frozen, training["plateau"]
     self.state = TrainState(params, variables["batch_stats"], training["opt_state"], training["totals"])
-
-    self.train_step, self.predict_step = make_train_step(model, tx, mask), make_predict_step(model)
     self.steps_per_epoch = plan_batches(len(splits["train"]), config.batch_size).steps
-    self.left_out = {}  # {split: {record number: why}} of images that turned out not to be readable
     self.logs.start(self.history, describe(config, model, splits, mask, params, frozen))
+
+    cut = first_trained_cut(model, mask)
+    # Copies: the steps donate the state, statistics among it.
+    trunk = None if cut == "stem" else Trunk(model, cut, jax.tree.map(np.array, variables), config.data.crop)
+    self.epochs = make_epochs(config, model, splits, make_tail_step(model, tx, mask), trunk, workdir, fingerprint)
+    self.left_out = {**self.epochs.left_out, "test": {}}  # {split: {record number: why it cannot be read}}
 
   def fit(self):
     """Trains until the last epoch or until early stopping."""
-    saved = time.monotonic()
+    saved, images = time.monotonic(), self.steps_per_epoch * self.config.batch_size
     while self.position["epoch"] < self.config.epochs and not self.early_stopping.should_stop:
+      epoch, first = self.position["epoch"], self.position["step"]
       learning_rate = self.config.learning_rate * float(self.plateau_state.scale)
       self.state.opt_state.hyperparams["learning_rate"] = np.float32(learning_rate)
-      started, first = time.monotonic(), self.position["step"]
-      for batch in self._batches():
-        self.state = self.train_step(self.state, self.frozen, to_devices(batch))
-        self.position["step"] += 1
-        if self.position["step"] % STEPS_IN_FLIGHT == 0:
+      started = time.monotonic()
+      bar = tqdm(
+          desc=f"epoch {epoch + 1}/{self.config.epochs}", total=images, initial=first * self.config.batch_size,
+          unit="img", leave=False, disable=None if self.logs.enabled else True)
+      with bar:
+        for state, step in self.epochs.run(self.state, self.frozen, epoch, first):
+          self.state = state
           self._check_finite(float(self.state.totals["loss"]))
+          bar.update((step - self.position["step"]) * self.config.batch_size)
+          self.position["step"] = step
           due = time.monotonic() - saved > 60 * self.config.checkpoint_minutes
-          if due and self.position["step"] < self.steps_per_epoch:  # the end of the epoch is saved with its scores
+          if due and step < self.steps_per_epoch:  # the end of the epoch is saved with its scores
             self._save()
             saved = time.monotonic()
       totals = {name: float(value) for name, value in self.state.totals.items()}
-      self._check_finite(totals["loss"])
       seconds = time.monotonic() - started
-      images = (self.position["step"] - first) * self.config.batch_size
-      self._finish_epoch(totals, learning_rate, images / seconds)
+      self._finish_epoch(totals, learning_rate, (images - first * self.config.batch_size) / seconds)
       saved = time.monotonic()
     self.checkpoints.wait(self._arrays())
 
-  def _batches(self):
-    epoch, step, data = self.position["epoch"], self.position["step"], self.config.data
-    plan = plan_epoch(
-        len(self.splits["train"]), self.config.batch_size, seed=self.config.seed, epoch=epoch, views=data.views)
-    plan = plan.from_step(step).shard(jax.process_index(), jax.process_count())
-    found = self.left_out.setdefault("train", {})
-    batches = read_batches(
-        self.splits["train"], plan, resize=data.resize, crop=data.crop,
-        augment=augmentations(data.augment), seed=self.config.seed, failures=found)
-    bar = tqdm(
-        desc=f"epoch {epoch + 1}/{self.config.epochs}", total=self.steps_per_epoch * self.config.batch_size,
-        initial=step * self.config.batch_size, unit="img", leave=False,
-        disable=None if self.logs.enabled else True)
-    with bar:
-      for batch in batches:
-        yield batch
-        bar.update(self.config.batch_size)
-
   def _finish_epoch(self, totals, learning_rate, images_per_second):
-    logits, labels, known = self._predict("val", self.variables())
-    logits, labels = logits[known], labels[known]
+    logits, labels = self.epochs.validate(self.variables())
     val_loss = cross_entropy(logits, labels)
     self._check_finite(val_loss)
     _, self.plateau_state = self.plateau.update({}, self.plateau_state, value=np.float32(val_loss))
@@ -199,14 +184,6 @@ class Run:
       raise UserError(
           f"the loss became {loss} in epoch {self.position['epoch'] + 1}, so training stops; {kept}; lower"
           f" --config.learning_rate (now {self.config.learning_rate}) and use a new --workdir")
-
-  def _predict(self, use, variables, title=None):
-    data, source = self.config.data, self.splits[use]
-    logits, labels, known = predict_split(
-        self.predict_step, variables, source, batch_size=self.config.batch_size, resize=data.resize, crop=data.crop,
-        title=title)
-    self.left_out.setdefault(use, {i: reason_of(source[i]) for i in np.flatnonzero(~known).tolist()})
-    return logits, labels, known
 
   @property
   def failures(self):
@@ -241,13 +218,19 @@ class Run:
 
   def test(self, variables, workdir):
     """Scores on the test split; with `workdir` also written there, with each image's probability."""
-    logits, labels, known = self._predict("test", variables, "test" if self.logs.enabled else None)
+    data, source = self.config.data, self.splits["test"]
+    logits, labels, known = predict_split(
+        make_predict_step(self.model), variables, source, batch_size=self.config.batch_size, resize=data.resize,
+        crop=data.crop, title="test" if self.logs.enabled else None)
+    self.left_out["test"] = {i: reason_of(source[i]) for i in np.flatnonzero(~known).tolist()}
     probabilities = probability_of_fake(logits)
     result = scores(labels[known], probabilities[known])
     if workdir is not None:
       source = self.splits["test"]
       lines = [
-          json.dumps({"path": record_name(source[i]), "label": int(labels[i]), "probability": float(probabilities[i])})
+          json.dumps({
+              "path": record_name(source[i]), "record": i, "label": int(labels[i]),
+              "probability": float(probabilities[i])})
           for i in np.flatnonzero(known).tolist()]
       write_whole(Path(workdir) / "test_predictions.jsonl", "\n".join(lines) + "\n")
       write_whole(Path(workdir) / "test_metrics.json", json.dumps(result, indent=2) + "\n")

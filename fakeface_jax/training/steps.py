@@ -1,7 +1,8 @@
-"""The compiled steps: pure functions of (state, batch), pmapped over all devices.
+"""The compiled steps: pure functions of (state, data), pmapped over all devices.
 
-Everything but the batch is replicated: it goes in and comes out with axis None. The frozen part of the network runs
-first and alone; gradients, moments and the all-reduce exist for the trainable parameters only.
+Everything but the data is replicated: it goes in and comes out with axis None. The frozen part of the network, the
+trunk, runs first and alone, or has run long before; gradients, moments and the all-reduce exist for the trainable
+parameters only.
 """
 
 from functools import partial
@@ -54,36 +55,33 @@ def freeze_norms(mask):
   return nn.intercept_methods(interceptor)
 
 
-def make_train_step(model, tx, mask):
-  """Compiles `step(state, frozen, batch) -> state`.
+def make_tail_step(model, tx, mask):
+  """The step of what trains, `step(state, frozen, features, labels, weights) -> state`, to be mapped over `AXIS`.
 
   Args of the step:
-    state: `TrainState`, donated.
+    state: `TrainState`.
     frozen: the other parameters, `optax.MaskedNode()` where one trains.
-    batch: {"image": uint8[D, B, H, W, 3], "label": int32[D, B], "weight": float32[D, B]} on D local devices.
-  The loss is the weighted mean cross-entropy over the batches of all devices; a filler image (weight 0) has no
-  gradient. A trained BatchNorm averages over all devices' images.
+    features: of B images at `first_trained_cut`; labels: int32[B]; weights: float32[B].
+  The loss is the weighted mean cross-entropy over the batches of all devices; an image of weight 0 has no gradient. A
+  trained BatchNorm averages over all devices' images.
   """
   cut = first_trained_cut(model, mask)
   model = model.clone(axis_name=AXIS)
 
-  @partial(jax.pmap, axis_name=AXIS, in_axes=(None, None, 0), out_axes=None, donate_argnums=0)
-  def step(state, frozen, batch):
-    features = normalize(batch["image"])
-    if cut != "stem":
-      trunk = {"params": merge_params(state.params, frozen), "batch_stats": state.batch_stats}
-      features = jax.lax.stop_gradient(model.apply(trunk, features, stop=cut))
-    count = jax.lax.psum(batch["weight"].sum(), AXIS)
+  def step(state, frozen, features, labels, weights):
+    count = jax.lax.psum(weights.sum(), AXIS)
 
     def loss_of(params):
       variables = {"params": merge_params(params, frozen), "batch_stats": state.batch_stats}
       with freeze_norms(mask):
         logits, updated = model.apply(variables, features, train=True, start=cut, mutable=["batch_stats"])
-      losses = optax.softmax_cross_entropy_with_integer_labels(logits, batch["label"])
-      return (batch["weight"] * losses).sum() / count, (logits, updated.get("batch_stats", state.batch_stats))
+      losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+      # A batch may have no image that can be read.
+      loss = (weights * losses).sum() / jnp.maximum(count, 1)
+      return loss, (logits, updated.get("batch_stats", state.batch_stats))
 
     (loss, (logits, batch_stats)), grads = jax.value_and_grad(loss_of, has_aux=True)(state.params)
-    correct = (batch["weight"] * (logits.argmax(-1) == batch["label"])).sum()
+    correct = (weights * (logits.argmax(-1) == labels)).sum()
     grads, loss, correct = jax.lax.psum((grads, loss, correct), AXIS)
     updates, opt_state = tx.update(grads, state.opt_state, state.params)
     seen = {"loss": loss * count, "correct": correct, "count": count}
@@ -95,3 +93,61 @@ def make_train_step(model, tx, mask):
     )
 
   return step
+
+
+def make_image_step(tail_step, trunk):
+  """Compiles `step(state, frozen, batch) -> state`: one step over images.
+
+  Args of the step: as of the tail's, `state` donated; batch: {"image": uint8[D, B, H, W, 3], "label": int32[D, B],
+    "weight": float32[D, B]} on D local devices.
+  Without a trunk (None) all of the network is the tail.
+  """
+
+  @partial(jax.pmap, axis_name=AXIS, in_axes=(None, None, 0), out_axes=None, donate_argnums=0)
+  def step(state, frozen, batch):
+    if trunk is None:
+      features = normalize(batch["image"])
+    else:
+      variables = {"params": merge_params(state.params, frozen), "batch_stats": state.batch_stats}
+      features = trunk(variables, batch["image"])
+    return tail_step(state, frozen, features, batch["label"], batch["weight"])
+
+  return step
+
+
+def make_feature_steps(tail_step, trunk):
+  """Compiles `steps(state, frozen, table, rows, weights) -> state`: L steps over the trunk's features in one call.
+
+  Args of the steps: as of the tail's, `state` donated; table: uint16[D, R, trunk.width]; rows: int32[D, L, B], which
+    of them make up each batch; weights: float32[D, L, B].
+  """
+
+  @partial(jax.pmap, axis_name=AXIS, in_axes=(None, None, 0, 0, 0), out_axes=None, donate_argnums=0)
+  def steps(state, frozen, table, rows, weights):
+    def step(state, batch):
+      rows, weights = batch
+      features, labels, known = trunk.from_rows(table[rows])
+      return tail_step(state, frozen, features, labels, weights * known), None
+
+    return jax.lax.scan(step, state, (rows, weights))[0]
+
+  return steps
+
+
+def make_feature_predict(model, trunk):
+  """Compiles `predict(variables, table, rows, weights) -> (logits, labels, weights)`, gathered from all devices.
+
+  Args of it: as of `make_feature_steps`.
+  Returns: float32[L, D * B, classes], int32[L, D * B] and float32[L, D * B], 0 for a filler or an image not readable.
+  """
+
+  @partial(jax.pmap, axis_name=AXIS, in_axes=(None, 0, 0, 0), out_axes=None)
+  def predict(variables, table, rows, weights):
+    def batch(batch):
+      rows, weights = batch
+      features, labels, known = trunk.from_rows(table[rows])
+      return model.apply(variables, features, start=trunk.cut), labels, weights * known
+
+    return jax.lax.all_gather(jax.lax.map(batch, (rows, weights)), AXIS, axis=1, tiled=True)
+
+  return predict

@@ -8,8 +8,15 @@ from fakeface_jax.devices import check_batch_size, to_devices
 from fakeface_jax.errors import UserError
 from fakeface_jax.models import init_variables
 from fakeface_jax.models.resnet import normalize, resnet
-from fakeface_jax.training.optimizer import make_optimizer, merge_params, split_params, trainable_mask
-from fakeface_jax.training.steps import TrainState, make_train_step, zero_totals
+from fakeface_jax.training.optimizer import (
+  first_trained_cut,
+  make_optimizer,
+  merge_params,
+  split_params,
+  trainable_mask,
+)
+from fakeface_jax.training.steps import TrainState, make_image_step, make_tail_step, zero_totals
+from fakeface_jax.training.trunk import Trunk
 
 MODEL = resnet(18)
 
@@ -21,7 +28,9 @@ def start(trainable, learning_rate=1e-2):
   params, frozen = split_params(variables["params"], mask)
   tx = make_optimizer(learning_rate)
   state = jax.tree.map(jnp.array, TrainState(params, variables["batch_stats"], tx.init(params), zero_totals()))
-  return make_train_step(MODEL, tx, mask), state, frozen, variables
+  cut = first_trained_cut(MODEL, mask)
+  trunk = None if cut == "stem" else Trunk(MODEL, cut, variables, 32)
+  return make_image_step(make_tail_step(MODEL, tx, mask), trunk), state, frozen, variables
 
 
 def make_batch(count, weights=None):
@@ -55,6 +64,7 @@ def test_a_step_of_the_head_by_hand():
   step, state, frozen, variables = start("head", learning_rate=1e-2)
   batch = make_batch(8)
   features = MODEL.apply(variables, normalize(batch["image"]), stop="head")
+  features = features.astype(jnp.bfloat16).astype(np.float32)  # as the trunk hands them over
   head = variables["params"]["head"]
   logits = features @ head["kernel"] + head["bias"]
   error = np.asarray(jax.nn.softmax(logits)) - np.eye(2)[batch["label"]]  # d(cross-entropy)/d(logits)

@@ -1,0 +1,111 @@
+"""The two ways through an epoch: over images, or over the features that the frozen trunk has made of them.
+
+Both take the same images in the same order, and lead to the same parameters.
+"""
+
+import jax
+import numpy as np
+
+from fakeface_jax.data.loader import plan_epoch, read_batches
+from fakeface_jax.data.order import epoch_order
+from fakeface_jax.data.views import augmentations
+from fakeface_jax.devices import to_devices
+from fakeface_jax.evaluation.predict import make_predict_step, predict_split, reason_of
+from fakeface_jax.training.steps import make_feature_predict, make_feature_steps, make_image_step
+from fakeface_jax.training.tables import make_table
+from fakeface_jax.training.trunk import TrunkPass
+
+STEPS_IN_FLIGHT = 8  # how far the host runs ahead of the devices
+
+
+class ImageEpochs:
+  """Every epoch reads its images anew.
+
+  Attributes:
+    left_out: {"train" | "val": {record number: why}} of the images that turned out not to be readable.
+  """
+
+  def __init__(self, config, model, splits, tail_step, trunk):
+    self.config, self.splits = config, splits
+    self._step, self._predict = make_image_step(tail_step, trunk), make_predict_step(model, trunk)
+    self.left_out = {"train": {}, "val": {}}
+
+  def run(self, state, frozen, epoch, start):
+    """Yields (state, step) now and then from step `start` of an epoch to its end."""
+    config, data = self.config, self.config.data
+    plan = plan_epoch(
+        len(self.splits["train"]), config.batch_size, seed=config.seed, epoch=epoch, views=data.views)
+    rest = plan.from_step(start).shard(jax.process_index(), jax.process_count())
+    batches = read_batches(
+        self.splits["train"], rest, resize=data.resize, crop=data.crop, augment=augmentations(data.augment),
+        seed=config.seed, failures=self.left_out["train"])
+    for step, batch in enumerate(batches, start=start + 1):
+      state = self._step(state, frozen, to_devices(batch))
+      if step % STEPS_IN_FLIGHT == 0 or step == plan.steps:
+        yield state, step
+
+  def validate(self, variables):
+    """(logits float32[n, classes], labels int32[n]) of the validation images that can be read."""
+    data, source = self.config.data, self.splits["val"]
+    logits, labels, known = predict_split(
+        self._predict, variables, source, batch_size=self.config.batch_size, resize=data.resize, crop=data.crop)
+    if not self.left_out["val"]:
+      self.left_out["val"].update((i, reason_of(source[i])) for i in np.flatnonzero(~known).tolist())
+    return logits[known], labels[known]
+
+
+class FeatureEpochs:
+  """The trunk's features of all images are made first, or found; see `ImageEpochs` for the rest."""
+
+  def __init__(self, config, model, splits, tail_step, trunk, workdir, fingerprint):
+    self.config, self.left_out, self._tables = config, {}, {}
+    self._steps, self._predict = make_feature_steps(tail_step, trunk), make_feature_predict(model, trunk)
+    for name, views in (("train", config.data.views), ("val", 1)):
+      length = len(splits[name])
+      records = own_records(length, config.batch_size)
+      features = TrunkPass(
+          trunk, name, splits[name], records, config, views=views,
+          data_fingerprint=f"{fingerprint} {config.data[f'{name}_split']}").open(workdir)
+      self.left_out[name] = features.unreadable
+      self._tables[name] = make_table(
+          config.trunk, name, features.rows(), records, length, config.batch_size, views)
+
+  def run(self, state, frozen, epoch, start):
+    config, table = self.config, self._tables["train"]
+    slots, views = map(np.asarray, epoch_order(
+        config.seed, epoch, table.columns, length=table.length, batch_size=config.batch_size,
+        views=config.data.views))
+    for step, rows, which, weights in table.pieces(slots, views, start):
+      state = self._steps(state, frozen, rows, which, weights)
+      yield state, step
+
+  def validate(self, variables):
+    table = self._tables["val"]
+    slots = np.arange(table.steps)[:, None].repeat(len(table.columns), axis=1)
+    pieces = [
+        self._predict(variables, rows, which, weights)
+        for _, rows, which, weights in table.pieces(slots, np.zeros_like(slots))]
+    logits, labels, weights = (
+        np.concatenate([np.asarray(part).reshape(-1, *part.shape[2:]) for part in parts])
+        for parts in zip(*pieces, strict=True))
+    return logits[weights > 0], labels[weights > 0]
+
+
+def make_epochs(config, model, splits, tail_step, trunk, workdir, fingerprint):
+  """`FeatureEpochs` where all that the trunk ever sees can be kept, `ImageEpochs` otherwise.
+
+  Args:
+    tail_step: from `steps.make_tail_step`.
+    trunk: `Trunk`, or None where nothing is frozen.
+    fingerprint: of the data set, see `data.datasets.Dataset`.
+  """
+  if trunk is None or config.data.views == 0 or config.trunk == "none":
+    return ImageEpochs(config, model, splits, tail_step, trunk)
+  return FeatureEpochs(config, model, splits, tail_step, trunk, workdir, fingerprint)
+
+
+def own_records(length, batch_size):
+  """int64[R], ascending: the records that stand in this process's columns of the batches, fillers among them."""
+  width = batch_size // jax.process_count()
+  columns = jax.process_index() * width + np.arange(width)
+  return np.unique((np.arange(-(-length // batch_size))[:, None] * batch_size + columns) % length)

@@ -1,0 +1,129 @@
+"""Rows of features in a file that can be gone on with, and that is never taken for another's.
+
+`train.npy` is uint16[rows, width]. `train.json` beside it has the key (all that the rows depend on, by name), how many
+rows are done, and the images that could not be read; it is written after the rows that it counts, so a kill at any
+moment costs one batch at most.
+"""
+
+import io
+import json
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from fakeface_jax.workdir import write_whole
+
+log = logging.getLogger(__name__)
+
+FOLDER = "trunk"  # below a run's folder
+
+
+class FeatureFile:
+  """Rows that are being written, or are all there.
+
+  Attributes:
+    path: of the .npy file.
+    done: number of rows that are there.
+    unreadable: {record number: why} of images that could not be read.
+  """
+
+  def __init__(self, path, key, shape):
+    """Goes on with the file if it has this key, a dict for JSON, and shape; replaces it otherwise, and says so."""
+    self.path, self._key, self._shape = Path(path), key, shape
+    self.done, self.unreadable = 0, {}
+    wrong = what_is_wrong(self.path, key, shape)
+    if wrong is None:
+      notes = read_notes(self.path)
+      self.done, self.unreadable = notes["rows"], {int(i): why for i, why in notes["unreadable"].items()}
+      return
+    if self.path.exists():
+      log.warning("%s %s; it is computed anew.", self.path, wrong)
+    self.path.parent.mkdir(parents=True, exist_ok=True)
+    _notes_path(self.path).unlink(missing_ok=True)
+    self.path.write_bytes(_header(shape))
+
+  @property
+  def complete(self):
+    return self.done == self._shape[0]
+
+  def append(self, rows, unreadable):
+    """Adds uint16[n, width] rows, and notes which images could not be read so far. Raises: OSError."""
+    with self.path.open("r+b") as file:
+      file.seek(_end(self._shape, self.done))
+      file.write(np.ascontiguousarray(rows, "<u2"))
+    self.done, self.unreadable = self.done + len(rows), dict(unreadable)
+    notes = {"key": self._key, "rows": self.done, "unreadable": self.unreadable}
+    write_whole(_notes_path(self.path), json.dumps(notes, indent=1) + "\n")
+
+  def rows(self):
+    """uint16[rows, width], mapped into memory."""
+    return np.memmap(self.path, "<u2", "r", len(_header(self._shape)), self._shape)
+
+
+class FeatureMemory:
+  """As `FeatureFile`, in this process's memory."""
+
+  def __init__(self, shape):
+    self._rows, self.done, self.unreadable = np.empty(shape, np.uint16), 0, {}
+
+  @property
+  def complete(self):
+    return self.done == len(self._rows)
+
+  def append(self, rows, unreadable):
+    self._rows[self.done : self.done + len(rows)] = rows
+    self.done, self.unreadable = self.done + len(rows), dict(unreadable)
+
+  def rows(self):
+    return self._rows
+
+
+def find_complete(workdir, name, key, shape):
+  """The file called `name` of this run, or of one beside it, if it has this key and all its rows; or None."""
+  own = Path(workdir) / FOLDER / name
+  for path in (own, *sorted(Path(workdir).resolve().parent.glob(f"*/{FOLDER}/{name}"))):
+    if what_is_wrong(path, key, shape) is None and read_notes(path)["rows"] == shape[0]:
+      return FeatureFile(path, key, shape)
+  return None
+
+
+def what_is_wrong(path, key, shape):
+  """Why a file cannot be used as, or as the start of, the rows of that key and shape; None where it can."""
+  notes = read_notes(path)
+  if notes is None:
+    return "has no notes"
+  differing = [name for name in key if notes["key"].get(name) != key[name]]
+  if differing:
+    return f"is of other {', '.join(differing)}"
+  size, expected = path.stat().st_size, _end(shape, notes["rows"])
+  return f"is truncated ({size:,} of {expected:,} bytes)" if size < expected else None
+
+
+def read_notes(path):
+  """What stands beside a .npy file about it, or None where one of the two is missing or broken."""
+  try:
+    notes = json.loads(_notes_path(path).read_text())
+    return notes if path.exists() and {"key", "rows", "unreadable"} <= notes.keys() else None
+  except (OSError, ValueError, AttributeError):
+    return None
+
+
+def _notes_path(path):
+  return path.with_suffix(".json")
+
+
+def _header(shape):
+  header = io.BytesIO()
+  np.lib.format.write_array_header_1_0(header, {"descr": "<u2", "fortran_order": False, "shape": shape})
+  return header.getvalue()
+
+
+def _end(shape, rows):
+  """Length in bytes of a file that has so many rows."""
+  return len(_header(shape)) + 2 * rows * shape[1]
+
+
+def size(count):
+  """Bytes for people."""
+  return f"{count / 2**30:,.1f} GiB" if count >= 2**30 else f"{count / 2**20:,.0f} MiB"

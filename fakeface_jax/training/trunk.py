@@ -1,0 +1,200 @@
+"""The frozen trunk's features, computed once: one row uint16[width] for each view of each image.
+
+A row is the bits of the features in bfloat16 (those of all arrays at the cut, flat, one after the other), then the
+label, then 1 or, for an image that could not be read, 0.
+"""
+
+import hashlib
+import logging
+import math
+import shutil
+from functools import partial
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import psutil
+from tqdm import tqdm
+
+from fakeface_jax.data.loader import Plan, read_batches
+from fakeface_jax.data.views import augmentations
+from fakeface_jax.devices import on_cpu, to_devices
+from fakeface_jax.errors import UserError
+from fakeface_jax.models.resnet import normalize
+from fakeface_jax.training.feature_file import FOLDER, FeatureFile, FeatureMemory, find_complete, size
+
+log = logging.getLogger(__name__)
+
+DTYPE = jnp.bfloat16  # of the features
+CPU_BATCH, DEVICE_BATCH = 16, 256  # images a device takes at once in the pass
+DISK_RESERVE = 2**30  # bytes left for the checkpoints
+
+
+class Trunk:
+  """The network up to the cut, and its variables.
+
+  It computes in bfloat16 on accelerators, and on CPU, which is slow at that, in float32; what it returns is bfloat16.
+
+  Attributes:
+    cut: one of `model.cuts`.
+    shapes: of the features of one image, a tree of shapes as `model.apply(..., stop=cut)` has it.
+    width: length of a row.
+  """
+
+  def __init__(self, model, cut, variables, crop):
+    self.model = model.clone(axis_name=None, dtype=jnp.float32 if on_cpu() else DTYPE)
+    self.cut, self.variables = cut, variables_before(cut, model, variables)
+    image = jax.ShapeDtypeStruct((1, crop, crop, 3), jnp.uint8)
+    features = jax.eval_shape(self, self.variables, image)
+    self.shapes = jax.tree.map(lambda leaf: leaf.shape[1:], features)
+    self.width = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(features)) + 2
+
+  def __call__(self, variables, images):
+    """uint8[B, H, W, 3] -> bfloat16 features at the cut."""
+    features = self.model.apply(variables, normalize(images), stop=self.cut)
+    return jax.tree.map(lambda leaf: jax.lax.stop_gradient(leaf).astype(DTYPE), features)
+
+  def to_rows(self, features, labels, known):
+    """Features of B images, int[B] and float[B] -> uint16[B, width]."""
+    bits = lambda leaf: jax.lax.bitcast_convert_type(leaf.reshape(len(leaf), -1), jnp.uint16)
+    ends = [column.astype(jnp.uint16)[:, None] for column in (labels, known)]
+    return jnp.concatenate([*map(bits, jax.tree.leaves(features)), *ends], axis=1)
+
+  def from_rows(self, rows):
+    """The inverse of `to_rows`: (features, labels int32[B], known float32[B])."""
+    shapes, tree = jax.tree.flatten(self.shapes, is_leaf=lambda shape: isinstance(shape, tuple))
+    ends = np.cumsum([math.prod(shape) for shape in shapes])
+    values = jax.lax.bitcast_convert_type(rows[:, :-2], DTYPE)
+    leaves = [
+        leaf.reshape(-1, *shape) for leaf, shape in zip(jnp.split(values, ends[:-1], axis=1), shapes, strict=True)]
+    return jax.tree.unflatten(tree, leaves), rows[:, -2].astype(jnp.int32), rows[:, -1].astype(jnp.float32)
+
+  @property
+  def fingerprint(self):
+    """A hash of the variables' names and values, and of the cut."""
+    digest = hashlib.sha256(f"{self.cut} {self.model.dtype.__name__}".encode())
+    for path, leaf in jax.tree_util.tree_leaves_with_path(self.variables):
+      digest.update(jax.tree_util.keystr(path).encode())
+      digest.update(np.ascontiguousarray(leaf))
+    return digest.hexdigest()[:16]
+
+
+def variables_before(cut, model, variables):
+  """Those of the layers that run before a cut."""
+  part, _, number = cut.partition("/conv")
+  whole = {"conv1", "bn1", *model.parts[: model.parts.index(part)]}
+  runs = lambda layer: layer.startswith("downsample") or int(layer[-1]) < int(number)
+
+  def before(tree):
+    kept = {name: node for name, node in tree.items() if name in whole}
+    if number and part in tree:
+      kept[part] = {layer: node for layer, node in tree[part].items() if runs(layer)}
+    return kept
+
+  return {collection: before(tree) for collection, tree in variables.items()}
+
+
+class TrunkPass:
+  """What is to be computed for one split: which views of which images, and all that their features depend on.
+
+  Attributes:
+    records: int64[R], the record numbers of this process, ascending; the rows are `views` of each, one after the other.
+  """
+
+  def __init__(self, trunk, name, source, records, config, *, views, data_fingerprint):
+    self.trunk, self.name, self.source, self.records, self.config = trunk, name, source, records, config
+    self.views = views
+    self.shape = (len(records) * views, trunk.width)
+    self.augment = augmentations(config.data.augment) if views > 1 else ()
+    self.key = {
+        "weights": trunk.fingerprint,
+        "data": data_fingerprint,
+        "images": hashlib.sha256(np.ascontiguousarray(records)).hexdigest()[:16],
+        "pixels": [config.data.resize, config.data.crop],
+        "views": [views, list(self.augment), config.seed] if views > 1 else 1,
+    }
+
+  @property
+  def nbytes(self):
+    return 2 * math.prod(self.shape)
+
+  def file_name(self):
+    suffix = f"_{jax.process_index()}" if jax.process_count() > 1 else ""
+    return f"{self.name}{suffix}.npy"
+
+  def open(self, workdir):
+    """All rows, as `FeatureFile` or `FeatureMemory`: those that are there already, or computed now.
+
+    Raises: UserError where there is no room for them.
+    """
+    rows = find_complete(workdir, self.file_name(), self.key, self.shape)
+    if rows is not None:
+      log.info("Features of the %s images are there: %s.", self.name, rows.path)
+      return rows
+    path = Path(workdir) / FOLDER / self.file_name()
+    rows = FeatureFile(path, self.key, self.shape) if self._fits_on_disk(path) else FeatureMemory(self.shape)
+    try:
+      self.compute(rows)
+    except OSError as error:
+      raise UserError(
+          f"{path} ({self.nbytes / 2**20:,.0f} MiB) cannot be written: {error}; make room there, or train without it:"
+          " --config.trunk=none") from error
+    return rows
+
+  def _fits_on_disk(self, path):
+    there = path.stat().st_size if path.exists() else 0
+    free = shutil.disk_usage(next(folder for folder in path.resolve().parents if folder.exists())).free + there
+    if self.nbytes + DISK_RESERVE < free:
+      return True
+    memory = psutil.virtual_memory().available
+    sizes = (
+        f"the features of the {self.name} images take {size(self.nbytes)}; {size(free)} are free on the disk of"
+        f" {path.parent} and {size(memory)} in memory")
+    if self.nbytes > memory / 2 or self.config.trunk == "file":
+      raise UserError(f"{sizes}; make room, use fewer --config.data.views, or go without: --config.trunk=none")
+    log.warning("%s%s: they are not kept on disk, and a killed run computes them again.", sizes[0].upper(), sizes[1:])
+    return False
+
+  def compute(self, rows):
+    """Appends the rows that are missing."""
+    batch = min(CPU_BATCH if on_cpu() else DEVICE_BATCH, -(-self.shape[0] // jax.local_device_count()))
+    batch *= jax.local_device_count()
+    missing = np.arange(rows.done, self.shape[0])
+    padded = np.resize(missing, (-(-len(missing) // batch), batch))
+    plan = Plan(self.records[padded // self.views], np.ones(padded.shape, np.float32), padded % self.views)
+    failures = dict(rows.unreadable)
+    data = self.config.data
+    batches = read_batches(
+        self.source, plan, resize=data.resize, crop=data.crop, augment=self.augment, seed=self.config.seed,
+        failures=failures)
+    step = make_trunk_step(self.trunk)
+    variables = jax.device_put(self.trunk.variables)
+    bar = tqdm(
+        desc=f"features of {self.name}", total=self.shape[0], initial=rows.done, unit="img", leave=False,
+        disable=None if jax.process_index() == 0 else True)
+
+    def keep(result):
+      result = np.asarray(result).reshape(-1, self.trunk.width)[: self.shape[0] - rows.done]
+      rows.append(result, failures)
+      bar.update(len(result))
+
+    computing = None  # kept one step later, while the devices are at the next
+    with bar:
+      for batch in batches:
+        result = step(variables, to_devices(batch))
+        if computing is not None:
+          keep(computing)
+        computing = result
+      if computing is not None:
+        keep(computing)
+
+
+def make_trunk_step(trunk):
+  """Compiles `step(variables, batch) -> uint16[D, B, width]` for a batch laid over this process's D devices."""
+
+  @partial(jax.pmap, in_axes=(None, 0), devices=jax.local_devices())
+  def step(variables, batch):
+    return trunk.to_rows(trunk(variables, batch["image"]), batch["label"], batch["weight"])
+
+  return step
