@@ -1,6 +1,7 @@
 """How work is laid over devices: one mapped axis, batches split along it, everything else replicated."""
 
 import jax
+import numpy as np
 import psutil
 
 from fakeface_jax.errors import UserError
@@ -16,6 +17,14 @@ def to_devices(batch):
   """This process's batch {name: [B, ...]} as {name: [D, B / D, ...]} for its D local devices."""
   devices = jax.local_device_count()
   return {name: value.reshape(devices, -1, *value.shape[1:]) for name, value in batch.items()}
+
+
+def replicate(tree):
+  """A tree of arrays on every device, so that a mapped function with `in_axes=None` need not bring them there."""
+  if not jax.tree.leaves(tree):
+    return tree
+  put = jax.pmap(lambda tree, _: tree, axis_name=AXIS, in_axes=(None, 0), out_axes=None)
+  return put(tree, np.zeros(jax.local_device_count()))
 
 
 def check_batch_size(batch_size):

@@ -14,6 +14,7 @@ WEIGHTS_FILE = "weights.safetensors"
 SCALE_FILE = "map_scale.json"
 BACKGROUND_FILE = "background.npz"
 SANITY_FILE = "sanity.json"
+SECONDS_FILE = "seconds.json"
 
 
 def flatten_config(config, prefix=""):

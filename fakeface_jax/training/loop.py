@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from fakeface_jax.data.datasets import choose_splits, open_dataset
 from fakeface_jax.data.loader import plan_batches, record_name
-from fakeface_jax.devices import check_batch_size
+from fakeface_jax.devices import check_batch_size, replicate
 from fakeface_jax.errors import UserError
 from fakeface_jax.evaluation.predict import make_predict_step, predict_split, reason_of
 from fakeface_jax.evaluation.probability import cross_entropy, probability_of_fake
@@ -37,8 +37,9 @@ from fakeface_jax.training.optimizer import (
   trainable_mask,
 )
 from fakeface_jax.training.steps import TrainState, make_tail_step, zero_totals
+from fakeface_jax.training.stopwatch import Stopwatch
 from fakeface_jax.training.trunk import Trunk
-from fakeface_jax.workdir import claim_workdir, write_whole
+from fakeface_jax.workdir import SECONDS_FILE, claim_workdir, write_whole
 
 log = logging.getLogger(__name__)
 
@@ -52,24 +53,30 @@ def train(config, workdir):
     had to leave out, (name, reason)).
   Raises: UserError for what the user can mend, a loss that is no longer finite among it.
   """
-  main = jax.process_index() == 0
+  main, stopwatch = jax.process_index() == 0, Stopwatch()
   check_batch_size(config.batch_size)
   model = make_model(config.model)
-  if main:
-    claim_workdir(workdir, config)
-    open_dataset(config.data.name, path=config.data.path, data_dir=config.data.dir)
-  if jax.process_count() > 1:
-    multihost_utils.sync_global_devices("data set prepared")
-  dataset = open_dataset(config.data.name, path=config.data.path, data_dir=config.data.dir)
-  splits = {use: dataset[split] for use, split in choose_splits(config.data, dataset.splits).items()}
-  check_splits(splits)
+  with stopwatch("data set"):
+    if main:
+      claim_workdir(workdir, config)
+      open_dataset(config.data.name, path=config.data.path, data_dir=config.data.dir)
+    if jax.process_count() > 1:
+      multihost_utils.sync_global_devices("data set prepared")
+    dataset = open_dataset(config.data.name, path=config.data.path, data_dir=config.data.dir)
+    splits = {use: dataset[split] for use, split in choose_splits(config.data, dataset.splits).items()}
+    check_splits(splits)
 
   with Checkpoints(workdir) as checkpoints, Logs(workdir, enabled=main) as logs:
-    run = Run(config, model, splits, checkpoints, logs, workdir, dataset.fingerprint)
+    run = Run(config, model, splits, checkpoints, logs, workdir, dataset.fingerprint, stopwatch)
     run.fit()
     variables = run.best_variables()
-    test_scores = run.test(variables, workdir if main else None)
-  return test_scores, [*(dataset.metadata.get("unreadable") or []), *run.failures]
+    with stopwatch("test"):
+      test_scores = run.test(variables, workdir if main else None)
+    if main:
+      log.info("Time: %s", stopwatch)
+      write_whole(Path(workdir) / SECONDS_FILE, json.dumps(stopwatch.seconds, indent=2) + "\n")
+    failures = run.failures()
+  return test_scores, [*(dataset.metadata.get("unreadable") or []), *failures]
 
 
 def check_splits(splits):
@@ -94,8 +101,9 @@ def has_both_classes(source):
 class Run:
   """The moving parts of one training run."""
 
-  def __init__(self, config, model, splits, checkpoints, logs, workdir, fingerprint):
+  def __init__(self, config, model, splits, checkpoints, logs, workdir, fingerprint, stopwatch):
     self.config, self.model, self.splits, self.checkpoints, self.logs = config, model, splits, checkpoints, logs
+    self.stopwatch = stopwatch
     variables = init_variables(model, jax.random.key(config.seed), config.data.crop)
     latest = checkpoints.latest
     if config.pretrained and latest is None:
@@ -116,7 +124,7 @@ class Run:
       params, frozen = split_params(saved["variables"]["params"], mask)
       variables = saved["variables"]
       self._resume(checkpoints.progress(latest))
-    self.frozen, self.plateau_state = frozen, training["plateau"]
+    self.frozen, self.plateau_state = replicate(frozen), training["plateau"]
     self.state = TrainState(params, variables["batch_stats"], training["opt_state"], training["totals"])
     self.steps_per_epoch = plan_batches(len(splits["train"]), config.batch_size).steps
     self.logs.start(self.history, describe(config, model, splits, mask, params, frozen))
@@ -124,7 +132,8 @@ class Run:
     cut = first_trained_cut(model, mask)
     # Copies: the steps donate the state, statistics among it.
     trunk = None if cut == "stem" else Trunk(model, cut, jax.tree.map(np.array, variables), config.data.crop)
-    self.epochs = make_epochs(config, model, splits, make_tail_step(model, tx, mask), trunk, workdir, fingerprint)
+    with stopwatch("features"):
+      self.epochs = make_epochs(config, model, splits, make_tail_step(model, tx, mask), trunk, workdir, fingerprint)
     self.left_out = {**self.epochs.left_out, "test": {}}  # {split: {record number: why it cannot be read}}
 
   def fit(self):
@@ -138,7 +147,7 @@ class Run:
       bar = tqdm(
           desc=f"epoch {epoch + 1}/{self.config.epochs}", total=images, initial=first * self.config.batch_size,
           unit="img", leave=False, disable=None if self.logs.enabled else True)
-      with bar:
+      with bar, self.stopwatch("epochs"):
         for state, step in self.epochs.run(self.state, self.frozen, epoch, first):
           self.state = state
           self._check_finite(float(self.state.totals["loss"]))
@@ -152,10 +161,12 @@ class Run:
       seconds = time.monotonic() - started
       self._finish_epoch(totals, learning_rate, (images - first * self.config.batch_size) / seconds)
       saved = time.monotonic()
-    self.checkpoints.wait(self._arrays())
+    with self.stopwatch("checkpoints"):
+      self.checkpoints.wait(self._arrays())
 
   def _finish_epoch(self, totals, learning_rate, images_per_second):
-    logits, labels = self.epochs.validate(self.variables())
+    with self.stopwatch("validation"):
+      logits, labels = self.epochs.validate(self.variables())
     val_loss = cross_entropy(logits, labels)
     self._check_finite(val_loss)
     _, self.plateau_state = self.plateau.update({}, self.plateau_state, value=np.float32(val_loss))
@@ -174,7 +185,8 @@ class Run:
         "images_per_second": images_per_second,
     }
     self.history.append(row)
-    self._save(val_loss)
+    with self.stopwatch("checkpoints"):
+      self._save(val_loss)
     self.logs.epoch(row, best=self.early_stopping.has_improved)
 
   def _check_finite(self, loss):
@@ -185,12 +197,17 @@ class Run:
           f"the loss became {loss} in epoch {self.position['epoch'] + 1}, so training stops; {kept}; lower"
           f" --config.learning_rate (now {self.config.learning_rate}) and use a new --workdir")
 
-  @property
   def failures(self):
-    """(name, reason) of every image that was left out because it cannot be read."""
-    return [
-        (record_name(self.splits[use][i]), reason)
-        for use, reasons in self.left_out.items() for i, reason in sorted(reasons.items())]
+    """(name, reason) of every image that any process left out because it cannot be read."""
+    found = []
+    for use, reasons in self.left_out.items():
+      unreadable = np.zeros(len(self.splits[use]), bool)
+      unreadable[list(reasons)] = True
+      if jax.process_count() > 1:
+        unreadable = multihost_utils.process_allgather(unreadable).any(0)
+      records = [self.splits[use][i] for i in np.flatnonzero(unreadable).tolist()]
+      found += [(record_name(record), reason_of(record)) for record in records]
+    return found
 
   def variables(self):
     """All variables as they stand now."""
