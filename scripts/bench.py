@@ -1,6 +1,8 @@
 """Measures what this project says of its speed.
 
 python scripts/bench.py explain [--out FILE.json]   explanations: FLOPs, images/s, beside captum where it is installed
+python scripts/bench.py train [--images 1024]       fine-tuning: FLOPs, whole runs, beside PyTorch where it is installed
+python scripts/bench.py input                       reading and decoding beside decoding alone
 python scripts/bench.py first                       the wait for the first picture, and where it goes
 python scripts/bench.py many [--workdir RUN]        time and memory of folders of 100 and 1,000 photographs
 python scripts/bench.py layers                      convolutions and max-pooling beside XLA's own
@@ -16,7 +18,9 @@ OUT = flags.DEFINE_string("out", None, "JSON file for the figures.")
 WORKDIR = flags.DEFINE_string("workdir", None, "explain, many: measure this run's network.")
 DEPTH = flags.DEFINE_integer("depth", 50, "Of the ResNet.")
 SIZE = flags.DEFINE_integer("size", 224, "Side of the images in pixels.", lower_bound=32)
-BATCH_SIZE = flags.DEFINE_integer("batch_size", 8, "Images per call.", lower_bound=1)
+BATCH_SIZE = flags.DEFINE_integer("batch_size", None, "Images per call (explain: 8, train: 32).", lower_bound=1)
+IMAGES = flags.DEFINE_integer("images", 1024, "train: number of training images.", lower_bound=8)
+EPOCHS = flags.DEFINE_integer("epochs", 20, "train: of every run.", lower_bound=1)
 REPEATS = flags.DEFINE_integer("repeats", 4, "Measurements in each of two turns; the median counts.", lower_bound=1)
 
 
@@ -27,7 +31,15 @@ def main(arguments):
   if arguments == ["explain"]:
     from fakeface_jax.benchmarks.explain import bench_explain
 
-    text, figures = bench_explain(DEPTH.value, SIZE.value, BATCH_SIZE.value, REPEATS.value, WORKDIR.value)
+    text, figures = bench_explain(DEPTH.value, SIZE.value, BATCH_SIZE.value or 8, REPEATS.value, WORKDIR.value)
+  elif arguments == ["train"]:
+    from fakeface_jax.benchmarks.training import bench_training
+
+    text, figures = bench_training(DEPTH.value, SIZE.value, IMAGES.value, BATCH_SIZE.value or 32, EPOCHS.value)
+  elif arguments == ["input"]:
+    from fakeface_jax.benchmarks.reading import bench_input
+
+    text, figures = bench_input(REPEATS.value)
   elif arguments == ["first"]:
     from fakeface_jax.benchmarks.first_picture import bench_first_picture
 
@@ -42,7 +54,7 @@ def main(arguments):
 
     text, figures = bench_layers(REPEATS.value)
   else:
-    raise UserError(f"cannot measure {' '.join(arguments) or 'nothing'}; say explain, first, many or layers")
+    raise UserError(f"cannot measure {' '.join(arguments) or 'nothing'}; say explain, train, input, first, many or layers")
   print(text)
   if OUT.value:
     write_output(OUT.value, json.dumps(figures, indent=2) + "\n")

@@ -7,18 +7,15 @@ import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
-import simplejpeg
-
 from fakeface_jax.app import ROOT
+from fakeface_jax.benchmarks.photographs import write_photographs
 from fakeface_jax.errors import UserError
 
 COUNTS = (100, 1000)
-SIDE = 256  # px
 
 
 def bench_many_pictures(workdir):
-  """Explains folders of 100 and of 1,000 JPEGs of coarse noise with a run's detector.
+  """Explains folders of 100 and of 1,000 JPEGs with a run's detector.
 
   Returns: (text, {count: {"seconds": of the whole command, "peak_memory": bytes}}).
   """
@@ -26,7 +23,7 @@ def bench_many_pictures(workdir):
   with tempfile.TemporaryDirectory() as folder:
     for count in COUNTS:
       photographs = Path(folder) / str(count)
-      _write_photographs(photographs, count)
+      write_photographs(photographs, count)
       command = [
           sys.executable, str(ROOT / "scripts" / "explain.py"), "--workdir", str(workdir),
           "--out", str(photographs / "panels"), str(photographs)]
@@ -40,12 +37,3 @@ def bench_many_pictures(workdir):
       f"{count:>5} photographs: {of['seconds']:.1f} s, at most {of['peak_memory'] / 2**20:.0f} MiB of memory"
       for count, of in figures.items()]
   return "\n".join(lines), figures
-
-
-def _write_photographs(folder, count):
-  folder.mkdir()
-  random = np.random.default_rng(0)
-  for i in range(count):
-    coarse = random.integers(0, 256, (16, 16, 3)).astype(np.uint8)
-    pixels = coarse.repeat(SIDE // 16, 0).repeat(SIDE // 16, 1)
-    (folder / f"{i:04}.jpg").write_bytes(simplejpeg.encode_jpeg(np.ascontiguousarray(pixels), quality=90))

@@ -53,29 +53,30 @@ def train(config, workdir):
     had to leave out, (name, reason)).
   Raises: UserError for what the user can mend, a loss that is no longer finite among it.
   """
-  main, stopwatch = jax.process_index() == 0, Stopwatch()
+  main = jax.process_index() == 0
   check_batch_size(config.batch_size)
   model = make_model(config.model)
-  with stopwatch("data set"):
-    if main:
-      claim_workdir(workdir, config)
-      open_dataset(config.data.name, path=config.data.path, data_dir=config.data.dir)
-    if jax.process_count() > 1:
-      multihost_utils.sync_global_devices("data set prepared")
-    dataset = open_dataset(config.data.name, path=config.data.path, data_dir=config.data.dir)
-    splits = {use: dataset[split] for use, split in choose_splits(config.data, dataset.splits).items()}
-    check_splits(splits)
-
-  with Checkpoints(workdir) as checkpoints, Logs(workdir, enabled=main) as logs:
-    run = Run(config, model, splits, checkpoints, logs, workdir, dataset.fingerprint, stopwatch)
-    run.fit()
-    variables = run.best_variables()
-    with stopwatch("test"):
-      test_scores = run.test(variables, workdir if main else None)
-    if main:
-      log.info("Time: %s", stopwatch)
-      write_whole(Path(workdir) / SECONDS_FILE, json.dumps(stopwatch.seconds, indent=2) + "\n")
-    failures = run.failures()
+  with Stopwatch() as stopwatch:
+    with stopwatch("data set"):
+      if main:
+        claim_workdir(workdir, config)
+        open_dataset(config.data.name, path=config.data.path, data_dir=config.data.dir)
+      if jax.process_count() > 1:
+        multihost_utils.sync_global_devices("data set prepared")
+      dataset = open_dataset(config.data.name, path=config.data.path, data_dir=config.data.dir)
+      splits = {use: dataset[split] for use, split in choose_splits(config.data, dataset.splits).items()}
+      check_splits(splits)
+    with Checkpoints(workdir) as checkpoints, Logs(workdir, enabled=main) as logs:
+      with stopwatch("network"):
+        run = Run(config, model, splits, checkpoints, logs, stopwatch)
+      run.fit(workdir, dataset.fingerprint)
+      with stopwatch("test"):
+        test_scores = run.test(run.best_variables(), workdir if main else None)
+      failures = run.failures()
+  if main:
+    log.info("This took %s.", stopwatch)
+    seconds = {"parts": stopwatch.parts, "compiling": stopwatch.compiling}
+    write_whole(Path(workdir) / SECONDS_FILE, json.dumps(seconds, indent=2) + "\n")
   return test_scores, [*(dataset.metadata.get("unreadable") or []), *failures]
 
 
@@ -101,7 +102,7 @@ def has_both_classes(source):
 class Run:
   """The moving parts of one training run."""
 
-  def __init__(self, config, model, splits, checkpoints, logs, workdir, fingerprint, stopwatch):
+  def __init__(self, config, model, splits, checkpoints, logs, stopwatch):
     self.config, self.model, self.splits, self.checkpoints, self.logs = config, model, splits, checkpoints, logs
     self.stopwatch = stopwatch
     variables = init_variables(model, jax.random.key(config.seed), config.data.crop)
@@ -131,15 +132,20 @@ class Run:
 
     cut = first_trained_cut(model, mask)
     # Copies: the steps donate the state, statistics among it.
-    trunk = None if cut == "stem" else Trunk(model, cut, jax.tree.map(np.array, variables), config.data.crop)
-    with stopwatch("features"):
-      self.epochs = make_epochs(config, model, splits, make_tail_step(model, tx, mask), trunk, workdir, fingerprint)
-    self.left_out = {**self.epochs.left_out, "test": {}}  # {split: {record number: why it cannot be read}}
+    self.trunk = None if cut == "stem" else Trunk(model, cut, jax.tree.map(np.array, variables), config.data.crop)
+    self.tail_step = make_tail_step(model, tx, mask)
+    self.left_out = {}  # {split: {record number: why it cannot be read}}
 
-  def fit(self):
-    """Trains until the last epoch or until early stopping."""
+  def fit(self, workdir, fingerprint):
+    """Trains until the last epoch or until early stopping; see `epochs.make_epochs`."""
+    if self.finished:
+      return
+    with self.stopwatch("features"):
+      self.epochs = make_epochs(
+          self.config, self.model, self.splits, self.tail_step, self.trunk, workdir, fingerprint)
+    self.left_out |= self.epochs.left_out
     saved, images = time.monotonic(), self.steps_per_epoch * self.config.batch_size
-    while self.position["epoch"] < self.config.epochs and not self.early_stopping.should_stop:
+    while not self.finished:
       epoch, first = self.position["epoch"], self.position["step"]
       learning_rate = self.config.learning_rate * float(self.plateau_state.scale)
       self.state.opt_state.hyperparams["learning_rate"] = np.float32(learning_rate)
@@ -163,6 +169,10 @@ class Run:
       saved = time.monotonic()
     with self.stopwatch("checkpoints"):
       self.checkpoints.wait(self._arrays())
+
+  @property
+  def finished(self):
+    return self.position["epoch"] >= self.config.epochs or self.early_stopping.should_stop
 
   def _finish_epoch(self, totals, learning_rate, images_per_second):
     with self.stopwatch("validation"):

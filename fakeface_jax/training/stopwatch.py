@@ -4,12 +4,34 @@ import collections
 import time
 from contextlib import contextmanager
 
+import jax
+
+_COMPILED = "/jax/core/compile/backend_compile_duration"
+
 
 class Stopwatch:
-  """Seconds by part, {name: float}, in `seconds`: `with stopwatch("validation"): ...` adds to its part."""
+  """Seconds by part: `with stopwatch("validation"): ...` adds to its part.
+
+  A context manager itself: while it is open, it also counts what XLA takes to compile.
+
+  Attributes:
+    parts: {name: seconds}; they do not overlap.
+    compiling: seconds, within the parts.
+  """
 
   def __init__(self):
-    self.seconds = collections.defaultdict(float)
+    self.parts, self.compiling = collections.defaultdict(float), 0.0
+
+  def __enter__(self):
+    jax.monitoring.register_event_duration_secs_listener(self._listen)
+    return self
+
+  def __exit__(self, *_):
+    jax.monitoring.unregister_event_duration_listener(self._listen)
+
+  def _listen(self, event, seconds, **_):
+    if event == _COMPILED:
+      self.compiling += seconds
 
   @contextmanager
   def __call__(self, part):
@@ -17,8 +39,8 @@ class Stopwatch:
     try:
       yield
     finally:
-      self.seconds[part] += time.perf_counter() - start
+      self.parts[part] += time.perf_counter() - start
 
   def __str__(self):
-    parts = ", ".join(f"{part} {seconds:,.1f}" for part, seconds in self.seconds.items())
-    return f"{sum(self.seconds.values()):,.1f} s: {parts}"
+    parts = ", ".join(f"{part} {seconds:,.1f}" for part, seconds in self.parts.items())
+    return f"{sum(self.parts.values()):,.1f} s ({parts}; compiling {self.compiling:,.1f} of it)"

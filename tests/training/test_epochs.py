@@ -1,0 +1,189 @@
+"""Training over the trunk's features and over images is the same training."""
+
+import re
+
+import jax
+import numpy as np
+import pytest
+
+from fakeface_jax.errors import UserError
+from fakeface_jax.models import abstract_variables, init_variables
+from fakeface_jax.models.pretrained import save_safetensors
+from fakeface_jax.models.resnet import resnet
+from fakeface_jax.training import loop, tables
+from fakeface_jax.training.checkpoints import Checkpoints
+from fakeface_jax.training.optimizer import first_trained_cut, make_optimizer, split_params, trainable_mask
+from fakeface_jax.training.steps import TrainState, make_feature_steps, make_image_step, make_tail_step, zero_totals
+from fakeface_jax.training.trunk import Trunk, TrunkPass
+from tests.training.test_loop import latest_variables, read_history
+
+MODEL = resnet(18)
+
+
+@pytest.fixture(scope="module")
+def recipe(config, tmp_path_factory):
+  """The frozen recipe: 64 training images in batches of 12, so that the last one is partial."""
+  config = config.copy_and_resolve_references()
+  weights = tmp_path_factory.mktemp("weights") / "trunk.safetensors"
+  save_safetensors(weights, init_variables(MODEL, jax.random.key(3), 32))
+  config.pretrained, config.trainable, config.data.views, config.batch_size = str(weights), "last_block", 1, 12
+  config.data.augment, config.epochs = "crop,flip,jpeg,blur", 3
+  return config
+
+
+def run(config, workdir, **changes):
+  config = config.copy_and_resolve_references()
+  for name, value in changes.items():
+    node, _, leaf = name.rpartition("__")
+    setattr(config[node] if node else config, leaf, value)
+  scores, failures = loop.train(config, str(workdir))
+  assert failures == []
+  return scores, read_history(workdir), latest_variables(workdir)
+
+
+def assert_same(ours, theirs):
+  """Scores, losses and parameters agree to float tolerance."""
+  for row, other in zip(ours[1], theirs[1], strict=True):
+    for name in ("train_loss", "val_loss"):
+      assert row[name] == pytest.approx(other[name], rel=1e-4), name
+    assert row["train_accuracy"] == pytest.approx(other["train_accuracy"])
+  jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=5e-3, atol=5e-4), ours[2], theirs[2])
+  assert ours[0]["roc_auc"] == pytest.approx(theirs[0]["roc_auc"], abs=0.01)
+  assert ours[0]["f1_macro"] == pytest.approx(theirs[0]["f1_macro"], abs=0.03)
+
+
+@pytest.mark.parametrize(("trainable", "views"), [("last_block", 1), ("last_conv", 1), ("head", 1), ("last_block", 3)])
+def test_with_features_and_without_it_is_the_same_training(recipe, tmp_path, trainable, views):
+  changes = {"trainable": trainable, "data__views": views}
+  with_images = run(recipe, tmp_path / "images", trunk="none", **changes)
+  with_features = run(recipe, tmp_path / "features", **changes)
+  assert (tmp_path / "features" / "trunk" / "train.npy").exists() and not (tmp_path / "images" / "trunk").exists()
+  assert_same(with_features, with_images)
+  moved = with_features[2]["params"]["head"]["bias"]
+  assert np.abs(moved).max() > 1e-4
+
+
+def test_every_home_gives_the_same_bits_whatever_its_pieces(recipe, tmp_path, monkeypatch):
+  on_device = run(recipe, tmp_path / "device", trunk="device")
+  monkeypatch.setattr(tables, "PIECE_STEPS", 2)
+  for home in ("host", "file"):
+    other = run(recipe, tmp_path / home, trunk=home)
+    assert other[0] == on_device[0]
+    assert all(jax.tree.leaves(jax.tree.map(np.array_equal, other[2], on_device[2])))
+
+
+def test_another_learning_rate_skips_the_pass(recipe, tmp_path, monkeypatch, caplog):
+  run(recipe, tmp_path / "one", epochs=1)
+  monkeypatch.setattr(TrunkPass, "compute", lambda self, rows: pytest.fail("computed again"))
+  with caplog.at_level("INFO"):
+    run(recipe, tmp_path / "two", epochs=1, learning_rate=1e-4)
+  assert "Features of the train images are there" in caplog.text
+  assert not (tmp_path / "two" / "trunk").exists()
+
+
+def test_killed_within_an_epoch_it_ends_with_the_same_bits(recipe, tmp_path, monkeypatch):
+  monkeypatch.setattr(tables, "PIECE_STEPS", 2)
+  whole = run(recipe, tmp_path / "whole")
+  saved, save = [], loop.Run._save
+
+  def killed(self, *arguments):
+    save(self, *arguments)
+    saved.append(self.position["step"])
+    if len(saved) == 5:
+      self.checkpoints.wait(self._arrays())
+      raise KeyboardInterrupt
+
+  monkeypatch.setattr(loop.Run, "_save", killed)
+  # A checkpoint after every piece: the fifth comes within the second epoch.
+  often = {"checkpoint_minutes": 0.0}
+  with pytest.raises(KeyboardInterrupt):
+    run(recipe, tmp_path / "killed", **often)
+  assert saved == [2, 4, 0, 2, 4]
+  again = run(recipe, tmp_path / "killed", **often)
+  assert all(jax.tree.leaves(jax.tree.map(np.array_equal, again[2], whole[2])))
+  ignore_speed = lambda rows: [{k: v for k, v in row.items() if k != "images_per_second"} for row in rows]
+  assert ignore_speed(again[1]) == ignore_speed(whole[1])
+
+
+class Spoiled:
+  """A data set one of whose training records, and one validation record, cannot be read."""
+
+  def __init__(self, dataset):
+    self.name, self.splits, self.metadata = dataset.name, dataset.splits, dataset.metadata
+    self.fingerprint, self._dataset = dataset.fingerprint + "spoiled", dataset
+
+  def __getitem__(self, split):
+    records = [dict(self._dataset[split][i]) for i in range(len(self._dataset[split]))]
+    number = {"train": 30, "val": 5}.get(split)
+    if number is not None:
+      records[number]["image"] = records[number]["image"][:100]
+    return records
+
+
+@pytest.mark.parametrize("trunk", ["auto", "none"])
+def test_a_record_that_cannot_be_read_is_named_and_left_out_of_every_epoch(recipe, tmp_path, monkeypatch, trunk):
+  open_dataset = loop.open_dataset
+  monkeypatch.setattr(loop, "open_dataset", lambda *arguments, **options: Spoiled(open_dataset(*arguments, **options)))
+  config = recipe.copy_and_resolve_references()
+  config.trunk, counts = trunk, []
+  monkeypatch.setattr(
+      loop.Run, "_finish_epoch", lambda self, totals, *arguments, original=loop.Run._finish_epoch: (
+          counts.append(totals["count"]), original(self, totals, *arguments)))
+  scores, failures = loop.train(config, str(tmp_path / "run"))
+  assert counts == [63, 63, 63] and scores["n"] == 34
+  assert len(failures) == 2 and all("truncated or damaged" in reason for _, reason in failures)
+  assert [name.split("/")[0] for name, _ in failures] == ["train", "val"]
+
+
+def test_an_unknown_home_is_refused_before_anything_is_computed(recipe, tmp_path, monkeypatch):
+  monkeypatch.setattr(TrunkPass, "compute", lambda self, rows: pytest.fail("computed"))
+  with pytest.raises(UserError, match=r"--config\.trunk=disk: expected auto, none, device, host, file"):
+    run(recipe, tmp_path / "run", trunk="disk")
+
+
+def shapes_of(trainable, batch_size=8):
+  """(steps' arguments over features, over images, number of trainable parameters, channels of trained norms)."""
+  variables = abstract_variables(MODEL, 32)
+  mask = trainable_mask(MODEL, variables["params"], trainable)
+  params, frozen = split_params(variables["params"], mask)
+  tx = make_optimizer(1e-3)
+  trunk, tail = Trunk(MODEL, first_trained_cut(MODEL, mask), variables, 32), make_tail_step(MODEL, tx, mask)
+  state = jax.eval_shape(
+      lambda params, stats: TrainState(params, stats, tx.init(params), zero_totals()), params, variables["batch_stats"])
+  shape = lambda dtype, *dimensions: jax.ShapeDtypeStruct(dimensions, dtype)
+  share = batch_size // 2
+  features = (
+      state, frozen, shape(np.uint16, 2, 16, trunk.width), shape(np.int32, 2, 3, share), shape(np.float32, 2, 3, share))
+  images = state, frozen, {
+      "image": shape(np.uint8, 2, share, 32, 32, 3), "label": shape(np.int32, 2, share),
+      "weight": shape(np.float32, 2, share)}
+  count = sum(leaf.size for leaf in jax.tree.leaves(params))
+  return (make_feature_steps(tail, trunk), features), (make_image_step(tail, trunk), images), count
+
+
+def reduced(step, arguments):
+  """Number of values that all-reduces of one step exchange."""
+  text = step.lower(*arguments).compile().as_text()
+  total = 0
+  for line in text.splitlines():
+    if re.search(r"= .* all-reduce(-start)?\(", line):
+      shapes = re.findall(r"f32\[([\d,]*)\]", line.split(" all-reduce")[0])
+      total += sum(int(np.prod([int(n) for n in shape.split(",") if n])) for shape in shapes)
+  return total
+
+
+@pytest.mark.parametrize(("trainable", "norm_channels"), [("head", 0), ("last_conv", 512), ("last_block", 1024)])
+def test_devices_exchange_what_trains_and_nothing_else(trainable, norm_channels):
+  assert jax.local_device_count() == 2
+  over_features, over_images, parameters = shapes_of(trainable)
+  # Besides gradients: loss, correct and count, and a trained norm's mean and mean of squares, there and back.
+  expected = parameters + 3 + 4 * norm_channels
+  assert reduced(*over_features) == expected
+  assert reduced(*over_images) == expected
+
+
+def test_best_epoch_of_a_run_over_features_is_that_of_the_lowest_loss(recipe, tmp_path):
+  _, history, _ = run(recipe, tmp_path / "run", learning_rate=3e-2)
+  best = min(history, key=lambda row: row["val_loss"])["epoch"]
+  with Checkpoints(tmp_path / "run") as checkpoints:
+    assert checkpoints.best == best * 6

@@ -1,0 +1,181 @@
+import io
+import json
+import logging
+import shutil
+import types
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+
+from fakeface_jax.errors import UserError
+from fakeface_jax.models import init_variables
+from fakeface_jax.models.resnet import normalize, resnet
+from fakeface_jax.training import trunk as trunks
+from fakeface_jax.training.feature_file import FOLDER, FeatureFile, FeatureMemory
+from fakeface_jax.training.trunk import Trunk, TrunkPass
+
+MODEL = resnet(18)
+SIZE = 32
+
+
+def record(value, label):
+  buffer = io.BytesIO()
+  pixels = np.random.default_rng(value).integers(0, 256, (SIZE, SIZE, 3)).astype(np.uint8)
+  Image.fromarray(pixels).save(buffer, "PNG")
+  return {"image": buffer.getvalue(), "label": label, "source": f"{value}.png".encode()}
+
+
+@pytest.fixture(scope="module")
+def variables():
+  return jax.tree.map(np.asarray, init_variables(MODEL, jax.random.key(0), SIZE))
+
+
+@pytest.fixture(scope="module")
+def source():
+  return [record(i, i % 2) for i in range(10)]
+
+
+def trunk_pass(variables, source, config, *, views=1, cut="layer4_1", fingerprint="data"):
+  config = config.copy_and_resolve_references()
+  config.data.augment = "crop,flip"
+  return TrunkPass(
+      Trunk(MODEL, cut, variables, SIZE), "train", source, np.arange(len(source)), config, views=views,
+      data_fingerprint=fingerprint)
+
+
+def read_rows(trunk, rows):
+  features, labels, known = jax.jit(trunk.from_rows)(jnp.asarray(rows))
+  return jax.tree.map(np.asarray, (features, labels, known))
+
+
+@pytest.mark.parametrize("cut", ["layer4_1", "layer4_1/conv2", "head"])
+def test_rows_hold_the_features_at_the_cut_and_the_labels(variables, source, config, tmp_path, cut):
+  work = trunk_pass(variables, source, config, cut=cut)
+  features, labels, known = read_rows(work.trunk, work.open(tmp_path).rows())
+  pixels = np.stack([np.asarray(Image.open(io.BytesIO(face["image"]))) for face in source])
+  expected = MODEL.apply(variables, normalize(jnp.asarray(pixels)), stop=cut)
+  jax.tree.map(
+      lambda ours, theirs: np.testing.assert_allclose(ours.astype(np.float32), theirs, rtol=0.01, atol=1e-4),
+      features, expected)  # bfloat16 keeps eight bits
+  np.testing.assert_array_equal(labels, [face["label"] for face in source])
+  np.testing.assert_array_equal(known, 1)
+
+
+def test_only_what_runs_before_the_cut_is_kept_and_decides_the_key(variables):
+  fingerprint = lambda variables, cut="layer4_1/conv2": Trunk(MODEL, cut, variables, SIZE).fingerprint
+
+  def changed(*path):
+    copy = jax.tree.map(np.array, variables)
+    node = copy
+    for name in path[:-1]:
+      node = node[name]
+    node[path[-1]] = node[path[-1]] + 1
+    return copy
+
+  same = fingerprint(variables)
+  assert fingerprint(changed("params", "head", "bias")) == same
+  assert fingerprint(changed("params", "layer4_1", "conv2", "kernel")) == same
+  assert fingerprint(changed("batch_stats", "layer4_1", "bn2", "mean")) == same
+  assert fingerprint(changed("params", "layer4_1", "conv1", "kernel")) != same
+  assert fingerprint(changed("batch_stats", "layer1_0", "bn1", "mean")) != same
+  assert fingerprint(variables, "layer4_1") != same
+
+
+def test_views_are_rows_of_their_own(variables, source, config, tmp_path):
+  one = trunk_pass(variables, source, config).open(tmp_path / "one").rows()
+  three = trunk_pass(variables, source, config, views=3).open(tmp_path / "three").rows()
+  assert three.shape[0] == 30
+  np.testing.assert_array_equal(three[::3], one)  # view 0 is the centre
+  assert len({row.tobytes() for row in three}) == 30
+
+
+def test_interrupted_it_goes_on_to_the_same_bits(variables, source, config, tmp_path, monkeypatch):
+  monkeypatch.setattr(trunks, "CPU_BATCH", 2)  # on two devices: four images at once
+  whole = np.array(trunk_pass(variables, source, config).open(tmp_path / "whole").rows())
+  append, calls = FeatureFile.append, []
+
+  def interrupted(self, *arguments):
+    append(self, *arguments)
+    calls.append(self.done)
+    if len(calls) == 2:
+      raise KeyboardInterrupt
+
+  monkeypatch.setattr(FeatureFile, "append", interrupted)
+  with pytest.raises(KeyboardInterrupt):
+    trunk_pass(variables, source, config).open(tmp_path / "killed")
+  rows = trunk_pass(variables, source, config).open(tmp_path / "killed").rows()
+  assert calls == [4, 8, 10]
+  np.testing.assert_array_equal(rows, whole)
+
+
+def test_what_is_complete_is_used_again_and_a_stale_file_never(variables, source, config, tmp_path, monkeypatch, caplog):
+  rows = np.array(trunk_pass(variables, source, config).open(tmp_path / "a").rows())
+  computed, compute = [], TrunkPass.compute
+  monkeypatch.setattr(TrunkPass, "compute", lambda self, rows: (computed.append(1), compute(self, rows)))
+  np.testing.assert_array_equal(trunk_pass(variables, source, config).open(tmp_path / "b").rows(), rows)
+  assert not computed and not (tmp_path / "b").exists()
+
+  other = config.copy_and_resolve_references()
+  other.data.resize = SIZE + 8
+  other_weights = jax.tree.map(lambda leaf: leaf * 1.5, variables)
+  for number, (change, name) in enumerate([
+      (trunk_pass(other_weights, source, config), "weights"),
+      (trunk_pass(variables, source, config, fingerprint="new"), "data"),
+      (trunk_pass(variables, source[:9], config), "images"),
+      (trunk_pass(variables, source, other), "pixels"),
+      (trunk_pass(variables, source, config, views=2), "views")], start=1):
+    shutil.copytree(tmp_path / "a", tmp_path / f"c{number}" / "run")
+    caplog.clear()
+    with caplog.at_level(logging.WARNING):
+      change.open(tmp_path / f"c{number}" / "run")
+    assert f"train.npy is of other {name}; it is computed anew." in caplog.text
+    assert len(computed) == number
+
+  truncated = tmp_path / "d" / "run" / FOLDER
+  shutil.copytree(tmp_path / "a" / FOLDER, truncated)
+  (truncated / "train.npy").write_bytes((truncated / "train.npy").read_bytes()[:-100])
+  with caplog.at_level(logging.WARNING):
+    again = trunk_pass(variables, source, config).open(tmp_path / "d" / "run").rows()
+  assert "is truncated" in caplog.text
+  np.testing.assert_array_equal(again, rows)
+
+
+def test_an_image_that_cannot_be_read_is_marked_and_named(variables, source, config, tmp_path):
+  broken = [*source[:4], {**source[4], "image": source[4]["image"][:200]}, *source[5:]]
+  features = trunk_pass(variables, broken, config).open(tmp_path)
+  _, _, known = read_rows(Trunk(MODEL, "layer4_1", variables, SIZE), features.rows())
+  np.testing.assert_array_equal(known, [1] * 4 + [0] + [1] * 5)
+  assert list(features.unreadable) == [4] and features.unreadable[4].startswith("4.png: truncated or damaged")
+  notes = json.loads((tmp_path / FOLDER / "train.json").read_text())
+  assert notes["rows"] == 10 and notes["unreadable"].keys() == {"4"}
+
+
+def limited(monkeypatch, disk, memory):
+  monkeypatch.setattr(trunks.shutil, "disk_usage", lambda path: types.SimpleNamespace(free=disk))
+  monkeypatch.setattr(trunks.psutil, "virtual_memory", lambda: types.SimpleNamespace(available=memory))
+
+
+def test_too_small_a_disk_leaves_them_in_memory_and_too_small_a_memory_is_one_line(
+    variables, source, config, tmp_path, monkeypatch, caplog):
+  expected = np.array(trunk_pass(variables, source, config).open(tmp_path / "disk").rows())
+  limited(monkeypatch, disk=2**30, memory=2**30)
+  with caplog.at_level(logging.WARNING):
+    features = trunk_pass(variables, source, config).open(tmp_path / "elsewhere" / "run")
+  assert isinstance(features, FeatureMemory) and "they are not kept on disk" in caplog.text
+  np.testing.assert_array_equal(features.rows(), expected)
+  limited(monkeypatch, disk=2**30, memory=10)
+  message = r"features of the train images take 0 MiB; 1\.0 GiB are free on the disk of .* and 0 MiB in memory; make room"
+  with pytest.raises(UserError, match=message):
+    trunk_pass(variables, source, config).open(tmp_path / "nowhere" / "run")
+
+
+def test_a_disk_that_fills_up_is_one_line(variables, source, config, tmp_path, monkeypatch):
+  def full(self, *_):
+    raise OSError(28, "No space left on device")
+
+  monkeypatch.setattr(FeatureFile, "append", full)
+  with pytest.raises(UserError, match=r"train\.npy \(0 MiB\) cannot be written: .*No space left.*--config\.trunk=none"):
+    trunk_pass(variables, source, config).open(tmp_path)
