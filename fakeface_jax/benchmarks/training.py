@@ -30,6 +30,7 @@ from fakeface_jax.workdir import SECONDS_FILE
 PREFIX = {"last_block": "", "last_conv": "last_conv_"}  # of the figures' names
 TORCH_EPOCHS = 1  # measured in each of two turns
 VAL_SHARE = 16  # one validation image for so many training images
+MEMORY_DEPTH, MEMORY_IMAGES = 18, (500, 2000)  # of the runs whose memory is measured
 
 
 def bench_training(depth=50, size=224, images=1024, batch_size=32, epochs=20):
@@ -43,6 +44,7 @@ def bench_training(depth=50, size=224, images=1024, batch_size=32, epochs=20):
   for trainable, prefix in PREFIX.items():
     figures |= {prefix + name: value for name, value in flops_ratios(depth, size, batch_size, trainable).items()}
   figures |= compare_runs(depth, size, images, batch_size, epochs)
+  figures["peak_memory"] = {count: peak_memory(count, size) for count in MEMORY_IMAGES}
   return "\n".join(describe(figures)), figures
 
 
@@ -124,6 +126,21 @@ def compare_runs(depth, size, images, batch_size, epochs):
   return figures
 
 
+def peak_memory(images, size):
+  """Bytes that an epoch over features in a file takes at most, the whole process with its pass over the images."""
+  with tempfile.TemporaryDirectory() as folder:
+    folder = Path(folder)
+    write_data_set(folder / "faces", {"train": images, "val": 16})
+    save_safetensors(folder / "weights.safetensors", init_variables(resnet(MEMORY_DEPTH), jax.random.key(0), size))
+    command, _ = _train_command(folder, "last_block", MEMORY_DEPTH, size, 32, 1)
+    process = subprocess.Popen(
+        [*command, "--config.trunk=file"], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+      raise UserError(f"{' '.join(command)} failed")
+    return usage.ru_maxrss * 1024
+
+
 def _timed(function):
   start = time.perf_counter()
   function()
@@ -152,19 +169,24 @@ def _run(folder, trainable, depth, size, batch_size, epochs):
 
   Nothing is compiled, and no records are written, before it.
   """
-  workdir = folder / trainable
-  flags = {
-      "model.depth": depth, "pretrained": folder / "weights.safetensors", "trainable": trainable,
-      "data.path": folder / "faces", "data.dir": folder / f"records_{trainable}", "data.resize": SIDE,
-      "data.crop": size, "batch_size": batch_size, "epochs": epochs, "early_stopping_patience": epochs}
-  command = [
-      sys.executable, str(ROOT / "scripts" / "train.py"), f"--config={ROOT / 'configs' / 'resnet50.py'}",
-      f"--workdir={workdir}", *(f"--config.{name}={value}" for name, value in flags.items())]
+  command, workdir = _train_command(folder, trainable, depth, size, batch_size, epochs)
   start = time.perf_counter()
   _output(command, JAX_COMPILATION_CACHE_DIR=str(workdir / "compiled"))
   command_seconds = time.perf_counter() - start
   seconds = json.loads((workdir / SECONDS_FILE).read_text())
   return seconds | {"test": seconds["parts"].pop("test"), "command": command_seconds}
+
+
+def _train_command(folder, trainable, depth, size, batch_size, epochs):
+  """(the command that trains on folder/faces from folder/weights.safetensors, its workdir)."""
+  workdir = folder / trainable
+  flags = {
+      "model.depth": depth, "pretrained": folder / "weights.safetensors", "trainable": trainable,
+      "data.path": folder / "faces", "data.dir": folder / f"records_{trainable}", "data.resize": SIDE,
+      "data.crop": size, "batch_size": batch_size, "epochs": epochs, "early_stopping_patience": epochs}
+  return [
+      sys.executable, str(ROOT / "scripts" / "train.py"), f"--config={ROOT / 'configs' / 'resnet50.py'}",
+      f"--workdir={workdir}", *(f"--config.{name}={value}" for name, value in flags.items())], workdir
 
 
 def _output(command, **environment):
@@ -202,3 +224,5 @@ def describe(figures):
   yield row("  (start to finish, with Python's start and the report, s)", [run["command"] for run in runs], 1)
   yield row("run / inference pass", both("run_over_inference"))
   yield row("PyTorch's run / ours", both("torch_over_ours"))
+  yield "peak memory with the features in a file, ResNet-18: " + ", ".join(
+      f"{count:,} images {peak / 2**20:,.0f} MiB" for count, peak in figures["peak_memory"].items())

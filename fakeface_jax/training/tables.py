@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import psutil
+from jax.experimental import multihost_utils
 
 from fakeface_jax.devices import available_memory
 from fakeface_jax.errors import UserError
@@ -27,13 +28,19 @@ PIECE_BYTES = 64 * 2**20  # moved at once
 PIECE_STEPS = 128  # in one compiled call, so that a run can be watched and saved
 
 
+def check_home(wanted):
+  """Raises UserError where `config.trunk` is none of 'auto', 'none' and `HOMES`."""
+  if wanted not in ("auto", "none", *HOMES):
+    raise UserError(f"--config.trunk={wanted}: expected auto, none, {', '.join(HOMES)}")
+
+
 def choose_home(wanted, rows):
   """One of `HOMES` for the rows of this process.
 
   Args:
     wanted: 'auto', or one of them.
     rows: uint16[R, width]; a memmap where they have a file.
-  Raises: UserError where what is wanted does not fit, or is unknown.
+  Raises: UserError where what is wanted does not fit.
   """
   on_devices, in_memory = available_memory() * jax.local_device_count(), psutil.virtual_memory().available
   in_file = isinstance(rows, np.memmap)
@@ -43,9 +50,9 @@ def choose_home(wanted, rows):
       "file": in_file,
   }
   if wanted == "auto":
+    # All processes run the same calls, so all use the devices or none does.
+    fits["device"] = everywhere(fits["device"])
     return next(home for home in HOMES if fits[home])
-  if wanted not in HOMES:
-    raise UserError(f"--config.trunk={wanted}: expected auto, none, {', '.join(HOMES)}")
   if not fits[wanted]:
     raise UserError(
         f"--config.trunk={wanted}: {size(rows.nbytes)} of features do not fit (free: {size(on_devices)} on"
@@ -143,6 +150,13 @@ def make_table(wanted, name, rows, records, length, batch_size, views):
   if home == "host" and isinstance(rows, np.memmap):
     rows = np.array(rows)
   return (DeviceTable if home == "device" else StreamedTable)(rows, records, length, batch_size, views)
+
+
+def everywhere(truth):
+  """Whether something holds on all processes."""
+  if jax.process_count() == 1:
+    return truth
+  return bool(multihost_utils.process_allgather(np.array(truth)).all())
 
 
 def by_device(values):

@@ -158,6 +158,8 @@ class TrunkPass:
 
   def compute(self, rows):
     """Appends the rows that are missing."""
+    if rows.done:
+      log.info("Features of the %s images: going on after %d of %d.", self.name, rows.done, self.shape[0])
     batch = min(CPU_BATCH if on_cpu() else DEVICE_BATCH, -(-self.shape[0] // jax.local_device_count()))
     batch *= jax.local_device_count()
     missing = np.arange(rows.done, self.shape[0])

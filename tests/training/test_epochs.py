@@ -15,7 +15,7 @@ from fakeface_jax.training.checkpoints import Checkpoints
 from fakeface_jax.training.optimizer import first_trained_cut, make_optimizer, split_params, trainable_mask
 from fakeface_jax.training.steps import TrainState, make_feature_steps, make_image_step, make_tail_step, zero_totals
 from fakeface_jax.training.trunk import Trunk, TrunkPass
-from tests.training.test_loop import latest_variables, read_history
+from tests.training.test_loop import finish, kill_after, latest_variables, read_history, start_training, start_two
 
 MODEL = resnet(18)
 
@@ -103,6 +103,35 @@ def test_killed_within_an_epoch_it_ends_with_the_same_bits(recipe, tmp_path, mon
   assert all(jax.tree.leaves(jax.tree.map(np.array_equal, again[2], whole[2])))
   ignore_speed = lambda rows: [{k: v for k, v in row.items() if k != "images_per_second"} for row in rows]
   assert ignore_speed(again[1]) == ignore_speed(whole[1])
+
+
+def test_devices_and_processes_give_the_same_losses(recipe, tmp_path):
+  _, two, _ = run(recipe, tmp_path / "two", epochs=1)
+  config = recipe.copy_and_resolve_references()
+  config.epochs = 1
+  # Each run makes its own features: in a folder of its own it finds no other's.
+  finish(start_training(config, tmp_path / "a" / "one"))
+  finish(start_training(config, tmp_path / "b" / "four", devices=4))
+  for process in start_two(config, tmp_path / "c" / "together"):
+    finish(process)
+  assert (tmp_path / "c" / "together" / "trunk" / "train_1.npy").exists()
+  for folder in ("a/one", "b/four", "c/together"):
+    (row,) = read_history(tmp_path / folder)
+    assert row["train_loss"] == pytest.approx(two[0]["train_loss"], rel=1e-4), folder
+    assert row["val_loss"] == pytest.approx(two[0]["val_loss"], rel=1e-3), folder
+
+
+def test_killed_in_the_pass_it_goes_on_and_ends_with_the_same_bits(recipe, tmp_path):
+  config = recipe.copy_and_resolve_references()
+  config.epochs, config.data.views = 1, 8  # 512 rows, 16 at once
+  finish(start_training(config, tmp_path / "whole" / "run"))
+  notes = tmp_path / "killed" / "run" / "trunk" / "train.json"
+  kill_after(start_training(config, tmp_path / "killed" / "run"), notes.exists)
+  output = finish(start_training(config, tmp_path / "killed" / "run"))
+  assert re.search(r"Features of the train images: going on after \d+ of 512\n", output)
+  same = jax.tree.map(
+      np.array_equal, latest_variables(tmp_path / "whole" / "run"), latest_variables(tmp_path / "killed" / "run"))
+  assert all(jax.tree.leaves(same))
 
 
 class Spoiled:

@@ -70,6 +70,16 @@ def start_training(config, workdir, *, devices=1, extra=()):
   return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
+def start_two(config, workdir):
+  """Two processes that train together."""
+  with socket.socket() as free:
+    free.bind(("127.0.0.1", 0))
+    port = free.getsockname()[1]
+  return [
+      start_training(config, workdir, extra=[
+          f"--coordinator_address=127.0.0.1:{port}", "--num_processes=2", f"--process_id={i}"]) for i in range(2)]
+
+
 def finish(process):
   output, _ = process.communicate(timeout=280)
   assert process.returncode == 0, output
@@ -80,13 +90,7 @@ def test_devices_and_processes_give_the_same_losses(config, finished, tmp_path):
   two = read_history(finished[0])
   finish(start_training(config, tmp_path / "one"))
   finish(start_training(config, tmp_path / "four", devices=4))
-  with socket.socket() as free:
-    free.bind(("127.0.0.1", 0))
-    port = free.getsockname()[1]
-  together = [
-      start_training(config, tmp_path / "together", extra=[
-          f"--coordinator_address=127.0.0.1:{port}", "--num_processes=2", f"--process_id={i}"]) for i in range(2)]
-  for process in together:
+  for process in start_two(config, tmp_path / "together"):
     finish(process)
   for name in ("one", "four", "together"):
     # From scratch, rounding grows with every step: the first epoch is held tighter than the second.

@@ -82,5 +82,11 @@ def test_the_first_home_with_room_is_chosen(tmp_path, monkeypatch):
   assert choose_home("auto", np.zeros((1024, 512), np.uint16)) == "host"  # it is there already
   with pytest.raises(UserError, match=r"trunk=device: 1 MiB of features do not fit \(free: 1 MiB on 2 device\(s\), 1 MiB"):
     choose_home("device", rows)
-  with pytest.raises(UserError, match="trunk=disk: expected auto, none, device, host, file"):
-    choose_home("disk", rows)
+
+
+def test_where_one_process_lacks_room_on_its_devices_none_uses_them(tmp_path, monkeypatch):
+  rows = np.memmap(tmp_path / "rows", np.uint16, "w+", shape=(1024, 512))
+  memory(monkeypatch, 3 * 2**20, 3 * 2**20)
+  monkeypatch.setattr(tables.jax, "process_count", lambda: 2)
+  monkeypatch.setattr(tables.multihost_utils, "process_allgather", lambda value: np.array([bool(value), False]))
+  assert choose_home("auto", rows) == "host"
