@@ -37,6 +37,7 @@ class Options:
   depth: int = 50
   trainable: str = "last_block"
   batch_size: int = 32
+  inference_batch_size: int = 32
   resize: int = 256
   crop: int = 224
   epochs: int = 1
@@ -123,9 +124,9 @@ class Bench:
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     self.optimizer = torch.optim.Adam(trained, lr=options.learning_rate)
 
-  def batches(self, data, shuffle=False):
+  def batches(self, data, batch_size, shuffle=False):
     loader = DataLoader(
-        data, self.options.batch_size, shuffle=shuffle, num_workers=self.options.workers, pin_memory=self.cuda)
+        data, batch_size, shuffle=shuffle, num_workers=self.options.workers, pin_memory=self.cuda)
     for images, labels in loader:
       yield images.to(self.device, non_blocking=True), labels.to(self.device, non_blocking=True)
 
@@ -136,7 +137,7 @@ class Bench:
     """Trains on every image once; then the loss over the validation images. Returns both losses."""
     self.model.train()
     total = torch.zeros((), device=self.device)
-    for images, labels in self.batches(self.train_data, shuffle=True):
+    for images, labels in self.batches(self.train_data, self.options.batch_size, shuffle=True):
       with self.autocast():
         with torch.no_grad():
           features = self.trunk(images)
@@ -152,7 +153,7 @@ class Bench:
     self.model.eval()
     total = torch.zeros((), device=self.device)
     with torch.inference_mode(), self.autocast():
-      for images, labels in self.batches(data):
+      for images, labels in self.batches(data, self.options.inference_batch_size):
         total += cross_entropy(self.tail(*self.trunk(images)).float(), labels, reduction="sum")
     return total.item() / len(data)
 
@@ -168,6 +169,7 @@ def main(folder, weights, options):
   bench = Bench(Path(folder), weights, options)
   if bench.cuda:  # compiles both modes, also for a last batch of another size
     timed(bench.epoch)
+    timed(bench.inference, bench.train_data)
   else:  # where nothing is compiled, a few images warm it up
     timed(bench.inference, bench.val_data)
   seconds, losses = zip(*(timed(bench.epoch) for _ in range(options.epochs)), strict=True)

@@ -11,12 +11,14 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from fakeface_jax.app import ROOT
 from fakeface_jax.benchmarks.photographs import SIDE, write_data_set
 from fakeface_jax.data.datasets import open_dataset
 from fakeface_jax.data.loader import plan_batches, read_batches
+from fakeface_jax.devices import on_cpu
 from fakeface_jax.errors import UserError
 from fakeface_jax.evaluation.predict import make_predict_step, predict_split
 from fakeface_jax.models import abstract_variables, init_variables
@@ -24,7 +26,7 @@ from fakeface_jax.models.pretrained import save_safetensors
 from fakeface_jax.models.resnet import normalize, resnet
 from fakeface_jax.training.optimizer import first_trained_cut, make_optimizer, split_params, trainable_mask
 from fakeface_jax.training.steps import TrainState, make_feature_steps, make_image_step, make_tail_step, zero_totals
-from fakeface_jax.training.trunk import Trunk
+from fakeface_jax.training.trunk import DEVICE_BATCH, Trunk
 from fakeface_jax.workdir import SECONDS_FILE
 
 PREFIX = {"last_block": "", "last_conv": "last_conv_"}  # of the figures' names
@@ -93,12 +95,12 @@ def compare_runs(depth, size, images, batch_size, epochs):
   with tempfile.TemporaryDirectory() as folder:
     folder = Path(folder)
     faces = write_data_set(folder / "faces", {"train": images, "val": max(images // VAL_SHARE, 2)})
-    model = resnet(depth)
+    model = resnet(depth, dtype=jnp.float32 if on_cpu() else jnp.bfloat16)
     variables = init_variables(model, jax.random.key(0), size)
     save_safetensors(folder / "weights.safetensors", variables)
     dataset = open_dataset(str(faces), data_dir=str(folder / "warm"))  # the runs make records of their own
     sources = [dataset[split] for split in ("train", "val")]
-    options = dict(batch_size=batch_size, resize=SIDE, crop=size)
+    options = dict(batch_size=inference_batch(batch_size), resize=SIDE, crop=size)
     predict = make_predict_step(model)
     predict_split(predict, variables, sources[1], **options)  # compiles
 
@@ -141,6 +143,11 @@ def peak_memory(images, size):
     return usage.ru_maxrss * 1024
 
 
+def inference_batch(batch_size):
+  """Images at once where nothing is trained: an accelerator takes more than a training step has."""
+  return batch_size if on_cpu() else DEVICE_BATCH * jax.local_device_count()
+
+
 def _timed(function):
   start = time.perf_counter()
   function()
@@ -154,10 +161,10 @@ def _read(source, batch_size, resize, crop):
 
 def _torch(folder, trainable, depth, size, batch_size):
   """What `torch_training` prints."""
-  workers = os.cpu_count() if jax.default_backend() != "cpu" else 1  # on CPU its threads compute
+  workers = 1 if on_cpu() else os.cpu_count()  # on CPU its threads compute
   options = dict(
-      depth=depth, trainable=trainable, batch_size=batch_size, resize=SIDE, crop=size, epochs=TORCH_EPOCHS,
-      workers=workers)
+      depth=depth, trainable=trainable, batch_size=batch_size, inference_batch_size=inference_batch(batch_size),
+      resize=SIDE, crop=size, epochs=TORCH_EPOCHS, workers=workers)
   command = [
       sys.executable, "-m", "fakeface_jax.benchmarks.torch_training", str(folder / "faces"),
       str(folder / "weights.safetensors"), json.dumps(options)]
@@ -223,6 +230,8 @@ def describe(figures):
   yield row("  (besides: scoring the test split, s)", [run["test"] for run in runs], 1)
   yield row("  (start to finish, with Python's start and the report, s)", [run["command"] for run in runs], 1)
   yield row("run / inference pass", both("run_over_inference"))
+  yield row("images/s of the trunk's pass, compiling included", [
+      images * (1 + 1 / VAL_SHARE) / run["parts"]["features"] for run in runs], 0)
   yield row("PyTorch's run / ours", both("torch_over_ours"))
   yield "peak memory with the features in a file, ResNet-18: " + ", ".join(
       f"{count:,} images {peak / 2**20:,.0f} MiB" for count, peak in figures["peak_memory"].items())
