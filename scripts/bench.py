@@ -54,7 +54,8 @@ def main(arguments):
 
     text, figures = bench_layers(REPEATS.value)
   else:
-    raise UserError(f"cannot measure {' '.join(arguments) or 'nothing'}; say explain, train, input, first, many or layers")
+    raise UserError(
+        f"cannot measure {' '.join(arguments) or 'nothing'}; say explain, train, input, first, many or layers")
   print(text)
   if OUT.value:
     write_output(OUT.value, json.dumps(figures, indent=2) + "\n")

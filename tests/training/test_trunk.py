@@ -111,7 +111,8 @@ def test_interrupted_it_goes_on_to_the_same_bits(variables, source, config, tmp_
   np.testing.assert_array_equal(rows, whole)
 
 
-def test_what_is_complete_is_used_again_and_a_stale_file_never(variables, source, config, tmp_path, monkeypatch, caplog):
+def test_what_is_complete_is_used_again_and_a_stale_file_never(
+    variables, source, config, tmp_path, monkeypatch, caplog):
   rows = np.array(trunk_pass(variables, source, config).open(tmp_path / "a").rows())
   computed, compute = [], TrunkPass.compute
   monkeypatch.setattr(TrunkPass, "compute", lambda self, rows: (computed.append(1), compute(self, rows)))
@@ -167,7 +168,7 @@ def test_too_small_a_disk_leaves_them_in_memory_and_too_small_a_memory_is_one_li
   assert isinstance(features, FeatureMemory) and "they are not kept on disk" in caplog.text
   np.testing.assert_array_equal(features.rows(), expected)
   limited(monkeypatch, disk=2**30, memory=10)
-  message = r"features of the train images take 0 MiB; 1\.0 GiB are free on the disk of .* and 0 MiB in memory; make room"
+  message = r"of the train images take 0 MiB; 1\.0 GiB are free on the disk of .* and 0 MiB in memory; make room"
   with pytest.raises(UserError, match=message):
     trunk_pass(variables, source, config).open(tmp_path / "nowhere" / "run")
 
