@@ -54,7 +54,7 @@ def read_rows(trunk, rows):
 @pytest.mark.parametrize("cut", ["layer4_1", "layer4_1/conv2", "head"])
 def test_rows_hold_the_features_at_the_cut_and_the_labels(variables, source, config, tmp_path, cut):
   work = trunk_pass(variables, source, config, cut=cut)
-  features, labels, known = read_rows(work.trunk, work.open(tmp_path).rows())
+  features, labels, known = read_rows(work.trunk, work.open(tmp_path / "run").rows())
   pixels = np.stack([np.asarray(Image.open(io.BytesIO(face["image"]))) for face in source])
   expected = MODEL.apply(variables, normalize(jnp.asarray(pixels)), stop=cut)
   jax.tree.map(
@@ -85,16 +85,18 @@ def test_only_what_runs_before_the_cut_is_kept_and_decides_the_key(variables):
 
 
 def test_views_are_rows_of_their_own(variables, source, config, tmp_path):
-  one = trunk_pass(variables, source, config).open(tmp_path / "one").rows()
-  three = trunk_pass(variables, source, config, views=3).open(tmp_path / "three").rows()
+  config = config.copy_and_resolve_references()
+  config.data.resize = SIZE + 8
+  one = trunk_pass(variables, source, config).open(tmp_path / "1" / "run").rows()
+  three = trunk_pass(variables, source, config, views=3).open(tmp_path / "3" / "run").rows()
   assert three.shape[0] == 30
   np.testing.assert_array_equal(three[::3], one)  # view 0 is the centre
-  assert len({row.tobytes() for row in three}) == 30
+  assert len({row.tobytes() for row in three}) >= 28  # by chance two may be alike
 
 
 def test_interrupted_it_goes_on_to_the_same_bits(variables, source, config, tmp_path, monkeypatch):
   monkeypatch.setattr(trunks, "CPU_BATCH", 2)  # on two devices: four images at once
-  whole = np.array(trunk_pass(variables, source, config).open(tmp_path / "whole").rows())
+  whole = np.array(trunk_pass(variables, source, config).open(tmp_path / "whole" / "run").rows())
   append, calls = FeatureFile.append, []
 
   def interrupted(self, *arguments):
@@ -105,8 +107,8 @@ def test_interrupted_it_goes_on_to_the_same_bits(variables, source, config, tmp_
 
   monkeypatch.setattr(FeatureFile, "append", interrupted)
   with pytest.raises(KeyboardInterrupt):
-    trunk_pass(variables, source, config).open(tmp_path / "killed")
-  rows = trunk_pass(variables, source, config).open(tmp_path / "killed").rows()
+    trunk_pass(variables, source, config).open(tmp_path / "killed" / "run")
+  rows = trunk_pass(variables, source, config).open(tmp_path / "killed" / "run").rows()
   assert calls == [4, 8, 10]
   np.testing.assert_array_equal(rows, whole)
 
@@ -146,11 +148,11 @@ def test_what_is_complete_is_used_again_and_a_stale_file_never(
 
 def test_an_image_that_cannot_be_read_is_marked_and_named(variables, source, config, tmp_path):
   broken = [*source[:4], {**source[4], "image": source[4]["image"][:200]}, *source[5:]]
-  features = trunk_pass(variables, broken, config).open(tmp_path)
+  features = trunk_pass(variables, broken, config).open(tmp_path / "run")
   _, _, known = read_rows(Trunk(MODEL, "layer4_1", variables, SIZE), features.rows())
   np.testing.assert_array_equal(known, [1] * 4 + [0] + [1] * 5)
   assert list(features.unreadable) == [4] and features.unreadable[4].startswith("4.png: truncated or damaged")
-  notes = json.loads((tmp_path / FOLDER / "train.json").read_text())
+  notes = json.loads((tmp_path / "run" / FOLDER / "train.json").read_text())
   assert notes["rows"] == 10 and notes["unreadable"].keys() == {"4"}
 
 
@@ -179,4 +181,4 @@ def test_a_disk_that_fills_up_is_one_line(variables, source, config, tmp_path, m
 
   monkeypatch.setattr(FeatureFile, "append", full)
   with pytest.raises(UserError, match=r"train\.npy \(0 MiB\) cannot be written: .*No space left.*--config\.trunk=none"):
-    trunk_pass(variables, source, config).open(tmp_path)
+    trunk_pass(variables, source, config).open(tmp_path / "run")
