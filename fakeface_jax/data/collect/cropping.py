@@ -12,11 +12,12 @@ from PIL import Image, ImageCms
 
 from fakeface_jax.errors import UserError
 
-MARGIN = 1.5  # side of the square, in sides of the face that the detector found
+MARGIN = 1.25  # side of the square, in sides of the face that the detector found
+RISE = 0.06  # how far the square's middle lies above the face's, likewise; 98 % of faces aligned as FFHQ's fit
 QUALITY = 90
 DETECTED_AT = 800  # px of the longer side; a detector needs no more, and takes time by the pixel
 NEIGHBOURS = 6  # detections that have to agree; fewer find more faces, and more that are none
-SMALLEST = 12  # a face has to be at least 1 / SMALLEST of the shorter side
+SMALLEST = 8  # a face has to be at least 1 / SMALLEST of the shorter side
 RGB_PROFILE = b"RGB "
 
 
@@ -68,7 +69,7 @@ def face_square(image, detect):
     raise LeftOut("no face found")
   left, top, face = max(faces, key=lambda found: found[2])
   side = round(face * MARGIN)
-  return left + (face - side) // 2, top + (face - side) // 2, side
+  return left + (face - side) // 2, round(top + (face - side) / 2 - face * RISE), side
 
 
 def cut_out(image, square, size):

@@ -78,6 +78,7 @@ class Journal:
     try:
       fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
+      self._file.close()
       raise UserError(f"--out {self.out}: another command is collecting into it; let it end, or stop it") from None
 
   def _begin(self, settings):

@@ -12,9 +12,9 @@ from fakeface_jax.errors import UserError
 from tests.data.collect.site import face, jpeg
 
 
-def test_the_largest_face_is_taken_half_as_much_again_around_its_middle():
+def test_the_largest_face_is_taken_with_a_quarter_more_around_a_point_above_its_middle():
   faces = [(10, 20, 30), (100, 50, 40), (0, 0, 8)]
-  assert face_square(face(0), lambda image: faces) == (90, 40, 60)
+  assert face_square(face(0), lambda image: faces) == (95, 43, 50)  # 45 - 0.06 * 40 down
   with pytest.raises(LeftOut, match="no face found"):
     face_square(face(0), lambda image: [])
 

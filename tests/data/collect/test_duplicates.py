@@ -31,7 +31,7 @@ def test_hashes_outlive_size_encoding_and_brightness_and_tell_pictures_apart():
       np.asarray(Image.fromarray(image).resize((64, 64))),
       np.clip(image * 0.8 + 20, 0, 255).astype(np.uint8),
   ]
-  assert max(differing(hash, perceptual_hash(variant)) for variant in variants) < NEAR / 2
+  assert max(differing(hash, perceptual_hash(variant)) for variant in variants) <= NEAR / 2
   others = [perceptual_hash(face(seed)) for seed in range(2, 30)]
   assert min(differing(hash, other) for other in others) > NEAR
 

@@ -58,7 +58,8 @@ def test_a_damaged_line_in_the_middle_is_named(tmp_path):
 def test_only_one_command_works_in_a_folder(tmp_path):
   with Journal(tmp_path, SETTINGS), pytest.raises(UserError, match="another command is collecting into it"):
     Journal(tmp_path, SETTINGS)
-  Journal(tmp_path, SETTINGS).__exit__()
+  with Journal(tmp_path, SETTINGS):
+    pass
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path):
@@ -69,7 +70,8 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path):
 
 
 def test_other_options_do_not_go_into_the_same_collection(tmp_path):
-  Journal(tmp_path, SETTINGS).__exit__()
+  with Journal(tmp_path, SETTINGS):
+    pass
   with pytest.raises(UserError, match=r"made with other options \(--size 64 there, 128 now\); choose another --out"):
     Journal(tmp_path, SETTINGS | {"size": 128})
   assert json.loads((tmp_path / FILE).read_text()) == {"settings": SETTINGS}
