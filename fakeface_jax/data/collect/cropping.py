@@ -13,11 +13,12 @@ from PIL import Image, ImageCms
 from fakeface_jax.errors import UserError
 
 MARGIN = 1.25  # side of the square, in sides of the face that the detector found
-RISE = 0.06  # how far the square's middle lies above the face's, likewise; 98 % of faces aligned as FFHQ's fit
+RISE = 0.06  # how far the square's middle lies above the face's, likewise; 98 % of faces aligned as FFHQ's fit then
 QUALITY = 90
 DETECTED_AT = 800  # px of the longer side; a detector needs no more, and takes time by the pixel
-NEIGHBOURS = 6  # detections that have to agree; fewer find more faces, and more that are none
-SMALLEST = 8  # a face has to be at least 1 / SMALLEST of the shorter side
+NEIGHBOURS = 4  # detections that have to agree; fewer find more faces, and more that are none
+LEAST = 24  # px; the cascade knows no smaller face
+SMALLEST = 5  # a face has to be at least 1 / SMALLEST of the shorter side
 RGB_PROFILE = b"RGB "
 
 
@@ -45,11 +46,13 @@ def haar_detector():
 
   def detect(image):
     if not hasattr(of_thread, "cascade"):
-      of_thread.cascade = cv2.CascadeClassifier(f"{cv2.data.haarcascades}haarcascade_frontalface_default.xml")
+      of_thread.cascade = cv2.CascadeClassifier(f"{cv2.data.haarcascades}haarcascade_frontalface_alt2.xml")
     scale = min(1, DETECTED_AT / max(image.shape[:2]))
+    if min(image.shape[:2]) * scale < LEAST:
+      return []
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     grey = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else grey
-    least = max(24, min(grey.shape) // SMALLEST)
+    least = max(LEAST, min(grey.shape) // SMALLEST)
     found = of_thread.cascade.detectMultiScale(cv2.equalizeHist(grey), 1.1, NEIGHBOURS, minSize=(least, least))
     return [(int(x / scale), int(y / scale), int(side / scale)) for x, y, side, _ in found]
 

@@ -32,6 +32,10 @@ class Unreachable(Stopped):
   """No whole answer after all tries."""
 
 
+class NoConnection(Unreachable):
+  """Not even a connection, which says nothing against the address."""
+
+
 @dataclasses.dataclass
 class Answer:
   """What a server said: `url` after redirects, `status`, `headers` (case does not matter) and the whole `body`."""
@@ -67,10 +71,10 @@ class Fetcher:
     """The `Answer` to a GET; `kwargs` as requests takes them.
 
     Raises: Busy where the server asks for more than LONGEST_PAUSE seconds; Unreachable after TRIES tries without a
-      whole answer.
+      whole answer, NoConnection where the last one did not get that far.
     """
     for number in range(TRIES):
-      pause = 2**number
+      pause, kind = 2**number, Unreachable
       try:
         answer = self._whole_answer(address, kwargs)
         if answer.status not in BUSY:
@@ -85,12 +89,12 @@ class Fetcher:
       except (requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError):
         problem = "breaks off in the middle of its answer"
       except requests.ConnectionError:
-        problem = "cannot be reached; is there a network?"
+        problem, kind = "cannot be reached; is there a network?", NoConnection
       except requests.RequestException as error:
         problem = f"cannot be asked: {' '.join(str(error).split())}"
       if number + 1 < TRIES:
         self.clock.sleep(pause)
-    raise Unreachable(f"{host(address)} {problem} ({TRIES} tries)")
+    raise kind(f"{host(address)} {problem} ({TRIES} tries)")
 
   def _whole_answer(self, address, kwargs):
     end = time.monotonic() + self.deadline

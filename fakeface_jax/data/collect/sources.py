@@ -6,24 +6,28 @@ it has to wait and `Stopped` where it cannot go on. What the journal knows alrea
 
 import dataclasses
 import hashlib
+import logging
 import os
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from fakeface_jax.data.collect.fetching import Busy, Stopped, Unreachable, host
+from fakeface_jax.data.collect.fetching import Busy, NoConnection, Stopped, Unreachable, host
 from fakeface_jax.data.images import find_images, read_bytes
 from fakeface_jax.errors import UserError
+
+log = logging.getLogger(__name__)
 
 KEY_VARIABLE = "UNSPLASH_ACCESS_KEY"
 UNSPLASH_API = "https://api.unsplash.com"
 UNSPLASH_LICENCE = "Unsplash License, https://unsplash.com/license"
+TERMS = "https://unsplash.com/api-terms and https://unsplash.com/license"
 NOT_STATED = "not stated"
 PER_PAGE = 30  # the most that the API gives
 HOUR, QUARTER = 3600, 900  # seconds
 REPEATS = 3  # times in a row that an address may give an image we have; then it gives no new ones
 PATIENCE = 20  # images in a row that an address may give in vain
-MISSES = 3  # photos in a row that cannot be fetched; then it is the network, not the photo
+MISSES = 3  # photos in a row that cannot be fetched; then it is not the photo
 FORMS = "unsplash:QUERY, url:https://... or folder:PATH"
 
 
@@ -176,6 +180,7 @@ class Unsplash(Source):
 
   def start(self, journal):
     super().start(journal)
+    log.info("%s: read %s first; they restrict automated use and machine learning", self.name, TERMS)
     for page in journal.pages[self.name]:
       self._take_page(page)
 
@@ -199,11 +204,13 @@ class Unsplash(Source):
   def _fetch(self, found):
     try:
       answer = self._fetcher.get(found.address)
+    except NoConnection:
+      raise
     except Unreachable as error:
       self._misses += 1
       if self._misses == MISSES:
         raise
-      found.problem, found.again = str(error), True
+      found.problem = str(error)  # left out for good, or it would stand in the way of every later command
       return
     self._misses = 0
     found.data, found.fetched_at = answer.body, utc(self._fetcher.clock.time())

@@ -1,6 +1,7 @@
 import json
 
 import pytest
+import requests
 
 from fakeface_jax.data.collect.fetching import Busy, Fetcher, Stopped
 from fakeface_jax.data.collect.journal import Journal
@@ -154,24 +155,34 @@ def test_photos_of_another_licence_are_not_fetched(site, clock, journal):
   assert found.problem == "an Unsplash+ photo, which has another licence" and len(site.requests) == 1
 
 
-def test_a_photo_that_is_gone_is_left_out_for_good_and_one_that_breaks_off_for_now(site, clock, journal):
+def test_a_photo_that_is_gone_or_broken_does_not_stand_in_the_way_of_the_next(site, clock, journal):
   source = unsplash(UnsplashApi(site, IMAGES, clock), journal)
   site.faults["/images/p00"] = [(404, {}, b"")]
   site.faults["/images/p01"] = ["drop"] * 4
   gone, broken, sound = (source.next() for _ in range(3))
   assert (gone.problem, gone.again) == ("the image's server answers 404", False)
-  assert "breaks off" in broken.problem and broken.again
+  assert "breaks off" in broken.problem and not broken.again
   assert sound.data == IMAGES["p02"]
 
 
-def test_when_no_photo_can_be_fetched_it_is_the_network(site, clock, journal):
+def test_when_no_photo_can_be_fetched_it_is_not_the_photo(site, clock, journal):
   source = unsplash(UnsplashApi(site, IMAGES, clock), journal)
   for photo in list(IMAGES)[:MISSES]:
     site.faults[f"/images/{photo}"] = ["drop"] * 4
   for _ in range(MISSES - 1):
-    assert source.next().again
+    assert "breaks off" in source.next().problem
   with pytest.raises(Stopped, match="breaks off"):
     source.next()
+
+
+def test_a_network_that_is_gone_costs_no_photo(site, clock, journal, monkeypatch):
+  source = unsplash(UnsplashApi(site, IMAGES, clock), journal)
+  source.next()
+  with monkeypatch.context() as patch:
+    patch.setattr(source._fetcher._session, "get", lambda *_, **__: (_ for _ in ()).throw(requests.ConnectionError()))
+    with pytest.raises(Stopped, match="cannot be reached; is there a network"):
+      source.next()
+  assert source.next().key == "unsplash p01"
 
 
 def test_an_address_is_asked_politely_and_given_up_when_it_repeats_itself(site, clock, journal):
