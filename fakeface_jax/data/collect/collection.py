@@ -91,16 +91,13 @@ class _Collection:
     self._classes = [_Class(label, of_class, clock.time()) for label, of_class in sources.items()]
     for source in itertools.chain(*sources.values()):
       source.start(journal)
-    self._stopped, self._unreadable, self._seen = [], [], Seen()
-    if against:
-      self._unreadable += add_folder(self._seen, against, detect, journal.out / AGAINST_FILE)
-    for row in journal.kept:
-      self._seen.add(row["file"], from_hex(row["hashes"]))
+    self._stopped, self._unreadable, self._seen, self._against = [], [], Seen(), against
 
   def run(self):
     """Goes on until there are enough images, or no source can give any more."""
     total = self._count * len(self._classes)
     try:
+      self._look_at_what_is_there()
       with tqdm(total=total, initial=len(self._journal.kept), unit=" faces", disable=None) as self._bar:
         while self._classes:
           of_class = min(self._classes, key=lambda of_class: of_class.ready)
@@ -114,6 +111,12 @@ class _Collection:
     left_out = collections.Counter(row["reason"] for row in self._journal.left_out)
     kept = {label: self._journal.number(label) for label in LABELS}
     return Result(kept, dict(left_out.most_common()), self._stopped, self._unreadable)
+
+  def _look_at_what_is_there(self):
+    if self._against:
+      self._unreadable += add_folder(self._seen, self._against, self._detect, self._journal.out / AGAINST_FILE)
+    for row in self._journal.kept:
+      self._seen.add(row["file"], from_hex(row["hashes"]))
 
   def _step(self, of_class):
     """One image of a class, or one reason to wait, or the end of a source."""

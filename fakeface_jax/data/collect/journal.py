@@ -57,13 +57,13 @@ class Journal:
     self._kept_of, self._last_number = dict.fromkeys(LABELS, 0), dict.fromkeys(LABELS, 0)
     try:
       self._open()
+      try:
+        self._begin(json.loads(json.dumps(settings)))
+      except BaseException:
+        self._file.close()
+        raise
     except OSError as error:
-      raise UserError(f"--out {out} cannot be used: {error}; choose a folder that you may write to") from error
-    try:
-      self._begin(json.loads(json.dumps(settings)))
-    except BaseException:
-      self._file.close()
-      raise
+      raise UserError(f"--out {out} cannot be used: {error}; choose one with room that you may write to") from error
 
   def _open(self):
     path = self.out / FILE

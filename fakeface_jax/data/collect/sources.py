@@ -251,7 +251,7 @@ class Unsplash(Source):
     if now < self._resume:
       raise Busy(self._resume, self._limit)
     headers = {"Accept-Version": "v1"}
-    if host(address) == host(self._api):  # the key is nobody else's business
+    if urlsplit(address)[:2] == urlsplit(self._api)[:2]:  # the key is nobody else's business
       headers["Authorization"] = f"Client-ID {self._key}"
     answer = self._fetcher.get(address, params=params, headers=headers)
     if answer.status == 401:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from fakeface_jax.data.collect import collection, journal
+from fakeface_jax.data.collect import collection, duplicates, journal
 from fakeface_jax.data.collect.collection import collect
 from fakeface_jax.data.collect.fetching import Fetcher
 from fakeface_jax.data.images import read_image
@@ -260,6 +260,18 @@ def test_a_full_disk_is_one_line_and_what_was_collected_stays(tmp_path, monkeypa
   assert len(table(tmp_path / "out" / "data.csv")) == full_at
   assert collect(tmp_path / "out", {"fake": [fakes]}, 6, size=SIZE, detect=detect).kept["fake"] == 6
   assert not list((tmp_path / "out").rglob(".*.part"))
+
+
+def test_a_disk_that_is_full_from_the_beginning_is_one_line_too(tmp_path, monkeypatch):
+  fakes = write_images(tmp_path / "in", {"a.jpg": jpeg(face(1))})
+
+  def full(*_):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+  for module, name, answer in ((journal, "_write_whole", "cannot be used"), (duplicates, "write_whole", "be written")):
+    with monkeypatch.context() as patch, pytest.raises(UserError, match=f"{answer}: .*No space left on device"):
+      patch.setattr(module, name, full)
+      collect(tmp_path / "out", {"fake": [fakes]}, 1, size=SIZE, detect=detect, against=str(tmp_path / "in"))
 
 
 def test_pictures_that_were_deleted_are_replaced_by_others(tmp_path):

@@ -1,4 +1,5 @@
 import json
+import types
 
 import pytest
 
@@ -46,6 +47,19 @@ def test_half_a_line_at_the_end_is_cut_off_and_written_over(tmp_path):
     assert (tmp_path / FILE).read_bytes() == whole
 
 
+def test_a_line_that_does_not_fit_onto_the_disk_takes_its_picture_along(tmp_path, monkeypatch):
+  with Journal(tmp_path, SETTINGS) as journal:
+    keep(journal, 1)
+    sound = journal._file
+    full = types.SimpleNamespace(write=lambda line: sound.write(line[:20]), close=sound.close)
+    monkeypatch.setattr(journal, "_file", full)
+    with pytest.raises(OSError, match="No space left on device"):
+      keep(journal, 2)
+    assert [path.name for path in (tmp_path / "real").iterdir()] == ["real_00001.jpg"]
+  with Journal(tmp_path, SETTINGS) as journal:
+    assert journal.done == {"key 1"}
+
+
 def test_a_damaged_line_in_the_middle_is_named(tmp_path):
   with Journal(tmp_path, SETTINGS) as journal:
     keep(journal, 1)
@@ -79,5 +93,5 @@ def test_other_options_do_not_go_into_the_same_collection(tmp_path):
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
   (tmp_path / "file").write_text("")
-  with pytest.raises(UserError, match=r"file/out cannot be used: .*; choose a folder that you may write to"):
+  with pytest.raises(UserError, match=r"file/out cannot be used: .*; choose one with room that you may write to"):
     Journal(tmp_path / "file" / "out", SETTINGS)

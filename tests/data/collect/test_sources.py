@@ -63,6 +63,17 @@ def test_the_key_is_shown_to_the_api_alone_and_never_written_down(site, clock, j
   assert KEY not in (journal.out / "collect.jsonl").read_text()
 
 
+def test_an_address_elsewhere_that_wants_to_be_told_is_told_without_the_key(site, clock, journal):
+  source = unsplash(UnsplashApi(site, IMAGES, clock), journal)
+  found = source.next()
+  with serving() as other:
+    other.routes["/told"] = lambda query, headers: (200, {}, b"{}")
+    found.report_to = f"{other.address}/told"
+    keep(journal, found)
+    source.settle()
+    assert "Authorization" not in other.requests[0][2] and journal.owed == {}
+
+
 def test_only_photos_that_are_kept_are_reported_each_once(site, clock, journal):
   api = UnsplashApi(site, IMAGES, clock)
   source = unsplash(api, journal)
