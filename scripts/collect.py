@@ -4,7 +4,8 @@ python scripts/collect.py --out hard --real unsplash:portrait --fake url:https:/
 python scripts/collect.py --out hard --real folder:/my/photos --fake folder:/my/fakes --against /my/training/set
 
 Interrupted, the same command goes on. Delete pictures you do not like: the same command takes others for them. The
-terms of a service are yours to read and to keep: Unsplash's restrict machine learning and automated use.
+terms of a service are yours to read and to keep: Unsplash's guidelines, as of this writing, speak against automated
+use, data mining and training AI models.
 """
 
 import sys
@@ -15,8 +16,8 @@ from fakeface_jax import app
 
 OUT = flags.DEFINE_string("out", None, "Folder for real/, fake/, data.csv, MANIFEST.csv and the rest.", required=True)
 REAL = flags.DEFINE_multi_string(
-    "real", [], "Where real faces come from: unsplash:QUERY, url:https://... or folder:PATH; may be repeated.")
-FAKE = flags.DEFINE_multi_string("fake", [], "Where fake faces come from, likewise.")
+    "real", [], "Where real faces come from: unsplash:QUERY, url:https://... or folder:PATH; may be repeated")
+FAKE = flags.DEFINE_multi_string("fake", [], "Where fake faces come from, likewise")
 COUNT = flags.DEFINE_integer("count", 500, "Faces of each class.", lower_bound=1)
 SIZE = flags.DEFINE_integer("size", 300, "Side of the pictures, pixels.", lower_bound=32)
 AGAINST = flags.DEFINE_string("against", None, "A training set's folder: none of its pictures shall come in.")

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 KEY_VARIABLE = "UNSPLASH_ACCESS_KEY"
 UNSPLASH_API = "https://api.unsplash.com"
 UNSPLASH_LICENCE = "Unsplash License, https://unsplash.com/license"
-TERMS = "https://unsplash.com/api-terms and https://unsplash.com/license"
+TERMS = "https://unsplash.com/api-terms"
 NOT_STATED = "not stated"
 PER_PAGE = 30  # the most that the API gives
 HOUR, QUARTER = 3600, 900  # seconds
@@ -180,7 +180,7 @@ class Unsplash(Source):
 
   def start(self, journal):
     super().start(journal)
-    log.info("%s: read %s first; they restrict automated use and machine learning", self.name, TERMS)
+    log.info("%s: read %s; the guidelines spoke against automated use and training AI models", self.name, TERMS)
     for page in journal.pages[self.name]:
       self._take_page(page)
 
