@@ -1,0 +1,116 @@
+"""From a photograph to the picture of its face: the same square, size and encoding for whatever comes in.
+
+The face stands in the middle of every picture and fills the same share of it; an image where that is not possible
+without padding or enlarging is refused, because either would tell the classes apart.
+"""
+
+import io
+import threading
+
+import numpy as np
+from PIL import Image, ImageCms
+
+from fakeface_jax.errors import UserError
+
+MARGIN = 1.25  # side of the square, in sides of the face that the detector found
+RISE = 0.06  # how far the square's middle lies above the face's, likewise; 98 % of faces aligned as FFHQ's fit then
+QUALITY = 90
+DETECTED_AT = 800  # px of the longer side; a detector needs no more, and takes time by the pixel
+NEIGHBOURS = 4  # detections that have to agree; fewer find more faces, and more that are none
+LEAST = 24  # px; the cascade knows no smaller face
+SMALLEST = 5  # a face has to be at least 1 / SMALLEST of the shorter side
+RGB_PROFILE = b"RGB "
+
+
+class LeftOut(Exception):
+  """An image that cannot be used: `reason`, one of few, and `detail`."""
+
+  def __init__(self, reason, detail=""):
+    super().__init__(reason, detail)
+    self.reason, self.detail = reason, detail
+
+
+def haar_detector():
+  """A detector of upright faces by OpenCV's Haar cascade (Viola and Jones, 2001).
+
+  Returns: a function from uint8[H, W, 3] to a list of (left, top, side), in pixels.
+  Raises: UserError where OpenCV is not installed, or is a version 5, which has no cascades.
+  """
+  try:
+    import cv2
+  except ImportError:
+    raise UserError("finding faces needs OpenCV: pip install '.[collect]'") from None
+  if not hasattr(cv2, "CascadeClassifier"):
+    raise UserError(f"OpenCV {cv2.__version__} has no face cascade any more, 4 has: pip install '.[collect]'")
+  of_thread = threading.local()  # a cascade keeps state while it works
+
+  def detect(image):
+    if not hasattr(of_thread, "cascade"):
+      of_thread.cascade = cv2.CascadeClassifier(f"{cv2.data.haarcascades}haarcascade_frontalface_alt2.xml")
+    scale = min(1, DETECTED_AT / max(image.shape[:2]))
+    if min(image.shape[:2]) * scale < LEAST:
+      return []
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    grey = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else grey
+    least = max(LEAST, min(grey.shape) // SMALLEST)
+    found = of_thread.cascade.detectMultiScale(cv2.equalizeHist(grey), 1.1, NEIGHBOURS, minSize=(least, least))
+    return [(int(x / scale), int(y / scale), int(side / scale)) for x, y, side, _ in found]
+
+  return detect
+
+
+def face_square(image, detect):
+  """The square around an image's largest face, (left, top, side) in pixels; it may reach over the image's edge.
+
+  Args:
+    image: uint8[H, W, 3].
+    detect: a function such as `haar_detector` makes.
+  Raises: LeftOut where no face is found.
+  """
+  faces = detect(image)
+  if not faces:
+    raise LeftOut("no face found")
+  left, top, face = max(faces, key=lambda found: found[2])
+  side = round(face * MARGIN)
+  return left + (face - side) // 2, round(top + (face - side) / 2 - face * RISE), side
+
+
+def cut_out(image, square, size):
+  """The square of an image, `size` pixels wide: uint8[size, size, 3].
+
+  Raises: LeftOut where the square is smaller than that, or not all of it is in the image.
+  """
+  left, top, side = square
+  if side < size:
+    raise LeftOut("face too small", f"{side} px with its surroundings, {size} px needed")
+  height, width = image.shape[:2]
+  if left < 0 or top < 0 or left + side > width or top + side > height:
+    raise LeftOut("face too near the edge", f"{side} px around it do not fit into {width} x {height}")
+  box = (left, top, left + side, top + side)
+  return np.asarray(Image.fromarray(image).resize((size, size), Image.Resampling.LANCZOS, box))
+
+
+def encode(pixels):
+  """A JPEG's bytes without any metadata. Args: uint8[H, W, 3]."""
+  buffer = io.BytesIO()
+  Image.fromarray(pixels).save(buffer, "JPEG", quality=QUALITY)
+  return buffer.getvalue()
+
+
+def in_srgb(image, data):
+  """An image's colours as its colour profile means them; cameras and phones often write others than sRGB.
+
+  Args:
+    image: uint8[H, W, 3], decoded from `data`.
+    data: the file's bytes.
+  Returns: uint8[H, W, 3]; the image itself where it has no RGB profile that can be read.
+  """
+  try:
+    profile = Image.open(io.BytesIO(data)).info.get("icc_profile")
+    if not profile or profile[16:20] != RGB_PROFILE:
+      return image
+    theirs = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+    converted = ImageCms.profileToProfile(Image.fromarray(image), theirs, ImageCms.createProfile("sRGB"))
+  except (OSError, ImageCms.PyCMSError):
+    return image  # a broken profile beside sound pixels: viewers show such an image as it is
+  return np.asarray(converted)

@@ -1,0 +1,151 @@
+"""Near-duplicates: the same picture in another size, encoding or crop, told by a perceptual hash."""
+
+import concurrent.futures
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import scipy.fft
+from PIL import Image
+from tqdm import tqdm
+
+from fakeface_jax.data.collect.cropping import LeftOut, face_square
+from fakeface_jax.data.images import decode_image, find_images, read_bytes
+from fakeface_jax.errors import UserError
+from fakeface_jax.workdir import write_whole
+
+SIDE, FREQUENCIES = 64, 16
+BITS = FREQUENCIES**2
+WORDS = BITS // 64
+NEAR = 40  # differing bits at most; of 2 million pairs of different photographs' hashes the nearest differ in 60
+BATCH = 256  # files in flight, so that Ctrl-C is heard soon
+
+
+def perceptual_hash(image):
+  """The signs of an image's low frequencies against their median (pHash; Zauner, 2010), as uint64[WORDS].
+
+  Args:
+    image: uint8[H, W, 3].
+  """
+  grey = Image.fromarray(image).convert("L").resize((SIDE, SIDE), Image.Resampling.LANCZOS)
+  low = scipy.fft.dctn(np.asarray(grey, np.float64), norm="ortho")[:FREQUENCIES, :FREQUENCIES].ravel()
+  return np.packbits(low > np.median(low[1:])).view(">u8").astype(np.uint64)  # the mean, low[0], says only how bright
+
+
+def hashes_of(image, square):
+  """Hashes of the whole image, and of its face's square where that lies inside: uint64[1 or 2, WORDS].
+
+  The face's hash finds the same photograph in another crop.
+  Args:
+    image: uint8[H, W, 3].
+    square: (left, top, side), or None.
+  """
+  pictures = [image]
+  if square is not None:
+    left, top, side = square
+    height, width = image.shape[:2]
+    if 0 <= left <= width - side and 0 <= top <= height - side:
+      pictures.append(image[top : top + side, left : left + side])
+  return np.stack([perceptual_hash(picture) for picture in pictures])
+
+
+class Seen:
+  """Hashes under names, and which of them is nearest."""
+
+  def __init__(self):
+    self._names, self._hashes = [], np.zeros((1024, WORDS), np.uint64)
+
+  def add(self, name, hashes):
+    """Args: hashes, uint64[N, WORDS]."""
+    while len(self._names) + len(hashes) > len(self._hashes):
+      self._hashes = np.concatenate([self._hashes, np.zeros_like(self._hashes)])
+    self._hashes[len(self._names) : len(self._names) + len(hashes)] = hashes
+    self._names += [name] * len(hashes)
+
+  def nearest(self, hashes):
+    """(name, differing bits) of what is nearest to any of `hashes`; (None, BITS) of nothing."""
+    if not self._names:
+      return None, BITS
+    known = self._hashes[: len(self._names)]
+    differing = np.stack([np.bitwise_count(known ^ hash).sum(1) for hash in hashes])
+    index = int(differing.min(0).argmin())
+    return self._names[index], int(differing[:, index].min())
+
+
+def add_folder(seen, folder, detect, cache):
+  """Adds every image below a folder to `seen`, so that none of them comes into a collection.
+
+  Args:
+    folder: such as a training set.
+    detect: a face detector (`cropping.haar_detector`).
+    cache: file that keeps the hashes for the next command.
+  Returns: list of (path, reason) of the images that cannot be read.
+  Raises: UserError where there is no such folder or no image in it.
+  """
+  if not Path(folder).is_dir():
+    raise UserError(f"--against {folder}: {'is not a folder' if Path(folder).exists() else 'no such folder'}")
+  files, problems = find_images([folder])
+  if not files:
+    raise UserError("--against {}: {}".format(*problems[0]))
+  state = hashlib.sha256(repr([(str(file), _state(file)) for file in files]).encode()).hexdigest()
+  kept = _read_cache(cache, state)
+  if kept is None:
+    hashed = {file: [to_hex(hash) for hash in hashes] for file, hashes in _hashed(files, detect, problems)}
+    kept = {"state": state, "problems": [[str(path), reason] for path, reason in problems], "hashes": hashed}
+    write_whole(cache, json.dumps(kept))
+  for file, hashes in kept["hashes"].items():
+    seen.add(file, from_hex(hashes))
+  return list(map(tuple, kept["problems"]))
+
+
+def to_hex(hash):
+  """A hash as BITS / 4 hexadecimal digits."""
+  return hash.astype(">u8").tobytes().hex()
+
+
+def from_hex(texts):
+  """uint64[N, WORDS] of N texts that `to_hex` made."""
+  return np.frombuffer(bytes.fromhex("".join(texts)), ">u8").reshape(-1, WORDS).astype(np.uint64)
+
+
+def _read_cache(path, state):
+  try:
+    kept = json.loads(Path(path).read_text())
+  except (FileNotFoundError, ValueError):
+    return None
+  return kept if kept["state"] == state else None
+
+
+def _state(file):
+  try:
+    stat = file.stat()
+  except OSError:
+    return None  # a dangling link: it will be among the unreadable
+  return stat.st_size, stat.st_mtime_ns
+
+
+def _hashed(files, detect, problems):
+  """Yields (path, hashes) of every file that can be read; decoding and detecting free the interpreter's lock."""
+
+  def of_file(file):
+    try:
+      image = decode_image(read_bytes(file), str(file))
+    except UserError as error:
+      return error
+    try:
+      return hashes_of(image, face_square(image, detect))
+    except LeftOut:
+      return hashes_of(image, None)
+
+  with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool, tqdm(
+      total=len(files), desc="Hashing", unit=" images", leave=False, disable=None) as bar:
+    for start in range(0, len(files), BATCH):
+      batch = files[start : start + BATCH]
+      for file, result in zip(batch, pool.map(of_file, batch), strict=True):
+        bar.update()
+        if isinstance(result, UserError):
+          problems.append((file, str(result)))
+        else:
+          yield str(file), result
