@@ -17,7 +17,7 @@ from fakeface_jax.data.features import FAKE, LABELS, REAL
 
 FOLDS = 5
 SURE = 3.0  # standard errors from 0.5 that make a finding: among eight lines of fair sets, one in a hundred is called
-SLIGHT, CLEAR, STRONG = 0.55, 0.65, 0.8  # AUC from which on a finding is worth a line, wrong, and all there is to learn
+SLIGHT, CLEAR, STRONG = 0.55, 0.7, 0.8  # AUC from which on a finding is worth a line, wrong, and all there is to learn
 UNKNOWN = 0.7  # a group that is not found, but whose AUC could be as high as this, is not acquitted
 MEANINGS = {
     "size": "the classes have other sizes",
@@ -29,7 +29,7 @@ MEANINGS = {
     "sharpness and noise": "the classes differ in sharpness or noise",
     "spectrum": "the classes differ in fine texture",
 }
-OF_PIXELS = ("colour", "sharpness and noise", "spectrum")  # which may be the fakes' own traces
+TEXTURE = ("sharpness and noise", "spectrum")  # may be a trace of what made the fakes, which is no shortcut
 
 
 def shortcuts(figures, labels, groups=None, *, seed=0) -> dict:
