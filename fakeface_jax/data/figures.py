@@ -106,11 +106,11 @@ def picture_figures(image: np.ndarray) -> dict:
 
   Args: image: uint8[H, W, 3].
   """
-  grey = image.mean(2, dtype=np.float32) / 255
+  grey = _middle(image, SPECTRUM_WINDOW).mean(2, dtype=np.float32) / 255
   return {
       "colour": colour_figures(colour_planes(image)),
       "sharpness and noise": sharpness_figures(_middle(grey, WINDOW)),
-      "spectrum": spectrum_figures(_middle(grey, SPECTRUM_WINDOW)),
+      "spectrum": spectrum_figures(grey),
   }
 
 
@@ -118,10 +118,11 @@ def colour_planes(image):
   """Channels and differences of them, {name: float32[h, w]} in -1..1, thinned to about `WINDOW` rows and columns."""
   steps = [max(1, side // WINDOW) for side in image.shape[:2]]
   thinned = np.float32(image[::steps[0], ::steps[1]]) / 255
-  red, green, blue = np.moveaxis(thinned, -1, 0)
+  red, green, blue = np.ascontiguousarray(np.moveaxis(thinned, -1, 0))
   return {
-      "red": red, "green": green, "blue": blue, "grey": thinned.mean(2), "green-magenta": green - (red + blue) / 2,
-      "red-blue": red - blue, "saturation": thinned.max(2) - thinned.min(2)}
+      "red": red, "green": green, "blue": blue, "grey": (red + green + blue) / 3,
+      "green-magenta": green - (red + blue) / 2, "red-blue": red - blue,
+      "saturation": np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)}
 
 
 def colour_figures(planes):
@@ -129,9 +130,10 @@ def colour_figures(planes):
   figures = {}
   for name, plane in planes.items():
     mean, std = plane.mean(), plane.std()
+    off = plane - mean
     figures |= {
         f"{name} mean": float(mean), f"{name} std": float(std),
-        f"{name} skew": float(((plane - mean) ** 3).mean() / (std**3 + 1e-6))}
+        f"{name} skew": float((off * off * off).mean() / (std**3 + 1e-6))}  # ** 3 takes ten times as long
   return figures
 
 
@@ -153,10 +155,10 @@ def spectrum_figures(grey):
   ring = np.rint(radius * side).astype(int).ravel()
   mean = np.bincount(ring, power.ravel()) / np.maximum(np.bincount(ring), 1)
   level = np.log(np.interp(FREQUENCIES, np.arange(len(mean)) / side, mean) + 1e-12)
-  return {f"{frequency:.2f}/px": float(value) for frequency, value in zip(FREQUENCIES, level - level.mean(),
-                                                                         strict=True)}  # fmt: skip
+  names = (f"{frequency:.2f}/px" for frequency in FREQUENCIES)
+  return dict(zip(names, (level - level.mean()).tolist(), strict=True))
 
 
-def _middle(grey, side):
-  top, left = (max(0, (length - side) // 2) for length in grey.shape)
-  return grey[top : top + side, left : left + side]
+def _middle(image, side):
+  top, left = (max(0, (length - side) // 2) for length in image.shape[:2])
+  return image[top : top + side, left : left + side]

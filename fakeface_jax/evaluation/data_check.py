@@ -60,7 +60,8 @@ def check_data(dataset, *, sample=SAMPLE, seed=0) -> dict:
   unreadable = [tuple(each) for each in dataset.metadata.get("unreadable") or []]
   unreadable += [(name, reason) for name, _, label, reason, _ in seen if label is None]
   if len(unreadable) and all(one[2] is None for one in seen):
-    raise UserError(f"{dataset.name}: none of its {len(seen)} images can be read; the first: {': '.join(unreadable[0])}")
+    first = ": ".join(unreadable[0])
+    raise UserError(f"{dataset.name}: none of its {len(seen)} images can be read; the first: {first}")
   names, splits, labels, prints, figures = zip(*(one for one in seen if one[2] is not None), strict=True)
   labels, numbers = np.asarray(labels), np.asarray([list(sources).index(split) for split in splits])
   duplicates = Duplicates(prints, numbers, labels, _bar_over("Comparing"))
