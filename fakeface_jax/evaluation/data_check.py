@@ -132,7 +132,7 @@ def table(result) -> str:
   if any(result["shortcuts"][name]["found"] for name in TEXTURE if name in result["shortcuts"]):
     lines.append(f"({' and '.join(TEXTURE)} may be traces of what made the fakes; the other lines are none)")
   lines += [""] + (["Something is wrong:", *(f"  {one}" for one in result["wrong"])] if result["wrong"] else
-                   ["Nothing is wrong."])  # fmt: skip
+                   ["Nothing wrong was found."])  # fmt: skip
   return "\n".join(lines + (["To be known:", *(f"  {one}" for one in result["remarks"])] if result["remarks"] else []))
 
 
@@ -158,8 +158,8 @@ def first_look(source, workdir, *, sample=GLANCE, seed=0):
       Path(workdir) / DATA_CHECK_FILE,
       json.dumps({"sampled": len(labels), "seed": seed, "shortcuts": lines}, indent=2) + "\n")
   found = [f"{name} (AUC {line['auc']:.2f})" for name, line in lines.items() if line["found"]]
-  log.info("The headers of %d training images %s; scripts/check_data.py looks closer.", len(labels),
-           f"give the class away: {', '.join(found)}" if found else "do not give the class away")
+  log.info("What tells the classes apart in the headers of %d training images: %s; scripts/check_data.py looks closer.",
+           len(labels), ", ".join(found) or "nothing")
 
 
 def _in_threads(function, tasks):

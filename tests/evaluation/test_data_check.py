@@ -52,7 +52,7 @@ def test_a_fair_set():
   assert result["balance"] == {"train": {"real": 30, "fake": 30}, "test": {"real": 10, "fake": 10}}
   assert result["wrong"] == result["remarks"] == []
   text = table(result)
-  assert text.endswith("\nNothing is wrong.") and "train  30 real, 30 fake" in text
+  assert text.endswith("\nNothing wrong was found.") and "train  30 real, 30 fake" in text
   assert json.loads(json.dumps(result))["balance"] == result["balance"]
 
 
@@ -90,7 +90,7 @@ def test_remarks_are_not_errors():
   assert result["remarks"][0] == "only 15% of train are real"
   assert result["remarks"][1].startswith("3 images have a nearly identical one of the other class")
   assert result["remarks"][2].startswith("3 images have a copy in their own split")
-  assert table(result).splitlines()[-4] == "To be known:" and "Nothing is wrong." in table(result)
+  assert table(result).splitlines()[-4] == "To be known:" and "Nothing wrong was found." in table(result)
 
 
 def test_a_sample_is_drawn_by_its_seed_and_said():
@@ -117,10 +117,9 @@ def test_the_first_look_says_one_line_and_is_kept(tmp_path, caplog):
   first_look(fair(60) + broken, tmp_path)
   first_look(fair(60, quality=40), tmp_path / "other")
   fine, bad = (one.getMessage() for one in caplog.records)
-  assert fine == (
-      "The headers of 60 training images do not give the class away; scripts/check_data.py looks closer.")
-  assert bad.startswith("The headers of 60 training images give the class away: file bytes (AUC ")
-  assert "JPEG tables (AUC 1.00);" in bad
+  start = "What tells the classes apart in the headers of 60 training images: "
+  assert fine == start + "nothing; scripts/check_data.py looks closer."
+  assert bad.startswith(start + "file bytes (AUC ") and "JPEG tables (AUC 1.00); scripts" in bad
   kept = json.loads((tmp_path / "other" / "data_check.json").read_text())
   assert kept["sampled"] == 60 and kept["shortcuts"]["JPEG tables"]["found"]
   (tmp_path / "other" / "checkpoints" / "12").mkdir(parents=True)

@@ -17,7 +17,7 @@ COUNT = 100  # images of a set, half of them fake
 def figures_of(random, *, sides=(80, 80), quality=(70, 96), warmth=0, **options):
   """Figures of a picture that nobody knows anything about, saved at a random quality."""
   coarse = Image.fromarray(random.integers(0, 256, (7, 7, 3), np.uint8)).resize(sides, Image.Resampling.BICUBIC)
-  noise = random.normal(0, random.uniform(2, 8), (*sides[::-1], 3))
+  noise = random.normal(0, random.uniform(2, 8), (*sides[::-1], 1))  # grey, as colour's would go with its subsampling
   pixels = np.clip(np.asarray(coarse) * 0.7 + random.uniform(10, 60) + noise + [warmth, 0, -warmth], 0, 255)
   image, file = pixels.astype(np.uint8), io.BytesIO()
   Image.fromarray(image).save(file, "JPEG", quality=int(random.integers(*quality)), **options)
@@ -48,7 +48,7 @@ def test_a_fair_set_says_nothing():
 
 @pytest.mark.parametrize(("fakes", "expected"), [
     ({"quality": (40, 55)}, {"JPEG tables", "file bytes"}),
-    ({"subsampling": 0}, {"JPEG tables", "file bytes", "colour"}),  # half of the colours' detail is gone
+    ({"subsampling": 0}, {"JPEG tables", "file bytes"}),
     ({"sides": (96, 96)}, {"size", "file bytes"}),
     ({"comment": b"made by a machine"}, {"metadata"}),
     ({"warmth": 40}, {"colour"}),
