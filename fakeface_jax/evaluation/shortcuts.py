@@ -11,6 +11,7 @@ import numpy as np
 import threadpoolctl
 from sklearn.ensemble import HistGradientBoostingClassifier, VotingClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -63,39 +64,38 @@ def shortcuts(figures, labels, groups=None, *, seed=0) -> dict:
   with threadpoolctl.threadpool_limits(1):  # so little work is slower on several threads, by far where others run too
     for name in names:
       columns = np.asarray([list(one[name].values()) for one in figures])
-      result[name] = _line(name, columns, labels, groups, splits, members)
+      result[name] = _line(name, columns, labels, splits, members)
   return result
 
 
-def _line(name, columns, labels, groups, splits, members):
+def _line(name, columns, labels, splits, members):
   if not splits:
     return {"auc": None, "interval": None, "found": False, "verdict": "cannot be told: nearly all are copies"}
   if not np.ptp(columns, axis=0).any():
     return {"auc": 0.5, "interval": [0.5, 0.5], "found": False, "verdict": "the same in all images"}
-  auc, error = _cross_validated_auc(columns, labels, groups, splits)
+  auc = _cross_validated_auc(columns, labels, splits)
   overlap = np.sqrt(1 + len(splits) / max(len(splits) - 1, 1))
-  error, by_chance = (overlap * max(error, _error_of(at, *members)) for at in (auc, 0.5))
+  error, by_chance = (overlap * _error_of(at, *members) for at in (auc, 0.5))
   low, high = (float(np.clip(auc + step * error, 0, 1)) for step in (-1.96, 1.96))
-  found = auc >= SLIGHT and auc - 0.5 > SURE * max(error, by_chance)
-  return {"auc": auc, "interval": [low, high], "found": bool(found), "verdict": _verdict(name, auc, found, high)}
+  found = auc >= SLIGHT and auc - 0.5 > SURE * by_chance
+  return {"auc": auc, "interval": [low, high], "found": bool(found), "verdict": _verdict(name, auc, found, low, high)}
 
 
-def _verdict(name, auc, found, high):
+def _verdict(name, auc, found, low, high):
   if found:
     strength = "gives the class away" if auc >= STRONG else "says much" if auc >= CLEAR else "says a little"
     return f"{strength}: {MEANINGS[name]}"
-  return "too few images to tell" if high > UNKNOWN else "no better than chance"
+  if high > UNKNOWN:
+    return "too few images to tell"
+  return "no better than chance" if low <= 0.5 else "no more than a trace"
 
 
-def _cross_validated_auc(columns, labels, groups, splits):
-  """(AUC, its standard error); images of one group count together in the error (Obuchowski, 1997)."""
-  aucs, influence = [], np.zeros(len(labels))
+def _cross_validated_auc(columns, labels, splits):
+  aucs = []
   for train, test in splits:
     probability = _classifier().fit(columns[train], labels[train]).predict_proba(columns[test])[:, 1]
-    auc, influence[test] = _auc(labels[test], probability)
-    aucs.append(auc)
-  by_group = np.bincount(groups, influence) / len(splits)
-  return float(np.mean(aucs)), float(np.sqrt((by_group**2).sum()))
+    aucs.append(roc_auc_score(labels[test], probability))
+  return float(np.mean(aucs))
 
 
 def _classifier():
@@ -104,20 +104,8 @@ def _classifier():
   return VotingClassifier([("linear", linear), ("trees", trees)], voting="soft")
 
 
-def _auc(labels, values):
-  """(AUC, float[N]: what each image adds to its error, DeLong et al., 1988)."""
-  fakes = labels == FAKE
-  influence = np.zeros(len(labels))
-  for own, other in ((fakes, ~fakes), (~fakes, fakes)):
-    ranked = np.sort(values[other])
-    below = (np.searchsorted(ranked, values[own], "left") + np.searchsorted(ranked, values[own], "right")) / 2
-    share = below / len(ranked) if own is fakes else 1 - below / len(ranked)
-    influence[own] = (share - share.mean()) / own.sum()
-  return share.mean(), influence
-
-
 def _error_of(auc, reals, fakes):
-  """The standard error that an AUC of so many images has at least (Hanley & McNeil, 1982, eq. 2).
+  """The standard error of an AUC of so many images, copies counted once (Hanley & McNeil, 1982, eq. 2).
 
   An AUC of 1 is taken for a little less, as few images leave that open.
   """

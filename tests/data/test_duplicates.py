@@ -68,6 +68,13 @@ def test_equal_files_and_equal_pixels():
   assert duplicates.groups.tolist() == [0, 0, 0, 1, 1, 2]
 
 
+def test_equal_numbers_in_another_shape_are_no_copy():
+  upright = printed(np.arange(1800, dtype=np.uint8).reshape(20, 30, 3))
+  lying = printed(np.arange(1800, dtype=np.uint8).reshape(30, 20, 3))
+  assert upright.pixels != lying.pixels and upright.pixels == printed(
+      np.arange(1800, dtype=np.uint8).reshape(20, 30, 3), "BMP").pixels  # fmt: skip
+
+
 def test_a_copy_of_copies_is_named_in_every_place():
   a = picture(0)
   near = printed(a, "JPEG", quality=70)
@@ -104,6 +111,7 @@ def test_blocks_find_what_a_single_one_finds(monkeypatch):
   for first, second in ((3, 299), (128, 129), (0, 64)):
     hashes[second], thumbnails[second] = hashes[first] ^ np.uint64(0b1011), thumbnails[first]
   hashes[10] = hashes[11]  # alike by hash alone
+  thumbnails[20] = thumbnails[21]  # by thumbnail alone
   pairs = lambda: sorted((i, j) for part in near_pairs(hashes, thumbnails) for i, j in zip(*part, strict=True))
   assert pairs() == [(0, 64), (3, 299), (128, 129)]
   for name, value in (("ROWS", 32), ("COLUMNS", 50), ("PAIRS", 1)):

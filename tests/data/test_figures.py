@@ -36,6 +36,13 @@ def test_quality_is_read_from_the_tables(quality):
   assert figures["deviation"] == figures["colour deviation"] == 0 and figures["tables"] == 2
 
 
+def test_colours_may_be_saved_worse():
+  tables = [Image.open(io.BytesIO(encoded(pixels(), quality=quality))).quantization for quality in (90, 30)]
+  figures = figures_of(pixels(), qtables=[tables[0][0], tables[1][1]])["JPEG tables"]
+  assert figures["quality"] == 90 and figures["colour quality"] == 30
+  assert figures["deviation"] == figures["colour deviation"] == 0
+
+
 def test_tables_of_ones_own_deviate():
   figures = figures_of(pixels(), qtables=[[16 + 5 * (i % 7) for i in range(64)], [30] * 64])["JPEG tables"]
   assert figures["deviation"] > 0.1 and figures["colour deviation"] > 0.1
@@ -89,6 +96,8 @@ def test_colours_of_a_plain_picture():
   colour = picture_figures(image)["colour"]
   assert colour["red mean"] == 1 and colour["green mean"] == pytest.approx(0.2) and colour["saturation mean"] == 1
   assert colour["red-blue mean"] == 1 and colour["green-magenta mean"] == pytest.approx(0.2 - 0.5)
+  mirrored = picture_figures(np.ascontiguousarray(image[..., ::-1]))["colour"]
+  assert mirrored["saturation mean"] == mirrored["blue mean"] == 1
   assert all(abs(value) < 1e-5 for name, value in colour.items() if not name.endswith("mean"))
 
 
@@ -109,6 +118,12 @@ def test_a_wave_stands_at_its_frequency():
     spectrum = list(spectrum_figures(wave).values())
     assert abs(FREQUENCIES[np.argmax(spectrum)] - cycles) < 0.02
     assert np.mean(spectrum) == pytest.approx(0, abs=1e-6)
+
+
+def test_light_and_contrast_leave_the_spectrum_alone():
+  grey = pixels(80, 100).mean(2, dtype=np.float32) / 255 + np.random.default_rng(0).normal(0, 0.02, (80, 100))
+  other = spectrum_figures(np.float32(0.5 * grey + 0.4))
+  assert other == pytest.approx(spectrum_figures(np.float32(grey)), abs=0.01)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 40), (7, 3), (300, 20)])

@@ -78,6 +78,18 @@ def test_what_is_wrong_is_said():
       f"file bytes alone: AUC {bytes_alone:.2f}: the classes were saved differently"):
     assert sentence in result["wrong"] and f"  {sentence}" in table(result)
   assert "train: 000.jpg ~ test: copy.jpg" in table(result)
+  texture = f"spectrum alone: AUC {result['shortcuts']['spectrum']['auc']:.2f}: the classes differ in fine texture"
+  assert result["shortcuts"]["spectrum"]["auc"] > 0.8 and texture in result["remarks"]
+
+
+def test_copies_stand_on_one_side_when_the_shortcuts_are_measured():
+  """Sixteen pictures, each saved eight times: their colours tell only what was seen."""
+  pictures = [np.asarray(Image.open(io.BytesIO(encoded(i)))) for i in range(16)]
+  train = [record(saved(pictures[i], quality=75 + k), i % 2, f"{i}_{k}.jpg") for i in range(16) for k in range(8)]
+  result = check_data(Records({"train": train}))
+  assert result["duplicates"]["near-duplicates"]["within_split"] == 128
+  colour = result["shortcuts"]["colour"]
+  assert not colour["found"] and np.ptp(colour["interval"]) > 0.4
 
 
 def test_remarks_are_not_errors():

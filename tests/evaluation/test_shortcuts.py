@@ -90,9 +90,11 @@ def test_which_class_is_larger_does_not_matter():
 
 
 def test_a_slight_difference_among_many_images_is_not_called_and_a_clear_one_is_not_acquitted():
-  labels = np.arange(4000) % 2
+  labels = np.arange(12000) % 2
   random = np.random.default_rng(0)
-  assert not line(random.normal(labels * 0.1), labels)["found"]  # an AUC of 0.528
+  slight = line(random.normal(labels * 0.13), labels)
+  assert 0.51 < slight["interval"][0] < slight["auc"] < 0.55 and not slight["found"]
+  assert slight["verdict"] == "no more than a trace"
   called = line(random.normal(labels * 0.35), labels)
   assert called["found"] and called["verdict"].startswith("says a little: ")
 
@@ -129,20 +131,9 @@ def test_copies_stay_together_and_count_once():
 
 def test_the_error_is_that_of_repeated_draws():
   labels, random = np.arange(200) % 2, np.random.default_rng(0)
-  aucs, errors = [], []
-  for _ in range(300):
-    auc, influence = shortcuts_module._auc(labels, random.normal(labels * 1.0))
-    aucs.append(auc)
-    errors.append(np.sqrt((influence**2).sum()))
-  assert np.mean(errors) == pytest.approx(np.std(aucs), rel=0.12)
+  aucs = [roc_auc_score(labels, random.normal(labels * 1.0)) for _ in range(400)]
   assert shortcuts_module._error_of(0.76, 100, 100) == pytest.approx(np.std(aucs), rel=0.12)
   assert shortcuts_module._error_of(0.5, 30, 50) == pytest.approx(np.sqrt(81 / (12 * 30 * 50)))  # Mann-Whitney
-
-
-def test_auc_agrees_with_scikit_learn():
-  random = np.random.default_rng(0)
-  labels, values = random.integers(0, 2, 90), random.integers(0, 12, 90)  # many ties
-  assert shortcuts_module._auc(labels, values)[0] == pytest.approx(roc_auc_score(labels, values))
 
 
 def test_one_class_or_copies_only():
