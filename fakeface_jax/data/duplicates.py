@@ -2,8 +2,8 @@
 
 Near copies are found by a perceptual hash (Zauner, "Implementation and benchmarking of perceptual image hash
 functions", 2010: the signs of the low frequencies of a 32 x 32 thumbnail), every image against every other, and
-confirmed on thumbnails: aligned faces are so alike that the hash alone would accuse many. An image takes about 350
-bytes of memory.
+confirmed on thumbnails: aligned faces are so alike that the hash alone would accuse many. A picture cropped otherwise,
+turned or mirrored is not found.
 """
 
 import dataclasses
