@@ -15,6 +15,7 @@ SCALE_FILE = "map_scale.json"
 BACKGROUND_FILE = "background.npz"
 SANITY_FILE = "sanity.json"
 SECONDS_FILE = "seconds.json"
+DATA_CHECK_FILE = "data_check.json"
 
 
 def flatten_config(config, prefix=""):

@@ -91,7 +91,7 @@ def _decode_jpeg(data, name, scratch):
     raise _damaged(name, error) from error
   metadata = data[: _start_of_scan(data)]
   if b"Exif\0\0" in metadata or b"tiff:Orientation" in metadata:
-    upright = _UPRIGHT.get(_orientation(_open(data, name)))
+    upright = _UPRIGHT.get(_orientation(open_image(data, name)))
     if upright is not None:
       image = np.array(Image.fromarray(image).transpose(upright))
   return image
@@ -106,7 +106,7 @@ def _start_of_scan(data):
 
 
 def _decode_with_pillow(data, name):
-  image = _open(data, name)
+  image = open_image(data, name)
   try:
     image.load()
     orientation = _orientation(image)
@@ -119,8 +119,8 @@ def _decode_with_pillow(data, name):
     raise _damaged(name, error) from error
 
 
-def _open(data, name):
-  """A Pillow image whose header is read and whose pixels are not; at most MAX_PIXELS."""
+def open_image(data: bytes, name: str) -> Image.Image:
+  """A Pillow image whose header is read and whose pixels are not; raises as `decode_image` does for a bad header."""
   _silence_pillow()
   try:
     image = Image.open(io.BytesIO(data), formats=_formats())

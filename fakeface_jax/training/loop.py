@@ -20,6 +20,7 @@ from fakeface_jax.data.datasets import choose_splits, open_dataset
 from fakeface_jax.data.loader import plan_batches, record_name
 from fakeface_jax.devices import check_batch_size, replicate
 from fakeface_jax.errors import UserError
+from fakeface_jax.evaluation.data_check import first_look
 from fakeface_jax.evaluation.predict import make_predict_step, predict_split, reason_of
 from fakeface_jax.evaluation.probability import cross_entropy, probability_of_fake
 from fakeface_jax.evaluation.scores import scores
@@ -66,6 +67,8 @@ def train(config, workdir):
       dataset = open_dataset(config.data.name, path=config.data.path, data_dir=config.data.dir)
       splits = {use: dataset[split] for use, split in choose_splits(config.data, dataset.splits).items()}
       check_splits(splits)
+      if main:
+        first_look(splits["train"], workdir)
     with Checkpoints(workdir) as checkpoints, Logs(workdir, enabled=main) as logs:
       with stopwatch("network"):
         run = Run(config, model, splits, checkpoints, logs, stopwatch)

@@ -12,7 +12,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from fakeface_jax.data import examples, faces, manipulate
+from fakeface_jax.data import examples, faces, figures, manipulate
 from fakeface_jax.data.features import DIFFICULTIES, REGIONS
 
 SIZE = 80
@@ -155,20 +155,13 @@ def test_harder_fakes_change_less():
 
 def _global_cues(jpeg):
   """What colours, sharpness, noise and compression say about a whole picture, {name: value}."""
-  image = _pixels(jpeg)
-  red, green, blue = np.moveaxis(image, -1, 0)
-  grey = image.mean(2)
-  planes = {"red": red, "green": green, "blue": blue, "grey": grey, "green-magenta": green - (red + blue) / 2,
-            "red-blue": red - blue, "saturation": image.max(2) - image.min(2)}  # fmt: skip
-  cues = {}
-  for name, plane in planes.items():
-    mean, std = plane.mean(), plane.std()
-    cues |= {f"{name} mean": mean, f"{name} std": std, f"{name} skew": ((plane - mean) ** 3).mean() / (std**3 + 1e-6)}
-    cues |= {f"{name} quantile {q}": np.quantile(plane, q) for q in (0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98)}
-  residual = grey - ndimage.median_filter(grey, 3)
-  tables = Image.open(io.BytesIO(jpeg)).quantization
-  return cues | {"sharpness": ndimage.laplace(grey).var(), "noise": np.median(np.abs(residual)),
-                 "grain": residual.std(), "bytes": len(jpeg), "quality": np.mean(tables[0])}  # fmt: skip
+  image = np.asarray(Image.open(io.BytesIO(jpeg)))
+  planes = figures.colour_planes(image)
+  quantiles = {f"{name} quantile {q}": np.quantile(plane, q) for name, plane in planes.items()
+               for q in (0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98)}  # fmt: skip
+  saved = figures.file_figures(jpeg, "drawn")
+  return {**figures.colour_figures(planes), **quantiles, **figures.sharpness_figures(planes["grey"]),
+          "bytes": saved["file bytes"]["bytes"], "quality": saved["JPEG tables"]["quality"]}  # fmt: skip
 
 
 def test_whole_pictures_do_not_give_the_class_away():

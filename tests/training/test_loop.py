@@ -45,6 +45,7 @@ def test_a_run_learns_and_counts_every_test_image_once(finished, config):
   assert all(row["path"].split("/")[1] == ("real", "fake")[row["label"]] for row in predictions)
   assert scores["roc_auc"] > 0.9
   assert [row["epoch"] for row in read_history(workdir)] == [1, 2]
+  assert json.loads((workdir / "data_check.json").read_text())["sampled"] == 64
 
 
 def test_the_frozen_recipe_from_a_pretrained_file(config, tmp_path):

@@ -1,0 +1,32 @@
+"""Says what is wrong with a data set: balance, copies, files that are broken, and what gives the class away.
+
+python scripts/check_data.py NAME_OR_FOLDER [--out check.json]
+"""
+
+import json
+
+from absl import flags
+
+from fakeface_jax import app
+
+OUT = flags.DEFINE_string("out", None, "JSON file for the report.")
+
+
+def main(arguments):
+  from fakeface_jax.errors import UserError
+
+  if len(arguments) != 1:
+    raise UserError("name one data set, or a folder with real/ and fake/: python scripts/check_data.py DATA")
+  from fakeface_jax.data.datasets import open_dataset
+  from fakeface_jax.evaluation.data_check import check_data, table
+  from fakeface_jax.workdir import write_output
+
+  result = check_data(open_dataset(arguments[0]))
+  print(table(result))
+  if OUT.value:
+    write_output(OUT.value, json.dumps(result, indent=2) + "\n")
+  return app.exit_code(result["unreadable"])
+
+
+if __name__ == "__main__":
+  app.run(main)
