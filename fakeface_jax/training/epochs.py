@@ -65,7 +65,7 @@ class FeatureEpochs:
       records = own_records(length, config.batch_size)
       features = TrunkPass(
           trunk, name, splits[name], records, config, views=views,
-          data_fingerprint=f"{fingerprint} {config.data[f'{name}_split']}").open(workdir)
+          data_fingerprint=fingerprint(name)).open(workdir)
       self.left_out[name] = features.unreadable
       self._tables[name] = make_table(
           config.trunk, name, features.rows(), records, length, config.batch_size, views)
@@ -97,7 +97,7 @@ def make_epochs(config, model, splits, tail_step, trunk, workdir, fingerprint):
   Args:
     tail_step: from `steps.make_tail_step`.
     trunk: `Trunk`, or None where nothing is frozen.
-    fingerprint: of the data set, see `data.datasets.Dataset`.
+    fingerprint: function of a split's use, see `data.splits.RunSplits`.
   """
   if trunk is None or config.data.views == 0 or config.trunk == "none":
     return ImageEpochs(config, model, splits, tail_step, trunk)
