@@ -178,8 +178,8 @@ def _download(cls, manual_dir, path):
 
 
 def _where(cls, manual_dir):
-  return (f"get '{cls.title}' from kaggle.com/datasets/{cls.kaggle} and put its zip, or what is in it, into {manual_dir}"
-          ", or name the folder it is in with --config.data.path (--config.data.test_path of data to test on)")
+  return (f"get '{cls.title}' from kaggle.com/datasets/{cls.kaggle} and put its zip, or what is in it, into "
+          f"{manual_dir}, or name its folder with --config.data.path (--config.data.test_path of data to test on)")
 
 
 def _listed(folder, most=8):

@@ -84,18 +84,15 @@ def test_another_learning_rate_skips_the_pass(recipe, tmp_path, monkeypatch, cap
 
 def test_a_part_of_the_data_trains_alike_over_features_and_another_part_is_not_mistaken_for_it(
     recipe, tmp_path, monkeypatch):
-  changes = {"epochs": 2, "data__train_size": 28}
+  changes = {"epochs": 1, "data__train_size": 28}
   with_images = run(recipe, tmp_path / "images", trunk="none", **changes)
   with_features = run(recipe, tmp_path / "features", **changes)
   assert np.load(tmp_path / "features" / "trunk" / "train.npy", mmap_mode="r").shape[0] == 28
   assert_same(with_features, with_images)
   passes, compute = [], TrunkPass.compute
   monkeypatch.setattr(TrunkPass, "compute", lambda self, rows: (passes.append(self.name), compute(self, rows)))
-  run(recipe, tmp_path / "again", **changes, learning_rate=1e-4)
-  assert passes == []
-  other = run(recipe, tmp_path / "other", **changes, seed=1)
+  run(recipe, tmp_path / "other", **changes, seed=1)
   assert passes == ["train"]
-  assert_same(other, run(recipe, tmp_path / "other_images", trunk="none", **changes, seed=1))
 
 
 def test_killed_within_an_epoch_it_ends_with_the_same_bits(recipe, tmp_path, monkeypatch):
