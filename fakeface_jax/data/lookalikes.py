@@ -2,9 +2,9 @@
 
 A hash of the whole picture finds few of them: a retouched one is framed a little differently, and a fifth of its pixels
 are others'. So parts are compared, by SIFT (Lowe, 2004): images belong together where enough points of one are found in
-the other, in the same arrangement. Of 133 such pairs among 1,419 faces, known by their makers' photographs, this links
-two thirds and some that took a part from the same third picture; ImageHash's phash links an eighth before it links
-strangers.
+the other, in the same arrangement. Among 1,419 retouched and original faces, 133 pairs of which are known to be made of
+one photograph, this puts 89 of those together, and others that took a part from the same third one; ImageHash's phash
+gets to 18 before it takes strangers for one another.
 """
 
 import collections

@@ -72,6 +72,16 @@ def test_only_points_in_the_same_arrangement_count():
   assert shared_points(one, points(PLACES, 2)) == 0
 
 
+def test_a_point_with_two_places_to_go_counts_for_neither():
+  one = points(PLACES, 1)
+  nearly = one.descriptors + 0.01 * np.random.default_rng(9).normal(size=one.descriptors.shape).astype(np.float32)
+  nearly /= np.linalg.norm(nearly, axis=1, keepdims=True)
+  repeated = Points(np.concatenate([one.where, one.where + 50]), np.concatenate([nearly, nearly[:, ::-1]]))
+  assert shared_points(one, repeated) == 9
+  repeated = Points(np.concatenate([one.where, one.where + 50]), np.concatenate([nearly, nearly + 0.0005]))
+  assert shared_points(one, repeated) == 0
+
+
 def test_chains_are_one_group_whatever_the_rows_in_memory(monkeypatch):
   first, second, third = points(PLACES, 1), points(PLACES, 2), points(PLACES, 3)
   both = Points(*(np.concatenate([getattr(first, name), getattr(second, name) + 0])
