@@ -5,7 +5,7 @@ from ml_collections import ConfigDict, config_dict
 
 def get_config():
   config = ConfigDict()
-  config.seed = 0  # of the new weights, the order of the data, crops and flips
+  config.seed = 0  # of the new weights, the order of the data, the choice of train_size, crops and flips
 
   config.model = ConfigDict()
   config.model.depth = 18  # 18, 34, 50, 101 or 152
@@ -16,15 +16,18 @@ def get_config():
 
   config.data = ConfigDict()
   config.data.name = "synthetic_faces"  # a data set's name, or 'folder' with its path
-  config.data.path = config_dict.placeholder(str)  # of 'folder': has real/ and fake/, or train/real/ and so on
+  config.data.path = config_dict.placeholder(str)  # of 'folder' (real/ and fake/, or train/real/...), or of an archive
   config.data.dir = config_dict.placeholder(str)  # where prepared records are kept; None: TFDS's own place
   config.data.resize = 80  # px: an image's shorter side is brought to this length
   config.data.crop = 72  # px: side of the square that is cut out of it and that the network sees
   config.data.views = 0  # of a training image: 0: a new one every epoch; 1: its centre; n: drawn from n fixed ones
   config.data.augment = "crop,flip"  # what makes a view: crop, flip, jpeg (encoded again), blur
+  config.data.train_size = config_dict.placeholder(int)  # images to train on, half of each class; None or 0: all
   config.data.train_split = "train"  # splits, or slices of them such as 'train[:85%]'
   config.data.val_split = "val"
   config.data.test_split = "test"
+  config.data.test_name = config_dict.placeholder(str)  # another data set to test on; None: the same
+  config.data.test_path = config_dict.placeholder(str)  # its path
 
   config.trunk = "auto"  # where the frozen part's output is kept: auto, device, host, file; none: computed every epoch
 

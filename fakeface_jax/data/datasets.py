@@ -9,11 +9,14 @@ from pathlib import Path
 import tensorflow_datasets as tfds
 
 from fakeface_jax.data.folder import folder_builder
+from fakeface_jax.data.published import PublishedBuilder, published_builder
 from fakeface_jax.errors import UserError
 
 log = logging.getLogger(__name__)
 
-BUILDERS = {"synthetic_faces": "SyntheticFaces"}  # module in this package: class
+BUILDERS = {  # module in this package: class
+    "synthetic_faces": "SyntheticFaces", "real_fake_140k": "RealFake140k", "hard_fake_real": "HardFakeReal",
+    "ciplab": "Ciplab"}
 
 
 class Dataset:
@@ -61,13 +64,16 @@ def open_dataset(name, *, path=None, data_dir=None):
 
   Args:
     name: one of `BUILDERS`, 'folder' (then `path` says which), or itself a path to a folder with real/ and fake/.
-    path: the folder of 'folder'.
+    path: the folder of 'folder', or the one that a published data set's files or archive lie in.
     data_dir: where prepared records are kept; by default TFDS's own place ($TFDS_DATA_DIR or ~/tensorflow_datasets).
-  Raises: UserError for an unknown name, a folder that does not fit, or no room for the records.
+  Raises: UserError for an unknown name, a folder that does not fit, missing files, or no room for the records.
   """
   if name in BUILDERS:
-    module = importlib.import_module(f"fakeface_jax.data.{name}")
-    builder = getattr(module, BUILDERS[name])(data_dir=data_dir, file_format="array_record")
+    cls = getattr(importlib.import_module(f"fakeface_jax.data.{name}"), BUILDERS[name])
+    if issubclass(cls, PublishedBuilder):
+      builder = published_builder(cls, path, data_dir)
+    else:
+      builder = cls(data_dir=data_dir, file_format="array_record")
   elif name == "folder" or os.path.isdir(name):
     path = path if name == "folder" else name
     if not path:

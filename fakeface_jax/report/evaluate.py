@@ -2,8 +2,9 @@
 
 import jax
 
-from fakeface_jax.data.datasets import open_dataset
+from fakeface_jax.data.datasets import choose_splits, open_dataset
 from fakeface_jax.data.loader import record_name
+from fakeface_jax.data.splits import RunSplits, split_for_testing
 from fakeface_jax.detector import load
 from fakeface_jax.devices import check_batch_size
 from fakeface_jax.evaluation.predict import make_predict_step, predict_split, reason_of
@@ -17,18 +18,15 @@ def evaluate_run(workdir, data=None, split=None, batch_size=None):
 
   Args:
     workdir: the run's folder.
-    data: a data set's name or a folder; by default the run's own data.
+    data: a data set's name or a folder; by default what the run was tested on.
     split: 'test', 'val', 'all', or a slice such as 'train[:10%]'. By default the run's test split; of other data
-      'test' where that has one, and 'all' where it has not, or where it is a folder without splits of its own.
+      'test' where that has one, and 'all' where it has not, or where it was published without splits.
     batch_size: images a step over all devices; by default the run's, rounded up to the number of devices.
   Returns: (what was scored, in words; the scores as `evaluation.scores.scores`; the files left out, (name, reason)).
   """
   config = read_config(workdir)
-  dataset = open_dataset(data or config.data.name, path=config.data.path, data_dir=config.data.dir)
-  if split is None:
-    split = config.data.test_split if data is None else "test"
-    if split == "test" and ("test" not in dataset.splits or (data and dataset.metadata.get("split_by_content"))):
-      split = "all"
+  dataset, own_split = _what_to_score(config, data)
+  split = split or own_split
   source = dataset[split]
   devices = jax.device_count()
   batch_size = batch_size or -(-config.batch_size // devices) * devices
@@ -41,3 +39,15 @@ def evaluate_run(workdir, data=None, split=None, batch_size=None):
   title = f"{dataset.name}, {split}: {known.sum()} images"
   return title, scores(labels[known], probability_of_fake(logits[known])), [
       *(dataset.metadata.get("unreadable") or []), *failures]
+
+
+def _what_to_score(config, data):
+  """(data set, split) that a run was tested on, or where `data` says another name or folder, that."""
+  run = RunSplits(config, quiet=True)
+  if data in (None, config.data.get("test_name")):
+    return run.dataset("test"), run.name("test")
+  if data == config.data.name:
+    dataset = run.dataset("train")
+    return dataset, choose_splits(config.data, dataset.splits, quiet=True)["test"]
+  dataset = open_dataset(data, data_dir=config.data.dir)
+  return dataset, split_for_testing(dataset)

@@ -18,10 +18,9 @@ def read_lines(path):
 
 def split_of_run(config, use):
   """Records of the split that a run used as 'train', 'val' or 'test'."""
-  from fakeface_jax.data.datasets import choose_splits, open_dataset  # slow to import
+  from fakeface_jax.data.splits import RunSplits  # slow to import
 
-  dataset = open_dataset(config.data.name, path=config.data.path, data_dir=config.data.dir)
-  return dataset[choose_splits(config.data, dataset.splits, quiet=True)[use]]
+  return RunSplits(config, quiet=True)[use]
 
 
 def first_images(source, count, label=FAKE):

@@ -65,7 +65,7 @@ class FeatureEpochs:
       records = own_records(length, config.batch_size)
       features = TrunkPass(
           trunk, name, splits[name], records, config, views=views,
-          data_fingerprint=f"{fingerprint} {config.data[f'{name}_split']}").open(workdir)
+          data_fingerprint=fingerprint(name)).open(workdir)
       self.left_out[name] = features.unreadable
       self._tables[name] = make_table(
           config.trunk, name, features.rows(), records, length, config.batch_size, views)
@@ -97,7 +97,7 @@ def make_epochs(config, model, splits, tail_step, trunk, workdir, fingerprint):
   Args:
     tail_step: from `steps.make_tail_step`.
     trunk: `Trunk`, or None where nothing is frozen.
-    fingerprint: of the data set, see `data.datasets.Dataset`.
+    fingerprint: function of a split's use, see `data.splits.RunSplits`.
   Raises: UserError where `config.trunk` is unknown, or the features do not fit where it says.
   """
   check_home(config.trunk)

@@ -16,8 +16,8 @@ from jax.experimental import multihost_utils
 from sklearn.metrics import f1_score
 from tqdm import tqdm
 
-from fakeface_jax.data.datasets import choose_splits, open_dataset
 from fakeface_jax.data.loader import plan_batches, record_name
+from fakeface_jax.data.splits import RunSplits
 from fakeface_jax.devices import check_batch_size, replicate
 from fakeface_jax.errors import UserError
 from fakeface_jax.evaluation.data_check import first_look
@@ -50,8 +50,8 @@ def train(config, workdir):
   Args:
     config: as `configs/resnet.py` returns it.
     workdir: folder of the run; where it holds an unfinished run of the same config, that one goes on.
-  Returns: (the scores, as `evaluation.scores.scores`, which are in `test_metrics.json` too; the files that the data set
-    had to leave out, (name, reason)).
+  Returns: (the scores, as `evaluation.scores.scores`, which are in `test_metrics.json` too; the files that the data
+    sets had to leave out, (name, reason)).
   Raises: UserError for what the user can mend, a loss that is no longer finite among it.
   """
   main = jax.process_index() == 0
@@ -61,18 +61,18 @@ def train(config, workdir):
     with stopwatch("data set"):
       if main:
         claim_workdir(workdir, config)
-        open_dataset(config.data.name, path=config.data.path, data_dir=config.data.dir)
+        RunSplits(config).prepare()
       if jax.process_count() > 1:
         multihost_utils.sync_global_devices("data set prepared")
-      dataset = open_dataset(config.data.name, path=config.data.path, data_dir=config.data.dir)
-      splits = {use: dataset[split] for use, split in choose_splits(config.data, dataset.splits).items()}
+      data = RunSplits(config)
+      splits = {use: data[use] for use in ("train", "val", "test")}
       check_splits(splits)
       if main:
         first_look(splits["train"], workdir)
     with Checkpoints(workdir) as checkpoints, Logs(workdir, enabled=main) as logs:
       with stopwatch("network"):
         run = Run(config, model, splits, checkpoints, logs, stopwatch)
-      run.fit(workdir, dataset.fingerprint)
+      run.fit(workdir, data.fingerprint)
       with stopwatch("test"):
         test_scores = run.test(run.best_variables(), workdir if main else None)
       failures = run.failures()
@@ -80,7 +80,7 @@ def train(config, workdir):
     log.info("This took %s.", stopwatch)
     seconds = {"parts": stopwatch.parts, "compiling": stopwatch.compiling}
     write_whole(Path(workdir) / SECONDS_FILE, json.dumps(seconds, indent=2) + "\n")
-  return test_scores, [*(dataset.metadata.get("unreadable") or []), *failures]
+  return test_scores, [*data.unreadable, *failures]
 
 
 def check_splits(splits):
@@ -273,8 +273,10 @@ def describe(config, model, splits, mask, params, frozen):
   cut = first_trained_cut(model, mask)
   trunk = "nothing is frozen" if cut == "stem" else f"frozen up to {cut}"
   images = ", ".join(f"{len(source):,} {use}" for use, source in splits.items())
+  other = config.data.get("test_name")
+  name = f"{config.data.name}, tested on {other}" if other else config.data.name
   return (
       f"ResNet-{config.model.depth} from {config.pretrained or 'scratch'}, trainable={config.trainable}: {trunk},"
       f" {size(params):,} of {size(params) + size(frozen):,} parameters train\n"
-      f"{config.data.name}: {images} images at {config.data.crop} px; batches of {config.batch_size} on"
+      f"{name}: {images} images at {config.data.crop} px; batches of {config.batch_size} on"
       f" {jax.device_count()} {jax.devices()[0].device_kind} device(s)")

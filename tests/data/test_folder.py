@@ -240,8 +240,8 @@ def test_interrupting_leaves_nothing_that_looks_prepared(root, tmp_path, monkeyp
   builder = folder_builder(root, data_dir=tmp_path / "records")
   with monkeypatch.context() as patch:
     encode = folder_module.Folder._generate_examples
-    def half(self, wanted, root):
-      yield next(encode(self, wanted, root))
+    def half(self, wanted):
+      yield next(encode(self, wanted))
       raise KeyboardInterrupt
     patch.setattr(folder_module.Folder, "_generate_examples", half)
     with pytest.raises(KeyboardInterrupt):

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 
+from fakeface_jax.data import splits as run_splits
 from fakeface_jax.errors import UserError
 from fakeface_jax.models import abstract_variables, init_variables
 from fakeface_jax.models.pretrained import save_safetensors
@@ -80,6 +81,19 @@ def test_another_learning_rate_skips_the_pass(recipe, tmp_path, monkeypatch, cap
   assert not (tmp_path / "two" / "trunk").exists()
 
 
+def test_a_part_of_the_data_trains_alike_over_features_and_another_part_is_not_mistaken_for_it(
+    recipe, tmp_path, monkeypatch):
+  changes = {"epochs": 1, "data__train_size": 28}
+  with_images = run(recipe, tmp_path / "images", trunk="none", **changes)
+  with_features = run(recipe, tmp_path / "features", **changes)
+  assert np.load(tmp_path / "features" / "trunk" / "train.npy", mmap_mode="r").shape[0] == 28
+  assert_same(with_features, with_images)
+  passes, compute = [], TrunkPass.compute
+  monkeypatch.setattr(TrunkPass, "compute", lambda self, rows: (passes.append(self.name), compute(self, rows)))
+  run(recipe, tmp_path / "other", **changes, seed=1)
+  assert passes == ["train"]
+
+
 def test_killed_within_an_epoch_it_ends_with_the_same_bits(recipe, tmp_path, monkeypatch):
   monkeypatch.setattr(tables, "PIECE_STEPS", 2)
   whole = run(recipe, tmp_path / "whole")
@@ -148,8 +162,9 @@ class Spoiled:
 
 @pytest.mark.parametrize("trunk", ["auto", "none"])
 def test_a_record_that_cannot_be_read_is_named_and_left_out_of_every_epoch(recipe, tmp_path, monkeypatch, trunk):
-  open_dataset = loop.open_dataset
-  monkeypatch.setattr(loop, "open_dataset", lambda *arguments, **options: Spoiled(open_dataset(*arguments, **options)))
+  open_dataset = run_splits.open_dataset
+  monkeypatch.setattr(
+      run_splits, "open_dataset", lambda *arguments, **options: Spoiled(open_dataset(*arguments, **options)))
   config = recipe.copy_and_resolve_references()
   config.trunk, counts = trunk, []
   monkeypatch.setattr(

@@ -1,0 +1,219 @@
+"""What the builders share whose images are other people's files.
+
+Every image is read and decoded before a record is written. What cannot be used is left out and listed in
+`builder.info.metadata["unreadable"]` as [path, reason]; the records hold the files' own bytes (see `features`).
+"""
+
+import abc
+import concurrent.futures
+import contextlib
+import dataclasses
+import hashlib
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow_datasets as tfds
+import tqdm
+from absl import logging
+from PIL import Image
+from tensorflow_datasets.core.utils import tqdm_utils
+
+from fakeface_jax.data import features
+from fakeface_jax.data.images import decode_image, read_bytes
+from fakeface_jax.errors import UserError
+
+SPLITS = ("train", "val", "test")
+HASH_SPLITS = (("train", 0.70), ("val", 0.85), ("test", 1.0))  # each with the upper end of its share
+BATCH = 256  # files in flight while checking, so that Ctrl-C is heard soon
+NOT_MANIPULATED, UNKNOWN = 0, 128
+
+
+@dataclasses.dataclass(frozen=True)
+class Face:
+  """An image file, unopened, and what is known of it.
+
+  Attributes:
+    path: of the file.
+    label: features.REAL or features.FAKE.
+    split: one of SPLITS; None where the content decides.
+    regions: names of features.REGIONS that were manipulated, as far as known.
+    difficulty: one of features.DIFFICULTIES.
+  """
+
+  path: Path
+  label: int
+  split: str | None = None
+  regions: tuple = ()
+  difficulty: str = "none"
+
+
+@dataclasses.dataclass
+class Checked:
+  """What reading an image has shown: why it cannot be used, or its place by content, its mask and its looks."""
+
+  unreadable: str = ""
+  share: float = 0.0
+  mask: bytes = b""
+  looks: Any = None
+
+
+class FaceBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+  """A builder of image files in folders. A subclass has a `root` and `_find_faces`, and may refine the rest."""
+
+  VERSION = tfds.core.Version("1.0.0")
+  prefix = ""  # of a record's source, before the path below the root
+
+  @abc.abstractmethod
+  def _find_faces(self):
+    """(list of Face, what had to be left out before any image was opened as [path, reason])."""
+
+  def _mask(self, face, size):
+    """A face's mask as PNG bytes, given its size (height, width); called from several threads."""
+    return WHOLE[NOT_MANIPULATED if face.label == features.REAL else UNKNOWN]
+
+  def _looks(self, image):
+    """What `_content_splits` wants to know of an image, uint8[H, W, 3]; called from several threads."""
+
+  def _content_splits(self, checked):
+    """The split of each of these images, which have none of their own: 70, 15 and 15 % by a hash of its bytes."""
+    return [split_of(one.share) for one in checked]
+
+  def _notes(self):
+    """What else the metadata should hold."""
+    return {}
+
+  def _info(self):
+    metadata = tfds.core.MetadataDict(unreadable=[], split_by_content=False)
+    return tfds.core.DatasetInfo(builder=self, features=features.face_features(), metadata=metadata)
+
+  def download_and_prepare(self, **kwargs):
+    """Reads and checks every image, then writes the records; quick where that was done before.
+
+    Raises: UserError if no image of one class can be read; OSError if the records cannot be written.
+    """
+    with quiet():
+      super().download_and_prepare(**kwargs)
+
+  def _log_download_bytes(self):
+    """tfds prints sizes of a download here; there is none."""
+
+  def _log_download_done(self):
+    pass
+
+  def _split_generators(self, dl_manager):
+    """Two passes over the files: this one finds out which can be read and where they belong, as tfds can neither drop
+    a split that turns out empty nor write metadata from a generator; the second one copies the bytes."""
+    faces, left_out = self._find_faces()
+    checked = list(in_threads(self._check, faces))
+    self._refuse_unreadable_classes(faces, checked)
+    kept = [pair for pair in zip(faces, checked, strict=True) if not pair[1].unreadable]
+    by_content = iter(self._content_splits([one for face, one in kept if face.split is None]))
+    records = {split: [] for split in SPLITS}
+    for face, one in kept:
+      records[face.split or next(by_content)].append((face, one.mask))
+    unreadable = [[self._source(face), one.unreadable] for face, one in zip(faces, checked, strict=True)
+                  if one.unreadable]
+    self.info.metadata.update(
+        unreadable=sorted([*left_out, *unreadable]), split_by_content=any(face.split is None for face in faces),
+        **self._notes())
+    return {split: self._generate_examples(chosen) for split, chosen in records.items() if chosen}
+
+  def _check(self, face):
+    """Reads and decodes an image; never raises for what is wrong with it."""
+    try:
+      data = read_bytes(face.path)
+      image = decode_image(data, str(face.path))
+    except UserError as error:
+      return Checked(unreadable=reason_without(face.path, error))
+    share = int.from_bytes(hashlib.sha256(data).digest()[:8]) / 2**64
+    return Checked(share=share, mask=self._mask(face, image.shape[:2]), looks=self._looks(image))
+
+  def _refuse_unreadable_classes(self, faces, checked):
+    groups = {}
+    for face, one in zip(faces, checked, strict=True):
+      groups.setdefault((face.split, face.label), []).append((face, one))
+    for (split, label), members in groups.items():
+      if all(one.unreadable for _, one in members):
+        face, one = members[0]
+        folder = self.root / Path(relative(face.path, self.root)).parts[0] if split else self.root
+        raise UserError(f"{folder}: none of its {len(members)} {features.LABELS[label]} images can be read; replace "
+                        f"them (the first is {self._source(face)}: {one.unreadable})")
+
+  def _source(self, face):
+    return self.prefix + relative(face.path, self.root)
+
+  def _generate_examples(self, records):
+    for face, mask in records:
+      source = self._source(face)
+      yield source, {
+          "image": read_bytes(face.path),
+          "label": face.label,
+          "mask": mask,
+          "regions": np.array([name in face.regions for name in features.REGIONS]),
+          "difficulty": face.difficulty,
+          "source": source,
+      }
+
+
+def split_of(share):
+  """Which split a number in 0..1 stands for."""
+  return next(split for split, end in HASH_SPLITS if share < end)
+
+
+def fingerprint(root, paths):
+  """Ten hexadecimal digits over names, sizes and times of files below root, whatever their order."""
+  digest = hashlib.sha256()
+  for path in sorted(paths):
+    try:
+      stat = path.stat()
+      state = (stat.st_size, stat.st_mtime_ns)
+    except OSError as error:  # a dangling link: it will be among the unreadable
+      state = (error.errno, 0)
+    digest.update(repr((relative(path, root), *state)).encode())
+  return digest.hexdigest()[:10]
+
+
+def in_threads(function, tasks):
+  """function(task) for every task, in order, with a progress bar where there is a terminal (decoding frees the GIL)."""
+  with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool, tqdm.tqdm(
+      total=len(tasks), desc="Reading images", unit=" images", leave=False, disable=None) as bar:
+    for start in range(0, len(tasks), BATCH):
+      for result in pool.map(function, tasks[start:start + BATCH]):
+        bar.update()
+        yield result
+
+
+@contextlib.contextmanager
+def quiet():
+  """Without tfds's three nested progress bars and its log lines below errors."""
+  verbosity, bars = logging.get_verbosity(), getattr(tqdm_utils, "_active", True)
+  logging.set_verbosity(logging.ERROR)
+  tfds.disable_progress_bar()
+  try:
+    yield
+  finally:
+    logging.set_verbosity(verbosity)
+    tfds.display_progress_bar(bars)
+
+
+def png(mask):
+  """A mask uint8[H, W] as PNG bytes."""
+  file = io.BytesIO()
+  Image.fromarray(mask).save(file, "PNG")
+  return file.getvalue()
+
+
+WHOLE = {value: png(np.full((1, 1), value, np.uint8)) for value in (NOT_MANIPULATED, UNKNOWN)}
+
+
+def relative(path, root):
+  """A path below root, with slashes."""
+  return path.relative_to(root).as_posix()
+
+
+def reason_without(path, error):
+  """What an error says of a file, without its path."""
+  return str(error).removeprefix(f"{path}: ")

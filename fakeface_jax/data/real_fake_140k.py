@@ -1,0 +1,49 @@
+"""The TFDS builder `real_fake_140k`: 140k Real and Fake Faces, with the splits it is published with.
+
+    real_vs_fake/real-vs-fake/{train,valid,test}/{real,fake}/*.jpg    100,000, 20,000 and 20,000 images of 256 px
+    train.csv valid.csv test.csv                                      with columns path (train/real/1.jpg) and label
+
+The tables call real 1 and fake 0; here, as everywhere, fake is 1. See `label_table` for what happens where folders and
+tables disagree, and `published` for where the files have to be.
+"""
+
+from fakeface_jax.data.face_builder import Face
+from fakeface_jax.data.features import FAKE, REAL
+from fakeface_jax.data.folder import find_faces
+from fakeface_jax.data.label_table import confirmed_faces, read_table, stem_of
+from fakeface_jax.data.published import PublishedBuilder
+
+FOLDERS = {"train": "train", "val": "valid", "test": "test"}  # our split: theirs, of folder and table
+LABEL_OF_WORD = {"1": REAL, "0": FAKE}
+
+
+class RealFake140k(PublishedBuilder):
+  """See the module's docstring; made by `published.published_builder`."""
+
+  name = "real_fake_140k"
+  title = "140k Real and Fake Faces"
+  kaggle = "xhlulu/140k-real-and-fake-faces"
+  layout = "real_vs_fake/real-vs-fake/{train,valid,test}/{real,fake}/*.jpg with train.csv, valid.csv and test.csv"
+  image_folder = "real_vs_fake/real-vs-fake"
+  parts = (image_folder, "train.csv", "valid.csv", "test.csv")
+
+  def _find_published(self):
+    images, kept, left_out = find_faces(self.root).images, [], []
+    for split, folder in FOLDERS.items():
+      faces = {}
+      for label in (REAL, FAKE):
+        for path in images.get((split, label), ()):
+          faces.setdefault((f"{folder}/{path.stem}", label), []).append(Face(path, label, split))
+      table = f"{folder}.csv"
+      rows = [(line, _name(path), LABEL_OF_WORD.get(word), word)
+              for line, path, word in read_table(self.place / table, ("path", "label"))]
+      confirmed, others = confirmed_faces(faces, rows, self.prefix + table, self._source)
+      kept += confirmed
+      left_out += others
+    return kept, left_out
+
+
+def _name(path):
+  """'train/real/1.jpg' -> 'train/1': what the class is, the label has to say."""
+  first, *_, last = path.replace("\\", "/").split("/")
+  return f"{first}/{stem_of(last)}"

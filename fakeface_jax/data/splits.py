@@ -1,0 +1,124 @@
+"""From a run's config to the records that it trains on, chooses its epoch by, and is tested on."""
+
+import functools
+
+import numpy as np
+from tqdm import tqdm
+
+from fakeface_jax.data.datasets import choose_splits, open_dataset
+from fakeface_jax.data.features import LABELS
+from fakeface_jax.data.loader import face_at
+from fakeface_jax.errors import UserError
+
+
+class RunSplits:
+  """The splits of a run, each opened when it is first asked for.
+
+  Of the training split `config.data.train_size` may take a part; the test split may be that of another data set,
+  `config.data.test_name`. Everything about a split follows from the config, so a run that goes on finds the same.
+  """
+
+  def __init__(self, config, *, quiet=False):
+    self.config, self._data, self._quiet = config, config.data, quiet
+    if self._data.get("test_path") and not self._data.get("test_name"):
+      raise UserError(f"--config.data.test_path={self._data.test_path} needs --config.data.test_name: a data set's "
+                      "name, or folder")
+
+  @functools.cached_property
+  def _own(self):
+    return open_dataset(self._data.name, path=self._data.path, data_dir=self._data.dir)
+
+  @functools.cached_property
+  def _other(self):
+    """What the run is tested on instead of its own data, or None."""
+    name = self._data.get("test_name")
+    return open_dataset(name, path=self._data.get("test_path"), data_dir=self._data.dir) if name else None
+
+  @functools.cached_property
+  def _chosen(self):
+    available = self._own.splits | ({"test": 0} if self._other else {})
+    return choose_splits(self._data, available, quiet=self._quiet)
+
+  def prepare(self):
+    """Prepares all records that the run needs, so that other processes find them."""
+    return self._own, self._other
+
+  def dataset(self, use):
+    """The `Dataset` that 'train', 'val' or 'test' is a split of."""
+    return self._other if use == "test" and self._other else self._own
+
+  def name(self, use):
+    """What the data set calls the split, or a slice."""
+    if use == "test" and self._other:
+      return self._data.test_split if self._data.test_split != "test" else split_for_testing(self._other)
+    return self._chosen[use]
+
+  def __getitem__(self, use):
+    """Records of 'train', 'val' or 'test'; see `Dataset.__getitem__`."""
+    source = self.dataset(use)[self.name(use)]
+    if use == "train" and self._train_size:
+      return Part(source, balanced_part(labels_of(source), self._train_size, self.config.seed))
+    return source
+
+  def fingerprint(self, use):
+    """Changes with the records and with their numbers."""
+    part = f" {self._train_size} by {self.config.seed}" if use == "train" and self._train_size else ""
+    return f"{self.dataset(use).fingerprint} {self.name(use)}{part}"
+
+  @property
+  def _train_size(self):
+    return self._data.get("train_size")
+
+  @property
+  def unreadable(self):
+    """What the data sets had to leave out, list of [name, reason]."""
+    return [row for dataset in (self._own, self._other) if dataset for row in dataset.metadata.get("unreadable") or []]
+
+
+def split_for_testing(dataset):
+  """The split to test a detector on that was trained on other data: all, where none is set apart by its owner."""
+  return "test" if "test" in dataset.splits and not dataset.metadata.get("split_by_content") else "all"
+
+
+class Part:
+  """Some records of a source as a source of their own."""
+
+  def __init__(self, source, numbers):
+    self._source, self._numbers = source, numbers
+    if hasattr(source, "data_source"):  # the records unparsed, which `loader.face_at` takes where they are to be had
+      self.data_source = Part(source.data_source, numbers)
+
+  def __len__(self):
+    return len(self._numbers)
+
+  def __getitem__(self, i):
+    return self._source[int(self._numbers[i])]
+
+
+def labels_of(source):
+  """int[N], the labels of all records."""
+  records = tqdm(range(len(source)), "reading labels", disable=None, leave=False, unit=" images")
+  return np.fromiter((face_at(source, i)["label"] for i in records), int, len(source))
+
+
+def balanced_part(labels, size, seed):
+  """Which records make up a part with as many reals as fakes.
+
+  With one seed, a smaller part is contained in a larger one.
+
+  Args:
+    labels: int[N].
+    size: of the part, even.
+    seed: of the choice.
+  Returns: int[size], ascending.
+  Raises: UserError where the size is not even, or there are too few images of a class.
+  """
+  counts = [int(np.sum(labels == label)) for label in range(len(LABELS))]
+  if size < 0 or size % 2:
+    raise UserError(f"--config.data.train_size={size}: expected an even number (half real, half fake), or 0 for all")
+  if size // 2 > min(counts):
+    raise UserError(f"--config.data.train_size={size} needs {size // 2:,} images of each class, and the train split "
+                    f"has {counts[0]:,} real and {counts[1]:,} fake; use at most {2 * min(counts)}, or 0 for all")
+  chosen = [np.random.default_rng([seed, label]).permutation(np.flatnonzero(labels == label))[:size // 2]
+            for label in range(len(LABELS))]
+  return np.sort(np.concatenate(chosen))

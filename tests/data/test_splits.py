@@ -1,0 +1,117 @@
+import numpy as np
+import pytest
+from ml_collections import ConfigDict
+
+from fakeface_jax.data.features import FAKE, REAL
+from fakeface_jax.data.loader import face_at, plan_batches, read_batches
+from fakeface_jax.data.splits import Part, RunSplits, balanced_part, labels_of, split_for_testing
+from fakeface_jax.errors import UserError
+from tests.conftest import write_faces
+from tests.data.replicas import write_hard
+
+
+@pytest.fixture
+def hard_config(config, tmp_path):
+  """A config that is tested on another data set."""
+  config = config.copy_and_resolve_references()
+  config.data.test_name, config.data.test_path = "hard_fake_real", str(write_hard(tmp_path / "hard"))
+  return config
+
+
+def with_size(config, size, seed=0):
+  config = config.copy_and_resolve_references()
+  config.data.train_size, config.seed = size, seed
+  return RunSplits(config, quiet=True)
+
+
+def sources_of(source):
+  return [source[i]["source"] for i in range(len(source))]
+
+
+def test_a_part_is_balanced_seeded_and_grows():
+  labels = np.random.default_rng(1).integers(0, 2, 300)
+  part = balanced_part(labels, 100, seed=4)
+  assert len(set(part)) == 100 and labels[part].sum() == 50 and (np.diff(part) > 0).all()
+  assert balanced_part(labels, 100, seed=4).tolist() == part.tolist() != balanced_part(labels, 100, seed=5).tolist()
+  assert set(balanced_part(labels, 20, seed=4)) < set(part) < set(balanced_part(labels, 200, seed=4))
+
+
+@pytest.mark.parametrize(("size", "reason"), [
+    (7, "train_size=7: expected an even number"), (-2, "train_size=-2: expected an even"),
+    (12, r"needs 6 images of each class, and the train split has 5 real and 9 fake; use at most 10"),
+])
+def test_sizes_that_cannot_be(size, reason):
+  with pytest.raises(UserError, match=reason):
+    balanced_part(np.repeat([0, 1], [5, 9]), size, seed=0)
+
+
+def test_the_train_split_alone_is_cut_and_read_like_any_other(config):
+  whole, part = RunSplits(config, quiet=True), with_size(config, 10)
+  assert [len(part[use]) for use in ("train", "val", "test")] == [10, 16, 34]
+  labels = labels_of(part["train"]).tolist()
+  assert labels.count(REAL) == labels.count(FAKE) == 5
+  assert set(sources_of(part["train"])) < set(sources_of(whole["train"]))
+  assert sources_of(part["train"]) == sources_of(with_size(config, 10)["train"])
+  (batch,) = read_batches(part["train"], plan_batches(10, 10), resize=32, crop=32)
+  assert batch["label"].tolist() == labels
+  # the loader's way of reading and the records themselves are of the same images
+  assert [face_at(part["train"], i)["source"] for i in range(10)] == sources_of(part["train"])
+  for size in (0, None):
+    assert len(with_size(config, size)["train"]) == 64
+
+
+def test_fingerprints_tell_apart_what_is_not_the_same_records(config):
+  kinds = [with_size(config, *arguments).fingerprint("train") for arguments in ((None,), (10,), (12,), (10, 1))]
+  assert len(set(kinds)) == 4
+  assert with_size(config, 0, seed=1).fingerprint("train") == kinds[0]
+  assert with_size(config, 10, seed=1).fingerprint("val") == with_size(config, None).fingerprint("val")
+
+
+def test_another_data_set_to_test_on(hard_config):
+  splits = RunSplits(hard_config, quiet=True)
+  assert splits.name("test") == "test" and len(splits["test"]) == 7
+  assert sources_of(splits["test"])[0].startswith(b"hard_fake_real/") and len(splits["val"]) == 16
+  assert splits.fingerprint("test") != splits.fingerprint("val").replace("val", "test")
+  hard_config.data.test_split = "test[:3]"
+  assert len(RunSplits(hard_config)["test"]) == 3
+
+
+def test_data_without_a_test_split_may_be_tested_on_another(hard_config, tmp_path, caplog):
+  hard_config.data.path = str(write_faces(tmp_path / "faces", {"train": 4, "val": 2}))
+  splits = RunSplits(hard_config)
+  assert [splits.name(use) for use in ("train", "val", "test")] == ["train", "val", "test"] and not caplog.messages
+
+
+def test_what_both_data_sets_left_out_is_told(hard_config, tmp_path):
+  folder = write_faces(tmp_path / "faces", {"train": 4, "val": 2})
+  (folder / "train" / "real" / "000.png").write_bytes(b"")
+  (tmp_path / "hard" / "real" / "real_0.jpg").write_bytes(b"")
+  hard_config.data.path = str(folder)
+  names = [name for name, _ in RunSplits(hard_config).unreadable]
+  assert names == ["train/real/000.png", "hard_fake_real/real/real_0.jpg"]
+
+
+def test_a_path_without_a_name_is_refused(config, tmp_path):
+  config = config.copy_and_resolve_references()
+  config.data.test_path = str(tmp_path)
+  with pytest.raises(UserError, match=r"--config\.data\.test_path=.* needs --config\.data\.test_name"):
+    RunSplits(config)
+
+
+def test_a_config_of_before_has_neither_part_nor_other_data(config):
+  old = config.to_dict()
+  for field in ("train_size", "test_name", "test_path"):
+    del old["data"][field]
+  splits = RunSplits(ConfigDict(old), quiet=True)
+  assert len(splits["train"]) == 64 and len(splits["test"]) == 34 and splits.name("test") == "test"
+
+
+def test_which_split_other_data_are_tested_on():
+  dataset = lambda splits, **metadata: type("Dataset", (), {"splits": splits, "metadata": metadata})
+  assert split_for_testing(dataset({"train": 1, "test": 1})) == "test"
+  assert split_for_testing(dataset({"train": 1, "val": 1})) == "all"
+  assert split_for_testing(dataset({"train": 1, "test": 1}, split_by_content=True)) == "all"
+
+
+def test_a_part_of_plain_records_needs_no_bytes():
+  assert [Part(["a", "b", "c"], np.array([2, 0]))[i] for i in range(2)] == ["c", "a"]
