@@ -17,7 +17,7 @@ import simplejpeg
 from PIL import Image, ImageFilter
 
 from fakeface_jax.data.features import FAKE, REAL
-from fakeface_jax.data.landmarks import BLOB, find_points
+from fakeface_jax.data.landmarks import BLOB, choose_framing, find_points
 from fakeface_jax.data.manipulate import bend
 from fakeface_jax.data.regions import draw_patch
 from fakeface_jax.errors import UserError
@@ -25,6 +25,7 @@ from fakeface_jax.errors import UserError
 QUALITIES = (75, 97)  # of the last encoding, of both classes
 LEAST_CHANGE = 2.0  # grey values, mean over the patch: less cannot be seen after encoding, and is drawn again
 TRIES = 12
+SAMPLE = 64  # photographs of a data set that tell its framing
 
 # How often each region is tampered with: what people look at first, as forgers do
 REGION_WEIGHTS = {
@@ -65,16 +66,17 @@ class Forgery:
   found_by: str
 
 
-def photograph(image):
-  """A Photograph of uint8[H, W, 3], its points looked for."""
-  return Photograph(image, *find_points(image))
+def photograph(image, framing):
+  """A Photograph of uint8[H, W, 3], its points looked for; framing as of `landmarks.find_points`."""
+  return Photograph(image, *find_points(image, framing))
 
 
 def possible(region, operation, host, donor):
   """Whether an operation can be done to a region of a photograph, with that donor or with None."""
   if operation == "swap" and region != "background":
     return False
-  return (host.points is not None or region == "other") and (donor is not None or operation not in NEED_DONOR)
+  known = [one for one in (host, donor if operation in NEED_DONOR else host) if one is not None]
+  return len(known) == 2 and (region == "other" or all(one.points is not None for one in known))
 
 
 def forge(rng, host, donor=None, *, region=None, operation=None):
@@ -131,7 +133,7 @@ def splice(rng, host, donor, patch, genuine):
   """The donor's region, nearly well placed, in the host's colours or nearly."""
   moved = _look_up(donor.image, patch.box, _to_donor(host, donor) @ _misplacement(rng, patch, rng.uniform(0, 0.06)))
   matched = match_colour(moved, genuine, patch.alpha)
-  return shift_colour(rng, matched, patch.alpha, rng.uniform(0, 0.06))
+  return shift_colour(rng, matched, patch.alpha, rng.uniform(0, 0.03))
 
 
 def self_blend(rng, host, donor, patch, genuine):
@@ -142,7 +144,7 @@ def self_blend(rng, host, donor, patch, genuine):
     moved = _filtered(moved, ImageFilter.GaussianBlur(rng.uniform(0.5, 1.2) * unit))
   elif kind == 1:
     moved = _filtered(moved, ImageFilter.UnsharpMask(rng.uniform(1, 2) * unit, int(rng.integers(60, 160)), 0))
-  return shift_colour(rng, moved, patch.alpha, rng.uniform(0.03, 0.1))
+  return shift_colour(rng, moved, patch.alpha, rng.uniform(0.02, 0.07))
 
 
 def distort(rng, host, donor, patch, genuine):
@@ -243,13 +245,13 @@ def _look_up(image, box, matrix):
   corners = matrix @ [[columns.start, columns.stop] * 2, [rows.start] * 2 + [rows.stop] * 2, [1] * 4]
   sides = np.array(image.shape[1::-1])
   low, high = np.floor(corners[:2].min(1)).astype(int) - 2, np.ceil(corners[:2].max(1)).astype(int) + 2
-  start, stop = np.clip(low, 0, sides - 1), np.clip(high, 1, sides)
+  before, after = np.maximum(-low, 0), np.maximum(high - sides, 0)
+  start, stop = np.clip(np.minimum(low, sides - after), 0, sides - 1), np.clip(np.maximum(high, before), 1, sides)
   part = image[start[1] : stop[1], start[0] : stop[0]]
-  before, after = start - low, high - stop
   if before.any() or after.any():
     part = np.pad(part, ((before[1], after[1]), (before[0], after[0]), (0, 0)), "symmetric")
   shift = lambda x, y: np.array([[1, 0, x], [0, 1, y], [0, 0, 1]])
-  matrix = shift(*-low) @ matrix @ shift(columns.start, rows.start)
+  matrix = shift(*(before - start)) @ matrix @ shift(columns.start, rows.start)
   size = (columns.stop - columns.start, rows.stop - rows.start)
   return np.float32(Image.fromarray(np.ascontiguousarray(part)).transform(
       size, Image.Transform.AFFINE, tuple(matrix[:2].ravel().tolist()), Image.Resampling.BILINEAR))
@@ -276,6 +278,8 @@ class Forger:
 
   def __init__(self, share, count, read_real):
     self.share, self.count, self.read_real = share, count, read_real
+    sample = map(read_real, range(0, count, max(1, count // SAMPLE)))
+    self.framing = choose_framing(image for image in sample if image is not None)
 
   def __call__(self, image, label, key):
     """(uint8[H, W, 3], label) of a record: forged or not, and encoded last, whatever its class.
@@ -285,14 +289,14 @@ class Forger:
     rng = np.random.default_rng((*key, 1))  # `views` draws from the key itself
     quality, forged = last_quality(rng), rng.random() < self.share
     if forged and label == REAL:
-      image, label = forge(rng, photograph(image), self._donor(rng, key[-1])).image, FAKE
+      image, label = forge(rng, photograph(image, self.framing), self._donor(rng, key[-1])).image, FAKE
     return simplejpeg.decode_jpeg(encode(image, quality)), label
 
   def _donor(self, rng, host):
     for index in rng.integers(self.count, size=TRIES).tolist():
       image = self.read_real(index) if index != host else None
       if image is not None:
-        return photograph(image)
+        return photograph(image, self.framing)
     return None
 
 

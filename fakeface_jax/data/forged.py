@@ -17,8 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from fakeface_jax.data import features, folder
-from fakeface_jax.data.forge import Forgery, encode, forge, last_quality, photograph
+from fakeface_jax.data.forge import SAMPLE, Forgery, encode, forge, last_quality, photograph
 from fakeface_jax.data.images import read_image
+from fakeface_jax.data.landmarks import choose_framing
 from fakeface_jax.errors import UserError
 
 EXPECTED = "expected photographs of real faces at the top, in real/, or in train/, val/, test/ with or without real/"
@@ -75,25 +76,28 @@ def readable_photographs(root, faces):
   return {split: found[split] for split in ("train", "val", "test") if split in found}, sorted(unreadable)
 
 
-def forge_photograph(paths, index, *, seed, per_image=1):
+def framing_of(paths):
+  """How the faces of these photographs are framed, see `landmarks.choose_framing`."""
+  return choose_framing(map(read_image, paths[:: max(1, len(paths) // SAMPLE)]))
+
+
+def forge_photograph(paths, index, framing, *, seed, per_image=1):
   """One of the photographs of a split, encoded again, and forgeries of it.
 
   Args:
     paths: of all photographs of the split, from which the donors are drawn.
     index: which of them.
+    framing: as of `framing_of`.
   Returns: (JPEG bytes, [Forged] * per_image); the same for the same arguments.
   """
-  host = photograph(read_image(paths[index]))
+  host = photograph(read_image(paths[index]), framing)
   quality = last_quality(np.random.default_rng([seed, index]))
   forged = []
   for number in range(per_image):
     rng = np.random.default_rng([seed, index, number + 1])
-    donor = None
-    if len(paths) > 1:
-      donor = (index + int(rng.integers(1, len(paths)))) % len(paths)
-    forgery = forge(rng, host, None if donor is None else photograph(read_image(paths[donor])))
-    used = paths[donor] if forgery.donor_used else None
-    forged.append(Forged(forgery, encode(forgery.image, quality), used))
+    path = paths[(index + int(rng.integers(1, len(paths)))) % len(paths)] if len(paths) > 1 else None
+    forgery = forge(rng, host, photograph(read_image(path), framing) if path else None)
+    forged.append(Forged(forgery, encode(forgery.image, quality), path if forgery.donor_used else None))
   return encode(host.image, quality), forged
 
 
@@ -138,7 +142,8 @@ class ForgedFaces(folder.Folder):
     return {split: self._generate_examples(paths, root) for split, paths in splits.items()}
 
   def _generate_examples(self, paths, root):
-    forged = in_order(lambda index: forge_photograph(paths, index, seed=SEED), range(len(paths)))
+    framing = framing_of(paths)
+    forged = in_order(lambda index: forge_photograph(paths, index, framing, seed=SEED), range(len(paths)))
     for path, (genuine, (fake,)) in zip(paths, forged, strict=True):
       source = folder._relative(path, root)
       yield source, {

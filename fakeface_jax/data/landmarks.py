@@ -15,8 +15,11 @@ from PIL import Image
 
 LANDMARKS, TEMPLATE, BLOB = "landmarks", "template", "blob"  # how a region was found
 DETECTOR_SIDES = (128, 256)  # px of the longer side; faces from 80 px on are found
-FIT = 0.45  # correlation of a face with the template's pattern; textures stay below
-SMALL = 32  # px, side of the picture that the template is laid on
+SMALL = 32  # px, side of the picture that is compared with the template
+
+# Where aligned faces have their eyes' midpoint (x, y), and how far the eyes are apart, and the mouth below them; in
+# pictures. The first as FFHQ has it, the other a crop from the brows to the chin.
+FRAMINGS = ((0.5, 0.47, 0.26, 0.29), (0.5, 0.41, 0.435, 0.36))
 
 # A face in its own frame: the eyes' midpoint is (0, 0), the eyes are 1 apart, and the mouth's middle is at (0, 1).
 _MIDDLE = {8: 1.67, 27: -0.02, 28: 0.16, 29: 0.34, 30: 0.53, 33: 0.72, 51: 0.9, 57: 1.19, 62: 0.97, 66: 1.05}
@@ -42,17 +45,19 @@ def _frame_points():
 FRAME_POINTS = _frame_points()
 
 
-def find_points(image):
+def find_points(image, framing):
   """The 68 points of the largest face, and how they were found.
 
-  Args: `image`: uint8[H, W, 3].
-  Returns: (float32[68, 2], x and y in pixels, pixel centres at +0.5, or None; LANDMARKS, TEMPLATE or BLOB). BLOB and
-    None where dlib finds no face and nothing that looks like one, large and upright, fills the picture.
+  Args:
+    image: uint8[H, W, 3].
+    framing: of FRAMINGS, for faces that dlib does not find.
+  Returns: (float32[68, 2], x and y in pixels, pixel centres at +0.5; LANDMARKS or TEMPLATE), or (None, BLOB) where
+    there is nothing to go by.
   """
   points = _measured(image) if has_dlib() else None
   if points is not None:
     return points, LANDMARKS
-  points = _fitted(image)
+  points = _placed(image, framing)
   return points, BLOB if points is None else TEMPLATE
 
 
@@ -97,41 +102,40 @@ def _measured(image):
 
 
 @functools.cache
-def _placements():
-  """The ways a large face may lie in a square picture, and the pattern of each: dark brows, eyes, nostrils and mouth.
+def _pattern(framing):
+  """What is dark in a face so framed (brows, eyes, nostrils, mouth), and where the comparison looks.
 
-  Returns: float32[K, 4]: x and y of the eyes' midpoint, distance of the eyes, from there to the mouth, all in pictures;
-    patterns float32[K, SMALL**2] of mean 0 and length 1; windows float32[K, SMALL**2], 1 where the pattern looks.
+  Returns: (float32[SMALL**2] of mean 0 and length 1, bool[SMALL**2]).
   """
-  places = np.stack(np.meshgrid(
-      (0.46, 0.5, 0.54), (0.36, 0.39, 0.42, 0.45, 0.48), (0.24, 0.28, 0.32, 0.36, 0.4, 0.44, 0.48),
-      (0.26, 0.29, 0.32, 0.35, 0.38), indexing="ij"), -1).reshape(-1, 4).astype(np.float32)
-  places = places[np.abs(np.log(places[:, 3] / places[:, 2])) < 0.4]  # photographs are stretched a little, not more
-  line = (np.arange(SMALL, dtype=np.float32) + 0.5) / SMALL
-  x = ((line[None, None, :] - places[:, 0, None, None]) / places[:, 2, None, None]).repeat(SMALL, 1)
-  y = ((line[None, :, None] - places[:, 1, None, None]) / places[:, 3, None, None]).repeat(SMALL, 2)
-  bell = lambda cx, cy, sx, sy: np.exp(-np.square((np.abs(x) - cx) / sx) - np.square((y - cy) / sy))
-  dark = bell(0.5, 0, 0.2, 0.1) + 0.6 * bell(0.55, -0.28, 0.3, 0.1) + bell(0, 1.0, 0.4, 0.12) + 0.4 * bell(
-      0.13, 0.68, 0.1, 0.06)
-  window = ((np.abs(x) < 0.9) & (y > -0.5) & (y < 1.35)).astype(np.float32)
-  flat = lambda planes: planes.reshape(len(places), -1)
-  dark, window = -flat(dark), flat(window)
-  dark = window * (dark - (window * dark).sum(1, keepdims=True) / window.sum(1, keepdims=True))
-  return places, dark / np.linalg.norm(dark, axis=1, keepdims=True), window
+  cx, cy, across, down = framing
+  line = (np.arange(SMALL) + 0.5) / SMALL
+  x, y = np.abs((line[None, :] - cx) / across), (line[:, None] - cy) / down
+  bell = lambda at_x, at_y, width, height: np.exp(-np.square((x - at_x) / width) - np.square((y - at_y) / height))
+  dark = (bell(0.5, 0, 0.22, 0.1) + 0.6 * bell(0.55, -0.28, 0.3, 0.1) + 0.7 * bell(0, 1, 0.4, 0.12)
+          + 0.6 * bell(0.13, 0.68, 0.1, 0.06))
+  window = ((x < 0.9) & (y > -0.5) & (y < 1.35)).ravel()
+  pattern = np.where(window, dark.ravel()[window].mean() - dark.ravel(), 0)
+  return np.float32(pattern / np.linalg.norm(pattern)), window
 
 
-def _fitted(image):
-  """The template's points, laid where its dark parts fit the picture best; None where they fit nowhere."""
+def _fit(image, framing):
+  """Correlation, -1..1, of a picture's lightness with a face so framed."""
+  pattern, window = _pattern(framing)
+  grey = Image.fromarray(image).convert("L").resize((SMALL, SMALL), Image.Resampling.BOX)
+  grey = np.asarray(grey, np.float32).ravel()
+  return float(pattern @ grey) / max(float(grey[window].std()) * np.sqrt(window.sum()), 1.0)
+
+
+def choose_framing(images):
+  """Which of FRAMINGS a data set's photographs have: the one that fits them better on the whole, one alone errs."""
+  images = list(images)
+  return max(FRAMINGS, key=lambda framing: sum(_fit(image, framing) for image in images))
+
+
+def _placed(image, framing):
+  """The template's points in a picture so framed; None where it shows no upright face, or is no square."""
   height, width = image.shape[:2]
-  if not 0.8 < width / height < 1.25:
+  if not 0.8 < width / height < 1.25 or _fit(image, framing) <= 0:
     return None
-  places, patterns, windows = _placements()
-  grey = np.asarray(Image.fromarray(image).convert("L").resize((SMALL, SMALL), Image.Resampling.BOX), np.float32)
-  grey = grey.ravel()
-  inside = windows.sum(1)
-  spread = windows @ (grey * grey) - np.square(windows @ grey) / inside
-  fit = (patterns @ grey) / np.sqrt(np.maximum(spread, inside))  # a plain wall fits nothing
-  if fit.max() < FIT:
-    return None
-  x, y, across, down = places[fit.argmax()]
-  return np.float32((FRAME_POINTS * (across, down) + (x, y)) * (width, height))
+  cx, cy, across, down = framing
+  return np.float32((FRAME_POINTS * (across, down) + (cx, cy)) * (width, height))

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 from tqdm import tqdm
 
 from fakeface_jax.data.features import LABELS
-from fakeface_jax.data.forged import find_photographs, forge_photograph, in_order, readable_photographs
+from fakeface_jax.data.forged import find_photographs, forge_photograph, framing_of, in_order, readable_photographs
 from fakeface_jax.data.images import decode_image, resize_and_crop, resize_and_crop_mask
 from fakeface_jax.errors import UserError
 from fakeface_jax.report.contact_sheet import OUTLINE
@@ -40,9 +40,10 @@ def forge_folder(folder, out, *, per_image=1, seed=0):
   """
   root, out = Path(folder).expanduser(), Path(out).expanduser()
   splits, unreadable = readable_photographs(root, find_photographs(root))
+  framing = framing_of([path for paths in splits.values() for path in paths])
   tasks = [(paths, index, out / split, stem) for split, paths in splits.items()
            for index, stem in enumerate(unique_stems(paths))]
-  make = lambda task: (task, forge_photograph(*task[:2], seed=seed, per_image=per_image))
+  make = lambda task: (task, forge_photograph(*task[:2], framing, seed=seed, per_image=per_image))
   shown = set(np.linspace(0, len(tasks) * per_image - 1, SHEET[0] * SHEET[1]).astype(int).tolist())
   cells, seconds, done = [], [], 0
   try:

@@ -52,9 +52,10 @@ def assert_same(ours, theirs):
   assert ours[0]["f1_macro"] == pytest.approx(theirs[0]["f1_macro"], abs=0.03)
 
 
-@pytest.mark.parametrize(("trainable", "views"), [("last_block", 1), ("last_conv", 1), ("head", 1), ("last_block", 3)])
-def test_with_features_and_without_it_is_the_same_training(recipe, tmp_path, trainable, views):
-  changes = {"trainable": trainable, "data__views": views}
+@pytest.mark.parametrize(("trainable", "views", "forge"), [
+    ("last_block", 1, 0.0), ("last_conv", 1, 0.0), ("head", 1, 0.0), ("last_block", 3, 0.5)])
+def test_with_features_and_without_it_is_the_same_training(recipe, tmp_path, trainable, views, forge):
+  changes = {"trainable": trainable, "data__views": views, "data__forge": forge}
   with_images = run(recipe, tmp_path / "images", trunk="none", **changes)
   with_features = run(recipe, tmp_path / "features", **changes)
   assert (tmp_path / "features" / "trunk" / "train.npy").exists() and not (tmp_path / "images" / "trunk").exists()
