@@ -10,6 +10,7 @@ Both classes are encoded last, and alike (`encode`): a difference in quality or 
 """
 
 import dataclasses
+import functools
 import math
 
 import numpy as np
@@ -30,7 +31,7 @@ SAMPLE = 64  # photographs of a data set that tell its framing
 # How often each region is tampered with: what people look at first, as forgers do
 REGION_WEIGHTS = {
     "left_eye": 4, "right_eye": 4, "nose": 4, "mouth": 4, "ears": 1, "hair": 1, "background": 1, "face": 4, "other": 2}
-OPERATION_WEIGHTS = {"splice": 0.4, "self_blend": 0.3, "distort": 0.1, "degrade": 0.1, "swap": 0.1}
+OPERATION_WEIGHTS = {"splice": 0.45, "self_blend": 0.35, "distort": 0.1, "degrade": 0.1, "swap": 0.5}  # of one region
 NEED_DONOR = ("splice", "swap")
 
 
@@ -73,10 +74,7 @@ def photograph(image, framing):
 
 def possible(region, operation, host, donor):
   """Whether an operation can be done to a region of a photograph, with that donor or with None."""
-  if operation == "swap" and region != "background":
-    return False
-  known = [one for one in (host, donor if operation in NEED_DONOR else host) if one is not None]
-  return len(known) == 2 and (region == "other" or all(one.points is not None for one in known))
+  return (region, operation) in {pair for pair, _ in _choices(*_known(host, donor), None, None)}
 
 
 def forge(rng, host, donor=None, *, region=None, operation=None):
@@ -90,22 +88,36 @@ def forge(rng, host, donor=None, *, region=None, operation=None):
     is blended with its own changed copy.
   Raises: ValueError where the region or operation asked for is not possible.
   """
-  pairs = [
-      (name, kind, weight * OPERATION_WEIGHTS[kind] * (4 if kind == "swap" else 1))
-      for name, weight in REGION_WEIGHTS.items() for kind in OPERATIONS
-      if region in (None, name) and operation in (None, kind) and possible(name, kind, host, donor)]
-  if not pairs:
+  choices = _choices(*_known(host, donor), region, operation)
+  if not choices:
     raise ValueError(f"{operation or 'nothing'} cannot be done to {region or 'any region'} of this photograph")
-  weights = np.asarray([weight for *_, weight in pairs])
   for _ in range(TRIES):
-    name, kind, _ = pairs[rng.choice(len(pairs), p=weights / weights.sum())]
-    forged = _attempt(rng, host, donor, name, kind)
+    pair = choices[int(np.searchsorted([share for _, share in choices], rng.random(), side="right"))][0]
+    forged = _attempt(rng, host, donor, *pair)
     if forged is not None:
       return forged
   while True:
     forged = _attempt(rng, host, None, "other", "self_blend", least=0)
     if forged is not None:
       return forged
+
+
+def _known(host, donor):
+  return host.points is not None, donor is not None, donor is not None and donor.points is not None
+
+
+@functools.cache
+def _choices(host_known, has_donor, donor_known, region, operation):
+  """[((region, operation), share of the draws up to here)] of what can be done."""
+  pairs = []
+  for name, weight in REGION_WEIGHTS.items():
+    for kind, share in OPERATION_WEIGHTS.items():
+      placed = (host_known and (kind not in NEED_DONOR or donor_known)) or name == "other"
+      if placed and (has_donor or kind not in NEED_DONOR) and (kind != "swap" or name == "background"):
+        pairs.append(((name, kind), weight * share))
+  pairs = [(pair, weight) for pair, weight in pairs if region in (None, pair[0]) and operation in (None, pair[1])]
+  shares = np.cumsum([weight for _, weight in pairs])
+  return [(pair, share / shares[-1]) for (pair, _), share in zip(pairs, shares.tolist(), strict=True)]
 
 
 def _attempt(rng, host, donor, region, operation, least=LEAST_CHANGE):

@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from fakeface_jax.data import features, folder
-from fakeface_jax.data.forge import SAMPLE, Forgery, encode, forge, last_quality, photograph
+from fakeface_jax.data.forge import SAMPLE, Forgery, Photograph, encode, forge, last_quality
 from fakeface_jax.data.images import read_image
-from fakeface_jax.data.landmarks import choose_framing
+from fakeface_jax.data.landmarks import choose_framing, find_points
 from fakeface_jax.errors import UserError
 
 EXPECTED = "expected photographs of real faces at the top, in real/, or in train/, val/, test/ with or without real/"
@@ -76,28 +76,44 @@ def readable_photographs(root, faces):
   return {split: found[split] for split in ("train", "val", "test") if split in found}, sorted(unreadable)
 
 
-def framing_of(paths):
-  """How the faces of these photographs are framed, see `landmarks.choose_framing`."""
-  return choose_framing(map(read_image, paths[:: max(1, len(paths) // SAMPLE)]))
+class Photographs:
+  """The photographs of a split, read when asked for; where a face lies in one is found once.
+
+  Args: `paths`: of them, readable ones.
+  Attributes: `paths`.
+  """
+
+  def __init__(self, paths):
+    self.paths, self._found = paths, {}
+    self._framing = choose_framing(map(read_image, paths[:: max(1, len(paths) // SAMPLE)]))
+
+  def __len__(self):
+    return len(self.paths)
+
+  def __getitem__(self, index):
+    image = read_image(self.paths[index])
+    if index not in self._found:
+      self._found[index] = find_points(image, self._framing)
+    return Photograph(image, *self._found[index])
 
 
-def forge_photograph(paths, index, framing, *, seed, per_image=1):
-  """One of the photographs of a split, encoded again, and forgeries of it.
+def forge_photograph(photographs, index, *, seed, per_image=1):
+  """One of a split's photographs, encoded again, and forgeries of it.
 
   Args:
-    paths: of all photographs of the split, from which the donors are drawn.
+    photographs: `Photographs`, from which the donors are drawn too.
     index: which of them.
-    framing: as of `framing_of`.
   Returns: (JPEG bytes, [Forged] * per_image); the same for the same arguments.
   """
-  host = photograph(read_image(paths[index]), framing)
+  host, count = photographs[index], len(photographs)
   quality = last_quality(np.random.default_rng([seed, index]))
   forged = []
   for number in range(per_image):
     rng = np.random.default_rng([seed, index, number + 1])
-    path = paths[(index + int(rng.integers(1, len(paths)))) % len(paths)] if len(paths) > 1 else None
-    forgery = forge(rng, host, photograph(read_image(path), framing) if path else None)
-    forged.append(Forged(forgery, encode(forgery.image, quality), path if forgery.donor_used else None))
+    donor = (index + int(rng.integers(1, count))) % count if count > 1 else None
+    forgery = forge(rng, host, None if donor is None else photographs[donor])
+    path = photographs.paths[donor] if forgery.donor_used else None
+    forged.append(Forged(forgery, encode(forgery.image, quality), path))
   return encode(host.image, quality), forged
 
 
@@ -142,8 +158,8 @@ class ForgedFaces(folder.Folder):
     return {split: self._generate_examples(paths, root) for split, paths in splits.items()}
 
   def _generate_examples(self, paths, root):
-    framing = framing_of(paths)
-    forged = in_order(lambda index: forge_photograph(paths, index, framing, seed=SEED), range(len(paths)))
+    photographs = Photographs(paths)
+    forged = in_order(lambda index: forge_photograph(photographs, index, seed=SEED), range(len(paths)))
     for path, (genuine, (fake,)) in zip(paths, forged, strict=True):
       source = folder._relative(path, root)
       yield source, {

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 from tqdm import tqdm
 
 from fakeface_jax.data.features import LABELS
-from fakeface_jax.data.forged import find_photographs, forge_photograph, framing_of, in_order, readable_photographs
+from fakeface_jax.data.forged import Photographs, find_photographs, forge_photograph, in_order, readable_photographs
 from fakeface_jax.data.images import decode_image, resize_and_crop, resize_and_crop_mask
 from fakeface_jax.errors import UserError
 from fakeface_jax.report.contact_sheet import OUTLINE
@@ -17,7 +17,6 @@ from fakeface_jax.report.items import unique_stems
 
 COLUMNS = ("file", "source", "region", "operation", "donor", "blend", "found_by")
 INDEX_FILE, SHEET_FILE = "index.csv", "contact_sheet.png"
-ON_ONE_CORE = 100  # photographs that are forged by one thread, to measure it
 CELL, CAPTION, GAP = 128, 16, 6  # px, of the contact sheet
 SHEET = (8, 4)  # forgeries: rows, columns
 
@@ -40,32 +39,33 @@ def forge_folder(folder, out, *, per_image=1, seed=0):
   """
   root, out = Path(folder).expanduser(), Path(out).expanduser()
   splits, unreadable = readable_photographs(root, find_photographs(root))
-  framing = framing_of([path for paths in splits.values() for path in paths])
-  tasks = [(paths, index, out / split, stem) for split, paths in splits.items()
-           for index, stem in enumerate(unique_stems(paths))]
-  make = lambda task: (task, forge_photograph(*task[:2], framing, seed=seed, per_image=per_image))
+  splits = {split: Photographs(paths) for split, paths in splits.items()}
+  tasks = [(photographs, index, out / split, stem) for split, photographs in splits.items()
+           for index, stem in enumerate(unique_stems(photographs.paths))]
+  make = lambda task: (task, forge_photograph(*task[:2], seed=seed, per_image=per_image))
   shown = set(np.linspace(0, len(tasks) * per_image - 1, SHEET[0] * SHEET[1]).astype(int).tolist())
-  cells, seconds, done = [], [], 0
+  cells, done, start = [], 0, (time.process_time(), time.perf_counter())
   try:
     _claim(out, splits)
     with open(out / INDEX_FILE, "w", newline="") as file, tqdm(
         total=len(tasks), unit=" images", leave=False, disable=None) as bar:
       index = csv.writer(file)
       index.writerow(COLUMNS)
-      for threads, part in ((1, tasks[:ON_ONE_CORE]), (None, tasks[ON_ONE_CORE:])):
-        start = time.perf_counter()
-        for task, (genuine, forged) in in_order(make, part, threads):
-          index.writerows(_write(task, genuine, forged, root, out))
-          file.flush()  # what is there is listed, whatever happens to the rest
-          cells += [(genuine, fake) for number, fake in enumerate(forged, done) if number in shown]
-          done += per_image
-          bar.update()
-        seconds.append(time.perf_counter() - start)
+      for task, (genuine, forged) in in_order(make, tasks):
+        index.writerows(_write(task, genuine, forged, root, out))
+        file.flush()  # what is there is listed, whatever happens to the rest
+        cells += [(genuine, fake) for number, fake in enumerate(forged, done) if number in shown]
+        done += per_image
+        bar.update()
+    cpu, wall = time.process_time() - start[0], time.perf_counter() - start[1]
     draw_forgeries(cells).save(out / SHEET_FILE)
   except OSError as error:
     raise UserError(f"{out} cannot be written: {error.strerror or error}; {done} fakes are there and listed in"
                     f" {INDEX_FILE}" if done else f"{out} cannot be written: {error.strerror or error}") from error
-  return _account(len(tasks), per_image, seconds), [tuple(pair) for pair in unreadable]
+  account = (
+      f"{done:,} fakes of {len(tasks):,} photographs, {done / wall:,.0f} fakes/s; a core that does nothing else makes"
+      f" {done / cpu:,.0f}/s, reading and writing included")
+  return account, [tuple(pair) for pair in unreadable]
 
 
 def _claim(out, splits):
@@ -78,7 +78,7 @@ def _claim(out, splits):
 
 def _write(task, genuine, forged, root, out):
   """Writes a photograph's files; returns the lines of the index."""
-  paths, i, folder, stem = task
+  photographs, i, folder, stem = task
   (folder / "real" / f"{stem}.jpg").write_bytes(genuine)
   lines = []
   for number, fake in enumerate(forged):
@@ -87,17 +87,10 @@ def _write(task, genuine, forged, root, out):
     file.write_bytes(fake.jpeg)
     Image.fromarray(made.mask).save(folder / "mask" / f"{name}.png")
     donor = fake.donor.relative_to(root).as_posix() if fake.donor else ""
-    lines.append((file.relative_to(out).as_posix(), paths[i].relative_to(root).as_posix(), made.region, made.operation,
-                  donor, f"{made.edge:.2f}", made.found_by))
+    source = photographs.paths[i].relative_to(root).as_posix()
+    lines.append((file.relative_to(out).as_posix(), source, made.region, made.operation, donor, f"{made.edge:.2f}",
+                  made.found_by))
   return lines
-
-
-def _account(photographs, per_image, seconds):
-  one, rest = min(photographs, ON_ONE_CORE), max(photographs - ON_ONE_CORE, 0)
-  speeds = [f"{one * per_image / seconds[0]:,.0f} fakes/s on one core"]
-  if rest:
-    speeds.append(f"{rest * per_image / seconds[1]:,.0f} on all")
-  return f"{photographs * per_image:,} fakes of {photographs:,} photographs; {', '.join(speeds)}, files and all"
 
 
 def draw_forgeries(cells):

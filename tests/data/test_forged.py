@@ -11,7 +11,7 @@ from PIL import Image
 
 from fakeface_jax.data.datasets import open_dataset
 from fakeface_jax.data.features import FAKE, REAL, REGIONS
-from fakeface_jax.data.forged import forge_photograph, forged_builder, framing_of, in_order
+from fakeface_jax.data.forged import Photographs, forge_photograph, forged_builder, in_order
 from fakeface_jax.data.images import decode_image, read_image
 from fakeface_jax.data.manipulate import lattice
 from fakeface_jax.errors import UserError
@@ -87,9 +87,9 @@ def _pairs(found):
 
 def test_the_mask_is_exact_before_encoding(plain):
   paths = sorted(plain.glob("*.jpg"))
-  framing = framing_of(paths)
+  photographs = Photographs(paths)
   for index in range(8):
-    _, forged = forge_photograph(paths, index, framing, seed=3, per_image=3)
+    _, forged = forge_photograph(photographs, index, seed=3, per_image=3)
     for one in forged:
       host, made = read_image(paths[index]), one.forgery
       np.testing.assert_array_equal(host[made.mask == 0], made.image[made.mask == 0])
@@ -99,7 +99,7 @@ def test_the_mask_is_exact_before_encoding(plain):
 
 def test_the_seed_decides(plain):
   paths = sorted(plain.glob("*.jpg"))
-  make = lambda seed, index=0: forge_photograph(paths, index, framing_of(paths), seed=seed, per_image=2)
+  make = lambda seed: forge_photograph(Photographs(paths), 0, seed=seed, per_image=2)
   first, again, other = make(1), make(1), make(2)
   assert first[0] == again[0] and [one.jpeg for one in first[1]] == [one.jpeg for one in again[1]]
   assert len({one.jpeg for one in (*first[1], *other[1])}) == 4

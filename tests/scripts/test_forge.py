@@ -11,7 +11,7 @@ def test_a_folder_is_forged_and_what_cannot_be_read_listed(tmp_path):
   (root / "03.jpg").write_bytes((root / "03.jpg").read_bytes()[:100])
   result = run_script("forge", root, tmp_path / "out", "--per_image=2", "--seed=3")
   assert result.returncode == 1
-  assert "10 fakes of 5 photographs" in result.stdout and "fakes/s on one core" in result.stdout
+  assert "10 fakes of 5 photographs" in result.stdout and "fakes/s; a core" in result.stdout
   assert "1 could not be read:" in result.stderr and "03.jpg" in result.stderr and "Traceback" not in result.stderr
   assert (tmp_path / "out" / "contact_sheet.png").exists()
   assert len((tmp_path / "out" / "index.csv").read_text().splitlines()) == 11
