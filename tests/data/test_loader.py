@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fakeface_jax.data import forge
 from fakeface_jax.data.loader import plan_batches, plan_epoch, read_batches
 from fakeface_jax.errors import UserError
 
@@ -100,3 +101,14 @@ def test_forged_images_have_the_label_of_a_fake_and_the_plan_decides_which():
   (plain,) = read_batches(source, plan, resize=48, crop=48, forge=1e-9)
   same = (batch["image"] == plain["image"]).all((1, 2, 3))
   np.testing.assert_array_equal(same, batch["label"] == plain["label"])
+
+
+def test_donors_are_readable_reals_of_the_same_records(monkeypatch):
+  sources = [{**record, "label": i % 2, "image": png(40 * i, size=48)} for i, record in enumerate(RECORDS)]
+  sources[2]["image"] = sources[2]["image"][:50]
+  donors, original = [], forge.forge
+  monkeypatch.setattr(forge, "forge", lambda rng, host, donor: donors.append(donor) or original(rng, host, donor))
+  for epoch in range(6):
+    plan = plan_epoch(5, 5, seed=0, epoch=epoch, views=0)
+    list(read_batches(sources, plan, resize=48, crop=48, forge=1.0, failures={}))
+  assert {int(donor.image[0, 0, 0]) for donor in donors if donor} == {0, 160}

@@ -10,7 +10,7 @@ from fakeface_jax.errors import UserError
 from fakeface_jax.models import abstract_variables, init_variables
 from fakeface_jax.models.pretrained import save_safetensors
 from fakeface_jax.models.resnet import resnet
-from fakeface_jax.training import loop, tables
+from fakeface_jax.training import epochs, loop, tables
 from fakeface_jax.training.checkpoints import Checkpoints
 from fakeface_jax.training.optimizer import first_trained_cut, make_optimizer, split_params, trainable_mask
 from fakeface_jax.training.steps import TrainState, make_feature_steps, make_image_step, make_tail_step, zero_totals
@@ -62,6 +62,19 @@ def test_with_features_and_without_it_is_the_same_training(recipe, tmp_path, tra
   assert_same(with_features, with_images)
   moved = with_features[2]["params"]["head"]["bias"]
   assert np.abs(moved).max() > 1e-4
+
+
+def test_the_share_that_is_forged_reaches_the_training_images(recipe, monkeypatch):
+  config, asked = recipe.copy_and_resolve_references(), []
+  monkeypatch.setattr(epochs, "read_batches", lambda *_, forge, **__: asked.append(forge) or ())
+  training = epochs.ImageEpochs(config, MODEL, {"train": range(12)}, None, None)
+  for share in (0.0, 0.25):
+    config.data.forge = share
+    assert list(training.run(None, None, 0, 0)) == []
+  assert asked == [0.0, 0.25]
+  config.data.forge = -1.0
+  with pytest.raises(UserError, match=r"--config\.data\.forge=-1\.0"):
+    list(training.run(None, None, 0, 0))
 
 
 def test_every_home_gives_the_same_bits_whatever_its_pieces(recipe, tmp_path, monkeypatch):
