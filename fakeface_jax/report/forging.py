@@ -59,9 +59,10 @@ def forge_folder(folder, out, *, per_image=1, seed=0):
         bar.update()
     cpu, wall = time.process_time() - start[0], time.perf_counter() - start[1]
     draw_forgeries(cells).save(out / SHEET_FILE)
-  except OSError as error:
-    raise UserError(f"{out} cannot be written: {error.strerror or error}; {done} fakes are there and listed in"
-                    f" {INDEX_FILE}" if done else f"{out} cannot be written: {error.strerror or error}") from error
+  except (OSError, KeyboardInterrupt) as error:
+    reason = f"cannot be written: {error.strerror or error}" if isinstance(error, OSError) else "is not finished"
+    there = f"; {done} fakes are there and listed in {INDEX_FILE}, remove the folder to begin again" if done else ""
+    raise UserError(f"{out} {reason}{there}") from error
   account = (
       f"{done:,} fakes of {len(tasks):,} photographs, {done / wall:,.0f} fakes/s; a core that does nothing else makes"
       f" {done / cpu:,.0f}/s, reading and writing included")

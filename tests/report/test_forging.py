@@ -91,17 +91,21 @@ def test_a_folder_that_cannot_be_written_or_holds_something(photographs, tmp_pat
   assert contents(tmp_path / "full") == {"mine.jpg": b"mine"}
 
 
-def test_a_disk_that_fills_up_loses_nothing(photographs, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("error", "reason"), [
+    (OSError(28, "No space left on device"), "cannot be written: No space left on device"),
+    (KeyboardInterrupt(), "is not finished"),
+])
+def test_a_disk_that_fills_up_or_ctrl_c_loses_nothing(photographs, tmp_path, monkeypatch, error, reason):
   original, written = forging._write, []
 
   def limited(*arguments):
     if len(written) == 3:
-      raise OSError(28, "No space left on device")
+      raise error
     written.append(arguments)
     return original(*arguments)
 
   monkeypatch.setattr(forging, "_write", limited)
-  with pytest.raises(UserError, match=r"out cannot be written: No space left on device; 3 fakes are there and listed"):
+  with pytest.raises(UserError, match=f"out {reason}; 3 fakes are there and listed"):
     forge_folder(photographs, tmp_path / "out")
   rows = read_index(tmp_path / "out")
   assert len(rows) == 3 and all((tmp_path / "out" / row["file"]).exists() for row in rows)
