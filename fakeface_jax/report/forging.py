@@ -38,6 +38,8 @@ def forge_folder(folder, out, *, per_image=1, seed=0):
   Raises: UserError where nothing can be read, or something cannot be written.
   """
   root, out = Path(folder).expanduser(), Path(out).expanduser()
+  if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    raise UserError(f"{out}: is there and not an empty folder; choose another one, or remove it")
   splits, unreadable = readable_photographs(root, find_photographs(root))
   splits = {split: Photographs(paths) for split, paths in splits.items()}
   tasks = [(photographs, index, out / split, stem) for split, photographs in splits.items()
@@ -46,7 +48,9 @@ def forge_folder(folder, out, *, per_image=1, seed=0):
   shown = set(np.linspace(0, len(tasks) * per_image - 1, SHEET[0] * SHEET[1]).astype(int).tolist())
   cells, done, start = [], 0, (time.process_time(), time.perf_counter())
   try:
-    _claim(out, splits)
+    for split in splits:
+      for name in (*LABELS, "mask"):
+        (out / split / name).mkdir(parents=True)
     with open(out / INDEX_FILE, "w", newline="") as file, tqdm(
         total=len(tasks), unit=" images", leave=False, disable=None) as bar:
       index = csv.writer(file)
@@ -67,14 +71,6 @@ def forge_folder(folder, out, *, per_image=1, seed=0):
       f"{done:,} fakes of {len(tasks):,} photographs, {done / wall:,.0f} fakes/s; a core that does nothing else makes"
       f" {done / cpu:,.0f}/s, reading and writing included")
   return account, [tuple(pair) for pair in unreadable]
-
-
-def _claim(out, splits):
-  if out.exists() and (not out.is_dir() or any(out.iterdir())):
-    raise UserError(f"{out}: is there and not an empty folder; choose another one, or remove it")
-  for split in splits:
-    for name in (*LABELS, "mask"):
-      (out / split / name).mkdir(parents=True)
 
 
 def _write(task, genuine, forged, root, out):
