@@ -16,6 +16,7 @@ from PIL import Image
 LANDMARKS, TEMPLATE, BLOB = "landmarks", "template", "blob"  # how a region was found
 DETECTOR_SIDES = (128, 256)  # px of the longer side; faces from 80 px on are found
 SMALL = 32  # px, side of the picture that is compared with the template
+LEAST_FIT = 0.03  # correlation with the template; next to none speaks against an upright face
 
 # Where aligned faces have their eyes' midpoint (x, y), and how far the eyes are apart, and the mouth below them; in
 # pictures. The first as FFHQ has it, the other a crop from the brows to the chin.
@@ -135,7 +136,7 @@ def choose_framing(images):
 def _placed(image, framing):
   """The template's points in a picture so framed; None where it shows no upright face, or is no square."""
   height, width = image.shape[:2]
-  if not 0.8 < width / height < 1.25 or _fit(image, framing) <= 0:
+  if not 0.8 < width / height < 1.25 or _fit(image, framing) < LEAST_FIT:
     return None
   cx, cy, across, down = framing
   return np.float32((FRAME_POINTS * (across, down) + (cx, cy)) * (width, height))

@@ -8,6 +8,7 @@ import dataclasses
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
+from scipy.spatial import ConvexHull
 
 from fakeface_jax.data.manipulate import FLOOR, lattice, random_blob
 
@@ -132,6 +133,4 @@ def _drawn(polygons, wider, holes, shape, margin):
 
 def _hull(points):
   """The corners of the convex hull, in order."""
-  from scipy.spatial import ConvexHull
-
   return points[ConvexHull(points).vertices]

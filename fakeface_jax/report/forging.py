@@ -42,6 +42,7 @@ def forge_folder(folder, out, *, per_image=1, seed=0):
     raise UserError(f"{out}: is there and not an empty folder; choose another one, or remove it")
   splits, unreadable = readable_photographs(root, find_photographs(root))
   splits = {split: Photographs(paths) for split, paths in splits.items()}
+  next(iter(splits.values()))[0]  # loads what finds faces, so that the clock does not see it
   tasks = [(photographs, index, out / split, stem) for split, photographs in splits.items()
            for index, stem in enumerate(unique_stems(photographs.paths))]
   make = lambda task: (task, forge_photograph(*task[:2], seed=seed, per_image=per_image))
