@@ -15,14 +15,15 @@ def get_config():
   config.trainable = "all"  # head, last_conv, last_block, last_stage, all, or patterns such as 'layer4_*,head/*'
 
   config.data = ConfigDict()
-  config.data.name = "synthetic_faces"  # a data set's name, or 'folder' with its path
-  config.data.path = config_dict.placeholder(str)  # of 'folder' (real/ and fake/, or train/real/...), or of an archive
+  config.data.name = "synthetic_faces"  # a data set's name, or 'folder' or 'forged' with its path
+  config.data.path = config_dict.placeholder(str)  # of 'folder' (real/ and fake/, or train/real/...) or of an archive
   config.data.dir = config_dict.placeholder(str)  # where prepared records are kept; None: TFDS's own place
   config.data.resize = 80  # px: an image's shorter side is brought to this length
   config.data.crop = 72  # px: side of the square that is cut out of it and that the network sees
   config.data.views = 0  # of a training image: 0: a new one every epoch; 1: its centre; n: drawn from n fixed ones
   config.data.augment = "crop,flip"  # what makes a view: crop, flip, jpeg (encoded again), blur
   config.data.train_size = config_dict.placeholder(int)  # images to train on, half of each class; None or 0: all
+  config.data.forge = 0.0  # share of the real training images in whose place there is a fake made of them
   config.data.train_split = "train"  # splits, or slices of them such as 'train[:85%]'
   config.data.val_split = "val"
   config.data.test_split = "test"

@@ -9,6 +9,7 @@ from pathlib import Path
 import tensorflow_datasets as tfds
 
 from fakeface_jax.data.folder import folder_builder
+from fakeface_jax.data.forged import forged_builder
 from fakeface_jax.data.published import PublishedBuilder, published_builder
 from fakeface_jax.errors import UserError
 
@@ -63,8 +64,9 @@ def open_dataset(name, *, path=None, data_dir=None):
   """The data set of that name, prepared on first use.
 
   Args:
-    name: one of `BUILDERS`, 'folder' (then `path` says which), or itself a path to a folder with real/ and fake/.
-    path: the folder of 'folder', or the one that a published data set's files or archive lie in.
+    name: one of `BUILDERS`, 'folder' or 'forged' (then `path` says which), or itself a path to a folder with real/ and
+      fake/.
+    path: the folder of 'folder' or 'forged', or the one that a published data set's files or archive lie in.
     data_dir: where prepared records are kept; by default TFDS's own place ($TFDS_DATA_DIR or ~/tensorflow_datasets).
   Raises: UserError for an unknown name, a folder that does not fit, missing files, or no room for the records.
   """
@@ -74,13 +76,18 @@ def open_dataset(name, *, path=None, data_dir=None):
       builder = published_builder(cls, path, data_dir)
     else:
       builder = cls(data_dir=data_dir, file_format="array_record")
+  elif name == "forged":
+    if not path:
+      raise UserError("data set 'forged' needs to know of which photographs: --config.data.path=/my/real/faces")
+    builder = forged_builder(path, data_dir=data_dir)
   elif name == "folder" or os.path.isdir(name):
     path = path if name == "folder" else name
     if not path:
       raise UserError("data set 'folder' needs to know which: --config.data.path=/my/faces (with real/ and fake/)")
     builder = folder_builder(path, data_dir=data_dir)
   else:
-    raise UserError(f"there is no data set and no folder {name!r}; data sets: {', '.join([*BUILDERS, 'folder'])}")
+    names = ", ".join([*BUILDERS, "folder", "forged"])
+    raise UserError(f"there is no data set and no folder {name!r}; data sets: {names}")
   try:
     builder.download_and_prepare()
   except OSError as error:

@@ -8,10 +8,12 @@ import collections
 import concurrent.futures
 import dataclasses
 import os
+from functools import partial
 
 import numpy as np
 from tensorflow_datasets.proto import tf_example_pb2
 
+from fakeface_jax.data.features import REAL
 from fakeface_jax.data.images import decode_image
 from fakeface_jax.data.order import epoch_order
 from fakeface_jax.data.views import view_of
@@ -73,18 +75,20 @@ def _plan(slots, views, length, batch_size):
   return Plan(indices % length, (indices < length).astype(np.float32), views)
 
 
-def read_batches(source, plan, *, resize, crop, augment=(), seed=0, failures=None, threads=None):
+def read_batches(source, plan, *, resize, crop, augment=(), seed=0, forge=0.0, failures=None, threads=None):
   """Yields the plan's batches, each read and decoded by one of several threads.
 
   Args:
     source: random-access records of `features.face_features`, images as encoded bytes.
     plan: this process's `Plan`.
     resize, crop, augment, seed: of the views, see `views.view_of`.
+    forge: the share of the real images in whose place there is a fake made of them, with its label, see `forge.Forger`.
     failures: {record number: reason}, to which images that cannot be read are added; in a batch the next image that can
       stands for such a one, with weight 0. Without it they are a UserError.
     threads: one more than this process has cores by default.
   Yields: {"image": uint8[B, crop, crop, 3], "label": int32[B], "weight": float32[B], "index": int32[B]}.
   """
+  forger = _forger(source, forge) if forge else None
 
   def read(step):
     indices, width = plan.indices[step], plan.indices.shape[1]
@@ -102,9 +106,11 @@ def read_batches(source, plan, *, resize, crop, augment=(), seed=0, failures=Non
         failures[index] = str(error)
         record, image = _next_readable(source, index, failures)
         batch["weight"][column] = 0
-      key = (seed, int(plan.views[step, column]), index)
+      key, label = (seed, int(plan.views[step, column]), index), record["label"]
+      if forger:
+        image, label = forger(image, label, key)
       batch["image"][column] = view_of(image, key, resize=resize, crop=crop, augment=augment)
-      batch["label"][column] = record["label"]
+      batch["label"][column] = label
     return batch
 
   threads = threads or len(os.sched_getaffinity(0)) + 1  # one waits for the disk or for Python's lock
@@ -129,6 +135,21 @@ def _next_readable(source, index, failures):
     except UserError:
       continue
   raise UserError(f"none of the {len(source)} images can be read; the first: {next(iter(failures.values()))}")
+
+
+def _forger(source, share):
+  from fakeface_jax.data.forge import Forger  # slow to import, and few need it
+
+  return Forger(share, len(source), partial(_real_image, source))
+
+
+def _real_image(source, index):
+  """A donor's image; None for a fake, or where it cannot be read."""
+  record = face_at(source, index)
+  try:
+    return decode_record(record) if record["label"] == REAL else None
+  except UserError:
+    return None  # where its own turn comes it is listed
 
 
 def decode_record(record, scratch=None):

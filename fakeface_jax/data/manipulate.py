@@ -192,9 +192,8 @@ def self_blend(rng, host, donor, alpha, level):
   return shift_colour(rng, misplace(rng, host, alpha, rng.uniform(*level.warp)), alpha, rng.uniform(*level.colour))
 
 
-def distort(rng, host, donor, alpha, level):
-  """A swirl, a bulge, a pinch or a ripple, and the level's colour cast."""
-  amount = rng.uniform(*level.damage)
+def bend(rng, image, alpha, amount):
+  """The region's content swirled, bulged, pinched or rippled, float32 of any scale; `amount` in 0..1."""
   kind = rng.integers(3)
 
   def field(y, x):
@@ -208,7 +207,13 @@ def distort(rng, host, donor, alpha, level):
     return y + 0.25 * amount * np.sin(7 * x), x + 0.25 * amount * np.sin(7 * y)
 
   sign = _sign(rng)
-  return shift_colour(rng, _resample(host, alpha, field), alpha, rng.uniform(*level.colour))
+  return _resample(image, alpha, field)
+
+
+def distort(rng, host, donor, alpha, level):
+  """A swirl, a bulge, a pinch or a ripple, and the level's colour cast."""
+  bent = bend(rng, host, alpha, rng.uniform(*level.damage))
+  return shift_colour(rng, bent, alpha, rng.uniform(*level.colour))
 
 
 def degrade(rng, host, donor, alpha, level):

@@ -102,9 +102,9 @@ class TrunkPass:
     records: int64[R], the record numbers of this process, ascending; the rows are `views` of each, one after the other.
   """
 
-  def __init__(self, trunk, name, source, records, config, *, views, data_fingerprint):
+  def __init__(self, trunk, name, source, records, config, *, views, data_fingerprint, forge=0.0):
     self.trunk, self.name, self.source, self.records, self.config = trunk, name, source, records, config
-    self.views = views
+    self.views, self.forge = views, forge
     self.shape = (len(records) * views, trunk.width)
     self.augment = augmentations(config.data.augment) if views > 1 else ()
     self.key = {
@@ -113,6 +113,7 @@ class TrunkPass:
         "images": hashlib.sha256(np.ascontiguousarray(records)).hexdigest()[:16],
         "pixels": [config.data.resize, config.data.crop],
         "views": [views, list(self.augment), config.seed] if views > 1 else 1,
+        **({"forge": [forge, config.seed]} if forge else {}),
     }
 
   @property
@@ -169,7 +170,7 @@ class TrunkPass:
     data = self.config.data
     batches = read_batches(
         self.source, plan, resize=data.resize, crop=data.crop, augment=self.augment, seed=self.config.seed,
-        failures=failures)
+        forge=self.forge, failures=failures)
     step = make_trunk_step(self.trunk)
     variables = jax.device_put(self.trunk.variables)
     bar = tqdm(

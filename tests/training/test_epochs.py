@@ -11,7 +11,7 @@ from fakeface_jax.errors import UserError
 from fakeface_jax.models import abstract_variables, init_variables
 from fakeface_jax.models.pretrained import save_safetensors
 from fakeface_jax.models.resnet import resnet
-from fakeface_jax.training import loop, tables
+from fakeface_jax.training import epochs, loop, tables
 from fakeface_jax.training.optimizer import first_trained_cut, make_optimizer, split_params, trainable_mask
 from fakeface_jax.training.steps import TrainState, make_feature_steps, make_image_step, make_tail_step, zero_totals
 from fakeface_jax.training.trunk import Trunk, TrunkPass
@@ -52,15 +52,29 @@ def assert_same(ours, theirs):
   assert ours[0]["f1_macro"] == pytest.approx(theirs[0]["f1_macro"], abs=0.03)
 
 
-@pytest.mark.parametrize(("trainable", "views"), [("last_block", 1), ("last_conv", 1), ("head", 1), ("last_block", 3)])
-def test_with_features_and_without_it_is_the_same_training(recipe, tmp_path, trainable, views):
-  changes = {"trainable": trainable, "data__views": views}
+@pytest.mark.parametrize(("trainable", "views", "forge"), [
+    ("last_block", 1, 0.0), ("last_conv", 1, 0.0), ("head", 1, 0.0), ("last_block", 3, 0.5)])
+def test_with_features_and_without_it_is_the_same_training(recipe, tmp_path, trainable, views, forge):
+  changes = {"trainable": trainable, "data__views": views, "data__forge": forge}
   with_images = run(recipe, tmp_path / "images", trunk="none", **changes)
   with_features = run(recipe, tmp_path / "features", **changes)
   assert (tmp_path / "features" / "trunk" / "train.npy").exists() and not (tmp_path / "images" / "trunk").exists()
   assert_same(with_features, with_images)
   moved = with_features[2]["params"]["head"]["bias"]
   assert np.abs(moved).max() > 1e-4
+
+
+def test_the_share_that_is_forged_reaches_the_training_images(recipe, monkeypatch):
+  config, asked = recipe.copy_and_resolve_references(), []
+  monkeypatch.setattr(epochs, "read_batches", lambda *_, forge, **__: asked.append(forge) or ())
+  training = epochs.ImageEpochs(config, MODEL, {"train": range(12)}, None, None)
+  for share in (0.0, 0.25):
+    config.data.forge = share
+    assert list(training.run(None, None, 0, 0)) == []
+  assert asked == [0.0, 0.25]
+  config.data.forge = -1.0
+  with pytest.raises(UserError, match=r"--config\.data\.forge=-1\.0"):
+    list(training.run(None, None, 0, 0))
 
 
 def test_every_home_gives_the_same_bits_whatever_its_pieces(recipe, tmp_path, monkeypatch):

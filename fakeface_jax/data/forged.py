@@ -1,0 +1,171 @@
+"""The TFDS builder `forged`: from a folder of real faces alone, every face as it is and once forged, with its mask.
+
+    faces/**.jpg       faces/real/**.jpg       faces/train/**.jpg and so on       faces/train/real/**.jpg and so on
+
+What lies in fake/ and mask/ beside real/ is not looked at. Splits are those of the builder `folder`: the folder's own,
+or else by a hash of each photograph's bytes. A photograph and its forgery are always in the same one, and so is the
+photograph that a region came from. Both are encoded last, at the same quality.
+"""
+
+import collections
+import concurrent.futures
+import dataclasses
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+
+from fakeface_jax.data import features, folder
+from fakeface_jax.data.forge import SAMPLE, Forgery, Photograph, encode, forge, last_quality
+from fakeface_jax.data.images import read_image
+from fakeface_jax.data.landmarks import choose_framing, find_points
+from fakeface_jax.errors import UserError
+
+EXPECTED = "expected photographs of real faces at the top, in real/, or in train/, val/, test/ with or without real/"
+SEED = 0  # of the builder's forgeries
+
+
+@dataclasses.dataclass(frozen=True)
+class Forged:
+  """A forgery in its file's form, and the photograph that it took a region from, if any."""
+
+  forgery: Forgery
+  jpeg: bytes
+  donor: Path | None
+
+
+def find_photographs(root):
+  """The photographs below a folder, by split, unread.
+
+  Returns: a `folder.Faces` with nothing but real images in it.
+  Raises: UserError if there is no such folder, no image in it or in a split of it, or fakes without real/.
+  """
+  if not root.is_dir():
+    raise UserError(f"{root}: {'is not a folder' if root.exists() else 'no such folder'}; {EXPECTED}")
+  faces = folder.Faces({}, {}, [], [])
+  splits = folder._folders(root, folder.SPLITS)
+  for split, place in splits.items() or ((None, root),):
+    inside = folder._folders(place, {name: name for name in (*features.LABELS, "mask")})
+    if "real" not in inside and inside:
+      raise UserError(f"{place}: has {', '.join(f'{name}/' for name in inside)} but no real/; {EXPECTED}")
+    place = inside.get("real", place)
+    images, others = folder._image_files(place)
+    if not images:
+      raise UserError(f"{place}: holds no image ({len(others)} other files); {EXPECTED}")
+    faces.images[split, features.REAL] = images
+    faces.ignored_files += others
+  return faces
+
+
+def readable_photographs(root, faces):
+  """({split: paths} of the photographs that can be read, sorted, [(path below root, why not)] of the others).
+
+  Raises: UserError where none can be read.
+  """
+  tasks = [(split, features.REAL, path, None) for (split, _), paths in faces.images.items() for path in paths]
+  found, unreadable = {}, []
+  for (split, _, path, _), checked in zip(tasks, folder._in_threads(folder._check, tasks), strict=True):
+    if checked.unreadable:
+      unreadable.append([folder._relative(path, root), checked.unreadable])
+    else:
+      found.setdefault(split or checked.hash_split, []).append(path)
+  if not found:
+    raise UserError(f"{root}: none of its {len(tasks)} images can be read; replace them (the first is"
+                    f" {': '.join(unreadable[0])})")
+  return {split: found[split] for split in ("train", "val", "test") if split in found}, sorted(unreadable)
+
+
+class Photographs:
+  """The photographs of a split, read when asked for; where a face lies in one is found once.
+
+  Args: `paths`: of them, readable ones.
+  Attributes: `paths`.
+  """
+
+  def __init__(self, paths):
+    self.paths, self._found = paths, {}
+    self._framing = choose_framing(map(read_image, paths[:: max(1, len(paths) // SAMPLE)]))
+
+  def __len__(self):
+    return len(self.paths)
+
+  def __getitem__(self, index):
+    image = read_image(self.paths[index])
+    if index not in self._found:
+      self._found[index] = find_points(image, self._framing)
+    return Photograph(image, *self._found[index])
+
+
+def forge_photograph(photographs, index, *, seed, per_image=1):
+  """One of a split's photographs, encoded again, and forgeries of it.
+
+  Args:
+    photographs: `Photographs`, from which the donors are drawn too.
+    index: which of them.
+  Returns: (JPEG bytes, [Forged] * per_image); the same for the same arguments.
+  """
+  host, count = photographs[index], len(photographs)
+  quality = last_quality(np.random.default_rng([seed, index]))
+  forged = []
+  for number in range(per_image):
+    rng = np.random.default_rng([seed, index, number + 1])
+    donor = (index + int(rng.integers(1, count))) % count if count > 1 else None
+    forgery = forge(rng, host, None if donor is None else photographs[donor])
+    path = photographs.paths[donor] if forgery.donor_used else None
+    forged.append(Forged(forgery, encode(forgery.image, quality), path))
+  return encode(host.image, quality), forged
+
+
+def in_order(function, tasks, threads=None):
+  """Yields function(task) for every task, in their order, computed a little ahead by several threads."""
+  threads = threads or len(os.sched_getaffinity(0))
+  ahead = collections.deque()
+  with concurrent.futures.ThreadPoolExecutor(threads) as pool:
+    try:
+      for task in tasks:
+        ahead.append(pool.submit(function, task))
+        if len(ahead) > 4 * threads:
+          yield ahead.popleft().result()
+      while ahead:
+        yield ahead.popleft().result()
+    finally:
+      pool.shutdown(cancel_futures=True)
+
+
+def forged_builder(path, data_dir=None):
+  """A builder for the photographs below a folder and forgeries of them; arguments as of `folder.folder_builder`."""
+  path = Path(path).expanduser()
+  name = re.sub(r"[^A-Za-z0-9_]+", "_", path.resolve().name).strip("_") or "root"
+  state = folder._fingerprint(path, find_photographs(path))
+  config = folder.FolderConfig(name=f"{name}-{state}", path=str(path.resolve()))
+  with folder._quiet():
+    return ForgedFaces(config=config, data_dir=data_dir, file_format="array_record")
+
+
+class ForgedFaces(folder.Folder):
+  """See the module's docstring; made by `forged_builder`."""
+
+  name = "forged"
+
+  def _split_generators(self, dl_manager):
+    root = Path(self.builder_config.path)
+    faces = find_photographs(root)
+    splits, unreadable = readable_photographs(root, faces)
+    self.info.metadata.update(
+        unreadable=unreadable, ignored_files=len(faces.ignored_files),
+        split_by_content=(None, features.REAL) in faces.images)
+    return {split: self._generate_examples(paths, root) for split, paths in splits.items()}
+
+  def _generate_examples(self, paths, root):
+    photographs = Photographs(paths)
+    forged = in_order(lambda index: forge_photograph(photographs, index, seed=SEED), range(len(paths)))
+    for path, (genuine, (fake,)) in zip(paths, forged, strict=True):
+      source = folder._relative(path, root)
+      yield source, {
+          "image": genuine, "label": features.REAL, "mask": folder._WHOLE[folder.NOT_MANIPULATED],
+          "regions": np.zeros(len(features.REGIONS), np.bool_), "difficulty": "none", "source": source}
+      yield f"{source} forged", {
+          "image": fake.jpeg, "label": features.FAKE, "mask": folder._png(fake.forgery.mask),
+          "regions": np.array([name == fake.forgery.region for name in features.REGIONS]),
+          "source": f"{source} ({fake.forgery.region}, {fake.forgery.operation})", "difficulty": "none"}

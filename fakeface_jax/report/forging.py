@@ -1,0 +1,126 @@
+"""Fakes made of a folder of real faces: written as a data set that the builder `folder` reads, and a picture."""
+
+import csv
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+from tqdm import tqdm
+
+from fakeface_jax.data.features import LABELS
+from fakeface_jax.data.forged import Photographs, find_photographs, forge_photograph, in_order, readable_photographs
+from fakeface_jax.data.images import decode_image, resize_and_crop, resize_and_crop_mask
+from fakeface_jax.errors import UserError
+from fakeface_jax.report.contact_sheet import OUTLINE
+from fakeface_jax.report.items import unique_stems
+
+COLUMNS = ("file", "source", "region", "operation", "donor", "blend", "found_by")
+INDEX_FILE, SHEET_FILE = "index.csv", "contact_sheet.png"
+CELL, CAPTION, GAP = 128, 16, 6  # px, of the contact sheet
+SHEET = (8, 4)  # forgeries: rows, columns
+
+
+def forge_folder(folder, out, *, per_image=1, seed=0):
+  """Forges every photograph below a folder.
+
+  Writes <out>/<split>/{real,fake,mask}/, splits as in `data.forged`: the photographs encoded again, the fakes encoded
+  the same way, and masks (255 changed, 0 not); then `INDEX_FILE` with a line for each fake (blend is the Gaussian sigma
+  of its edge in pixels) and `SHEET_FILE`.
+
+  Args:
+    folder: of real faces.
+    out: a folder that is empty or not there.
+    per_image: fakes of each photograph.
+    seed: another one makes other fakes.
+  Returns: (a line that says how many there are and how fast they were made, [(path, why not)] of photographs that
+    cannot be read).
+  Raises: UserError where nothing can be read, or something cannot be written.
+  """
+  root, out = Path(folder).expanduser(), Path(out).expanduser()
+  if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    raise UserError(f"{out}: is there and not an empty folder; choose another one, or remove it")
+  splits, unreadable = readable_photographs(root, find_photographs(root))
+  splits = {split: Photographs(paths) for split, paths in splits.items()}
+  next(iter(splits.values()))[0]  # loads what finds faces, so that the clock does not see it
+  tasks = [(photographs, index, out / split, stem) for split, photographs in splits.items()
+           for index, stem in enumerate(unique_stems(photographs.paths))]
+  make = lambda task: (task, forge_photograph(*task[:2], seed=seed, per_image=per_image))
+  shown = set(np.linspace(0, len(tasks) * per_image - 1, SHEET[0] * SHEET[1]).astype(int).tolist())
+  cells, done, start = [], 0, (time.process_time(), time.perf_counter())
+  try:
+    for split in splits:
+      for name in (*LABELS, "mask"):
+        (out / split / name).mkdir(parents=True)
+    with open(out / INDEX_FILE, "w", newline="") as file, tqdm(
+        total=len(tasks), unit=" images", leave=False, disable=None) as bar:
+      index = csv.writer(file)
+      index.writerow(COLUMNS)
+      for task, (genuine, forged) in in_order(make, tasks):
+        index.writerows(_write(task, genuine, forged, root, out))
+        file.flush()  # what is there is listed, whatever happens to the rest
+        cells += [(genuine, fake) for number, fake in enumerate(forged, done) if number in shown]
+        done += per_image
+        bar.update()
+    cpu, wall = time.process_time() - start[0], time.perf_counter() - start[1]
+    draw_forgeries(cells).save(out / SHEET_FILE)
+  except (OSError, KeyboardInterrupt) as error:
+    reason = f"cannot be written: {error.strerror or error}" if isinstance(error, OSError) else "is not finished"
+    there = f"; {done} fakes are there and listed in {INDEX_FILE}, remove the folder to begin again" if done else ""
+    raise UserError(f"{out} {reason}{there}") from error
+  account = (
+      f"{done:,} fakes of {len(tasks):,} photographs, {done / wall:,.0f} fakes/s; a core that does nothing else makes"
+      f" {done / cpu:,.0f}/s, reading and writing included")
+  return account, [tuple(pair) for pair in unreadable]
+
+
+def _write(task, genuine, forged, root, out):
+  """Writes a photograph's files; returns the lines of the index."""
+  photographs, i, folder, stem = task
+  (folder / "real" / f"{stem}.jpg").write_bytes(genuine)
+  lines = []
+  for number, fake in enumerate(forged):
+    name = f"{stem}-{number + 1}" if len(forged) > 1 else stem
+    file, made = folder / "fake" / f"{name}.jpg", fake.forgery
+    file.write_bytes(fake.jpeg)
+    Image.fromarray(made.mask).save(folder / "mask" / f"{name}.png")
+    donor = fake.donor.relative_to(root).as_posix() if fake.donor else ""
+    source = photographs.paths[i].relative_to(root).as_posix()
+    lines.append((file.relative_to(out).as_posix(), source, made.region, made.operation, donor, f"{made.edge:.2f}",
+                  made.found_by))
+  return lines
+
+
+def draw_forgeries(cells):
+  """A contact sheet: each photograph, its fake, and the fake with the mask outlined.
+
+  Args: `cells`: (the photograph's JPEG bytes, `data.forged.Forged`) of each.
+  Returns: a PIL image, RGB.
+  """
+  columns = min(SHEET[1], len(cells))
+  width, height = 3 * CELL + GAP, CELL + CAPTION + GAP
+  sheet = Image.new("RGB", (columns * width, -(-len(cells) // columns) * height), (255, 255, 255))
+  draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(12)
+  for number, (genuine, fake) in enumerate(cells):
+    x, y = number % columns * width, number // columns * height
+    made = fake.forgery
+    pictures = [_small(genuine), _small(fake.jpeg), _small(fake.jpeg)]
+    inside = resize_and_crop_mask(made.mask, CELL, CELL) > 0
+    pictures[2][_rim(inside)] = OUTLINE
+    for place, picture in enumerate(pictures):
+      sheet.paste(Image.fromarray(picture), (x + place * CELL, y + CAPTION))
+    title = f"{made.region}: {made.operation}, edge {made.edge:.1f} px, {made.found_by}"
+    draw.text((x + 2, y), title, (20, 20, 20), font)
+  return sheet
+
+
+def _small(jpeg):
+  return resize_and_crop(decode_image(jpeg, "a forgery"), CELL, CELL).copy()
+
+
+def _rim(inside):
+  core = inside.copy()
+  for axis in (0, 1):
+    for step in (-1, 1):
+      core &= np.roll(inside, step, axis)
+  return inside & ~core
