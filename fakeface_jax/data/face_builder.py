@@ -124,11 +124,9 @@ class FaceBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
   def _check(self, face):
     """Reads and decodes an image; never raises for what is wrong with it."""
     try:
-      data = read_bytes(face.path)
-      image = decode_image(data, str(face.path))
+      image, share = read_share(face.path)
     except UserError as error:
       return Checked(unreadable=reason_without(face.path, error))
-    share = int.from_bytes(hashlib.sha256(data).digest()[:8]) / 2**64
     return Checked(share=share, mask=self._mask(face, image.shape[:2]), looks=self._looks(image))
 
   def _refuse_unreadable_classes(self, faces, checked):
@@ -156,6 +154,12 @@ class FaceBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
           "difficulty": face.difficulty,
           "source": source,
       }
+
+
+def read_share(path):
+  """(image uint8[H, W, 3], a number in 0..1 that the file's bytes decide). Raises: UserError that names the file."""
+  data = read_bytes(path)
+  return decode_image(data, str(path)), int.from_bytes(hashlib.sha256(data).digest()[:8]) / 2**64
 
 
 def split_of(share):

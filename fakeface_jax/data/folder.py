@@ -93,7 +93,7 @@ def find_faces(root: Path) -> Faces:
   """Looks through the folder without opening a file. Raises: UserError as `folder_builder` does."""
   if not root.is_dir():
     raise UserError(f"{root}: {'is not a folder' if root.exists() else 'no such folder'}; {EXPECTED}")
-  classes, splits = _folders(root, {name: name for name in features.LABELS}), _folders(root, SPLITS)
+  classes, splits = named_folders(root, {name: name for name in features.LABELS}), named_folders(root, SPLITS)
   if classes and splits:
     raise UserError(f"{root}: holds both {_listed(classes)} and {_listed(splits)}; "
                     "keep the classes either at the top or below the splits")
@@ -108,7 +108,7 @@ def find_faces(root: Path) -> Faces:
 
 
 def _add_split(faces, split, folder, root):
-  classes = _folders(folder, {name: name for name in features.LABELS})
+  classes = named_folders(folder, {name: name for name in features.LABELS})
   for label, name in enumerate(features.LABELS):
     if name not in classes:
       raise UserError(f"{folder}: has no folder {name}/; {EXPECTED}")
@@ -117,7 +117,7 @@ def _add_split(faces, split, folder, root):
       raise UserError(f"{classes[name]}: holds no image ({len(others)} other files); put {name} images there")
     faces.images[split, label] = paths
     faces.ignored_files += others
-  mask_folder = _folders(folder, {"mask": "mask"}).get("mask")
+  mask_folder = named_folders(folder, {"mask": "mask"}).get("mask")
   if mask_folder:
     _add_masks(faces, faces.images[split, features.FAKE], classes["fake"], mask_folder, root)
 
@@ -138,7 +138,7 @@ def _add_masks(faces, fakes, fake_folder, mask_folder, root):
       faces.masks_ignored.append([relative(mask, root), reason])
 
 
-def _folders(parent, names):
+def named_folders(parent, names):
   """{canonical name: folder} of the sub-folders that `names` ({lower-case name: canonical}) knows."""
   found = {}
   for entry in _entries(parent):

@@ -16,7 +16,24 @@ from pathlib import Path
 
 import numpy as np
 
-from fakeface_jax.data import features, folder
+from fakeface_jax.data import features
+from fakeface_jax.data.face_builder import (
+  NOT_MANIPULATED,
+  SPLITS,
+  WHOLE,
+  Face,
+  FaceBuilder,
+  fingerprint,
+  in_threads,
+  png,
+  quiet,
+  read_share,
+  reason_without,
+  relative,
+  split_of,
+)
+from fakeface_jax.data.folder import SPLITS as SPLIT_NAMES
+from fakeface_jax.data.folder import FolderConfig, image_files, named_folders
 from fakeface_jax.data.forge import SAMPLE, Forgery, Photograph, encode, forge, last_quality
 from fakeface_jax.data.images import read_image
 from fakeface_jax.data.landmarks import choose_framing, find_points
@@ -36,26 +53,24 @@ class Forged:
 
 
 def find_photographs(root):
-  """The photographs below a folder, by split, unread.
+  """The photographs below a folder, unread: (list of `Face`, list of the files that are no images).
 
-  Returns: a `folder.Faces` with nothing but real images in it.
   Raises: UserError if there is no such folder, no image in it or in a split of it, or fakes without real/.
   """
   if not root.is_dir():
     raise UserError(f"{root}: {'is not a folder' if root.exists() else 'no such folder'}; {EXPECTED}")
-  faces = folder.Faces({}, {}, [], [])
-  splits = folder._folders(root, folder.SPLITS)
-  for split, place in splits.items() or ((None, root),):
-    inside = folder._folders(place, {name: name for name in (*features.LABELS, "mask")})
+  faces, ignored = [], []
+  for split, place in named_folders(root, SPLIT_NAMES).items() or ((None, root),):
+    inside = named_folders(place, {name: name for name in (*features.LABELS, "mask")})
     if "real" not in inside and inside:
       raise UserError(f"{place}: has {', '.join(f'{name}/' for name in inside)} but no real/; {EXPECTED}")
     place = inside.get("real", place)
-    images, others = folder._image_files(place)
+    images, others = image_files(place)
     if not images:
       raise UserError(f"{place}: holds no image ({len(others)} other files); {EXPECTED}")
-    faces.images[split, features.REAL] = images
-    faces.ignored_files += others
-  return faces
+    faces += [Face(path, features.REAL, split) for path in images]
+    ignored += others
+  return faces, ignored
 
 
 def readable_photographs(root, faces):
@@ -63,17 +78,23 @@ def readable_photographs(root, faces):
 
   Raises: UserError where none can be read.
   """
-  tasks = [(split, features.REAL, path, None) for (split, _), paths in faces.images.items() for path in paths]
-  found, unreadable = {}, []
-  for (split, _, path, _), checked in zip(tasks, folder._in_threads(folder._check, tasks), strict=True):
-    if checked.unreadable:
-      unreadable.append([folder._relative(path, root), checked.unreadable])
+  found, unreadable = {split: [] for split in SPLITS}, []
+  for face, (share, reason) in zip(faces, in_threads(_share_or_reason, faces), strict=True):
+    if reason:
+      unreadable.append([relative(face.path, root), reason])
     else:
-      found.setdefault(split or checked.hash_split, []).append(path)
-  if not found:
-    raise UserError(f"{root}: none of its {len(tasks)} images can be read; replace them (the first is"
+      found[face.split or split_of(share)].append(face.path)
+  if not any(found.values()):
+    raise UserError(f"{root}: none of its {len(faces)} images can be read; replace them (the first is"
                     f" {': '.join(unreadable[0])})")
-  return {split: found[split] for split in ("train", "val", "test") if split in found}, sorted(unreadable)
+  return {split: paths for split, paths in found.items() if paths}, sorted(unreadable)
+
+
+def _share_or_reason(face):
+  try:
+    return read_share(face.path)[1], None
+  except UserError as error:
+    return None, reason_without(face.path, error)
 
 
 class Photographs:
@@ -137,35 +158,39 @@ def forged_builder(path, data_dir=None):
   """A builder for the photographs below a folder and forgeries of them; arguments as of `folder.folder_builder`."""
   path = Path(path).expanduser()
   name = re.sub(r"[^A-Za-z0-9_]+", "_", path.resolve().name).strip("_") or "root"
-  state = folder._fingerprint(path, find_photographs(path))
-  config = folder.FolderConfig(name=f"{name}-{state}", path=str(path.resolve()))
-  with folder._quiet():
+  faces, ignored = find_photographs(path)
+  state = fingerprint(path, [*(face.path for face in faces), *ignored])
+  config = FolderConfig(name=f"{name}-{state}", path=str(path.resolve()))
+  with quiet():
     return ForgedFaces(config=config, data_dir=data_dir, file_format="array_record")
 
 
-class ForgedFaces(folder.Folder):
+class ForgedFaces(FaceBuilder):
   """See the module's docstring; made by `forged_builder`."""
 
   name = "forged"
 
-  def _split_generators(self, dl_manager):
-    root = Path(self.builder_config.path)
-    faces = find_photographs(root)
-    splits, unreadable = readable_photographs(root, faces)
-    self.info.metadata.update(
-        unreadable=unreadable, ignored_files=len(faces.ignored_files),
-        split_by_content=(None, features.REAL) in faces.images)
-    return {split: self._generate_examples(paths, root) for split, paths in splits.items()}
+  @property
+  def root(self):
+    return Path(self.builder_config.path)
 
-  def _generate_examples(self, paths, root):
+  def _find_faces(self):
+    faces, self._ignored = find_photographs(self.root)
+    return faces, []
+
+  def _notes(self):
+    return {"ignored_files": len(self._ignored)}
+
+  def _generate_examples(self, records):
+    paths = [face.path for face, _ in records]
     photographs = Photographs(paths)
     forged = in_order(lambda index: forge_photograph(photographs, index, seed=SEED), range(len(paths)))
     for path, (genuine, (fake,)) in zip(paths, forged, strict=True):
-      source = folder._relative(path, root)
+      source = relative(path, self.root)
       yield source, {
-          "image": genuine, "label": features.REAL, "mask": folder._WHOLE[folder.NOT_MANIPULATED],
+          "image": genuine, "label": features.REAL, "mask": WHOLE[NOT_MANIPULATED],
           "regions": np.zeros(len(features.REGIONS), np.bool_), "difficulty": "none", "source": source}
       yield f"{source} forged", {
-          "image": fake.jpeg, "label": features.FAKE, "mask": folder._png(fake.forgery.mask),
+          "image": fake.jpeg, "label": features.FAKE, "mask": png(fake.forgery.mask),
           "regions": np.array([name == fake.forgery.region for name in features.REGIONS]),
           "source": f"{source} ({fake.forgery.region}, {fake.forgery.operation})", "difficulty": "none"}

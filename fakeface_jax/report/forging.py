@@ -40,7 +40,7 @@ def forge_folder(folder, out, *, per_image=1, seed=0):
   root, out = Path(folder).expanduser(), Path(out).expanduser()
   if out.exists() and (not out.is_dir() or any(out.iterdir())):
     raise UserError(f"{out}: is there and not an empty folder; choose another one, or remove it")
-  splits, unreadable = readable_photographs(root, find_photographs(root))
+  splits, unreadable = readable_photographs(root, find_photographs(root)[0])
   splits = {split: Photographs(paths) for split, paths in splits.items()}
   next(iter(splits.values()))[0]  # loads what finds faces, so that the clock does not see it
   tasks = [(photographs, index, out / split, stem) for split, photographs in splits.items()

@@ -153,7 +153,7 @@ def test_folders_that_do_not_fit(tmp_path):
   assert "has fake/ but no real/" in message(root)
   (root / "real").mkdir()
   (root / "real" / "a.jpg").write_bytes(b"no image")
-  assert "none of its 1 images can be read" in message(root, preparing=True)
+  assert "none of its 1 real images can be read" in message(root, preparing=True)
 
 
 def test_it_is_a_data_set_by_name(plain, tmp_path):

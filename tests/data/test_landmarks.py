@@ -80,5 +80,8 @@ def test_dlib_and_the_template_agree_on_aligned_photographs():
     image = read_image(path)
     points, how = find_points(image, FRAMINGS[0])
     assert how == LANDMARKS and points.shape == (68, 2) and points.dtype == np.float32
-    offsets.append((points - landmarks._placed(image, FRAMINGS[0]))[17:] / 256)
+    template = landmarks._placed(image, FRAMINGS[0])
+    if template is not None:  # few fit it too badly
+      offsets.append((points - template)[17:] / 256)
+  assert len(offsets) >= 15
   assert np.median(np.hypot(*np.moveaxis(offsets, -1, 0))) < 0.03
