@@ -3,6 +3,7 @@
 python scripts/bench.py explain [--out FILE.json]   explanations: FLOPs, images/s, beside captum where it is installed
 python scripts/bench.py train [--images 1024]       fine-tuning: FLOPs, whole runs, beside PyTorch where it is installed
 python scripts/bench.py input                       reading and decoding beside decoding alone
+python scripts/bench.py forge --faces FOLDER        detectors trained on forged fakes, on the folder's own, and on both
 python scripts/bench.py first                       the wait for the first picture, and where it goes
 python scripts/bench.py many [--workdir RUN]        time and memory of folders of 100 and 1,000 photographs
 python scripts/bench.py layers                      convolutions and max-pooling beside XLA's own
@@ -20,7 +21,8 @@ DEPTH = flags.DEFINE_integer("depth", 50, "Of the ResNet.")
 SIZE = flags.DEFINE_integer("size", 224, "Side of the images in pixels.", lower_bound=32)
 BATCH_SIZE = flags.DEFINE_integer("batch_size", None, "Images per call (explain: 8, train: 32).", lower_bound=1)
 IMAGES = flags.DEFINE_integer("images", 1024, "train: number of training images.", lower_bound=8)
-EPOCHS = flags.DEFINE_integer("epochs", 20, "train: of every run.", lower_bound=1)
+EPOCHS = flags.DEFINE_integer("epochs", None, "Of every run (train: 20, forge: 6).", lower_bound=1)
+FACES = flags.DEFINE_string("faces", None, "forge: a folder with train/ and val/, each with real/ and fake/.")
 REPEATS = flags.DEFINE_integer("repeats", 4, "Measurements in each of two turns; the median counts.", lower_bound=1)
 
 
@@ -35,7 +37,13 @@ def main(arguments):
   elif arguments == ["train"]:
     from fakeface_jax.benchmarks.training import bench_training
 
-    text, figures = bench_training(DEPTH.value, SIZE.value, IMAGES.value, BATCH_SIZE.value or 32, EPOCHS.value)
+    text, figures = bench_training(DEPTH.value, SIZE.value, IMAGES.value, BATCH_SIZE.value or 32, EPOCHS.value or 20)
+  elif arguments == ["forge"]:
+    from fakeface_jax.benchmarks.forging import bench_forging
+
+    if not FACES.value:
+      raise UserError("say on which faces: --faces FOLDER, with train/ and val/, each with real/ and fake/")
+    text, figures = bench_forging(FACES.value, epochs=EPOCHS.value or 6)
   elif arguments == ["input"]:
     from fakeface_jax.benchmarks.reading import bench_input
 
@@ -55,7 +63,7 @@ def main(arguments):
     text, figures = bench_layers(REPEATS.value)
   else:
     raise UserError(
-        f"cannot measure {' '.join(arguments) or 'nothing'}; say explain, train, input, first, many or layers")
+        f"cannot measure {' '.join(arguments) or 'nothing'}; say explain, train, input, forge, first, many, layers")
   print(text)
   if OUT.value:
     write_output(OUT.value, json.dumps(figures, indent=2) + "\n")
