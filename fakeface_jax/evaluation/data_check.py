@@ -1,15 +1,14 @@
 """What is wrong with a data set before anything is trained on it: balance, copies, shortcuts, files that are broken."""
 
-import concurrent.futures
 import json
 import logging
-import os
 from pathlib import Path
 
 import numpy as np
 import tqdm
 
 from fakeface_jax.data.duplicates import KINDS, Duplicates, fingerprint
+from fakeface_jax.data.face_builder import in_threads
 from fakeface_jax.data.features import LABELS
 from fakeface_jax.data.figures import file_figures, picture_figures
 from fakeface_jax.data.loader import decode_record, face_at, record_name
@@ -23,7 +22,6 @@ SAMPLE = 2000  # images whose figures are measured; copies are searched among al
 GLANCE = 400  # the same before a training run, from the files' headers alone
 LOPSIDED = 0.2  # a class that makes up less of a split than this is worth a word
 SHOWN = 5  # pairs of copies in the table; the JSON has more
-BATCH = 256  # images in flight, so that Ctrl-C is heard soon
 
 
 def check_data(dataset, *, sample=SAMPLE, seed=0) -> dict:
@@ -58,7 +56,7 @@ def check_data(dataset, *, sample=SAMPLE, seed=0) -> dict:
       return name, split, None, str(error).removeprefix(f"{name}: "), None
     return name, split, int(record["label"]), fingerprint(data, image), figures
 
-  seen = list(_in_threads(look, list(zip(places, chosen.tolist(), strict=True))))
+  seen = list(in_threads(look, list(zip(places, chosen.tolist(), strict=True))))
   unreadable = [tuple(each) for each in dataset.metadata.get("unreadable") or []]
   unreadable += [(name, reason) for name, _, label, reason, _ in seen if label is None]
   if len(unreadable) and all(one[2] is None for one in seen):
@@ -162,16 +160,6 @@ def first_look(source, workdir, *, sample=GLANCE, seed=0):
   found = [f"{name} (AUC {line['auc']:.2f})" for name, line in lines.items() if line["found"]]
   log.info("What tells the classes apart in the headers of %d training images: %s; scripts/check_data.py looks closer.",
            len(labels), ", ".join(found) or "nothing")
-
-
-def _in_threads(function, tasks):
-  """function(task) for every task, in order, with a progress bar where there is a terminal (decoding frees the GIL)."""
-  with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool, tqdm.tqdm(
-      total=len(tasks), desc="Reading images", unit=" images", leave=False, disable=None) as bar:
-    for start in range(0, len(tasks), BATCH):
-      for result in pool.map(function, tasks[start : start + BATCH]):
-        bar.update()
-        yield result
 
 
 def _bar_over(title):
