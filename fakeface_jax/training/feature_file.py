@@ -43,10 +43,6 @@ class FeatureFile:
     _notes_path(self.path).unlink(missing_ok=True)
     self.path.write_bytes(_header(shape))
 
-  @property
-  def complete(self):
-    return self.done == self._shape[0]
-
   def append(self, rows, unreadable):
     """Adds uint16[n, width] rows, and notes which images could not be read so far. Raises: OSError."""
     with self.path.open("r+b") as file:
@@ -66,10 +62,6 @@ class FeatureMemory:
 
   def __init__(self, shape):
     self._rows, self.done, self.unreadable = np.empty(shape, np.uint16), 0, {}
-
-  @property
-  def complete(self):
-    return self.done == len(self._rows)
 
   def append(self, rows, unreadable):
     self._rows[self.done : self.done + len(rows)] = rows

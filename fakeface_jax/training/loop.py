@@ -44,6 +44,7 @@ from fakeface_jax.workdir import SECONDS_FILE, claim_workdir, write_whole
 
 log = logging.getLogger(__name__)
 
+
 def train(config, workdir):
   """Trains a detector and scores it on the test split.
 
@@ -218,8 +219,9 @@ class Run:
       unreadable[list(reasons)] = True
       if jax.process_count() > 1:
         unreadable = multihost_utils.process_allgather(unreadable).any(0)
-      records = [self.splits[use][i] for i in np.flatnonzero(unreadable).tolist()]
-      found += [(record_name(record), reason_of(record)) for record in records]
+      for i in np.flatnonzero(unreadable).tolist():
+        record = self.splits[use][i]
+        found.append((record_name(record), reasons.get(i) or reason_of(record)))
     return found
 
   def variables(self):
@@ -256,7 +258,6 @@ class Run:
     probabilities = probability_of_fake(logits)
     result = scores(labels[known], probabilities[known])
     if workdir is not None:
-      source = self.splits["test"]
       lines = [
           json.dumps({
               "path": record_name(source[i]), "record": i, "label": int(labels[i]),
