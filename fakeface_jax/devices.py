@@ -19,11 +19,14 @@ def to_devices(batch):
   return {name: value.reshape(devices, -1, *value.shape[1:]) for name, value in batch.items()}
 
 
-def replicate(tree):
-  """A tree of arrays on every device, so that a mapped function with `in_axes=None` need not bring them there."""
+def replicate(tree, devices=None):
+  """A tree of arrays on every device, so that a mapped function with `in_axes=None` need not bring them there.
+
+  Args: `devices`: those of the mapped function, all by default.
+  """
   if not jax.tree.leaves(tree):
     return tree
-  put = jax.pmap(lambda tree, _: tree, axis_name=AXIS, in_axes=(None, 0), out_axes=None)
+  put = jax.pmap(lambda tree, _: tree, axis_name=AXIS, in_axes=(None, 0), out_axes=None, devices=devices)
   return put(tree, np.zeros(jax.local_device_count()))
 
 

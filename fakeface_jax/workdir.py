@@ -69,11 +69,15 @@ def read_config(workdir):
     raise UserError(f"{path} cannot be read: {error}") from error
 
 
-def write_whole(path, text):
-  """Writes a file so that a kill leaves the old one or the new one, never a part."""
+def write_whole(path, content):
+  """Writes a file, text or bytes, so that a kill leaves the old one or the new one, and an OSError no part."""
   partial = Path(path).with_name(f".{Path(path).name}.part")
-  partial.write_text(text)
-  partial.replace(path)
+  try:
+    partial.write_bytes(content.encode() if isinstance(content, str) else content)
+    partial.replace(path)
+  except OSError:
+    partial.unlink(missing_ok=True)
+    raise
 
 
 def write_output(path, text):

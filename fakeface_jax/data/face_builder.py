@@ -5,29 +5,26 @@ Every image is read and decoded before a record is written. What cannot be used 
 """
 
 import abc
-import concurrent.futures
 import contextlib
 import dataclasses
 import hashlib
 import io
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
-import tqdm
 from absl import logging
 from PIL import Image
 from tensorflow_datasets.core.utils import tqdm_utils
 
 from fakeface_jax.data import features
 from fakeface_jax.data.images import decode_image, read_bytes
+from fakeface_jax.data.threads import with_bar
 from fakeface_jax.errors import UserError
 
 SPLITS = ("train", "val", "test")
 HASH_SPLITS = (("train", 0.70), ("val", 0.85), ("test", 1.0))  # each with the upper end of its share
-BATCH = 256  # files in flight while checking, so that Ctrl-C is heard soon
 NOT_MANIPULATED, UNKNOWN = 0, 128
 
 
@@ -107,7 +104,7 @@ class FaceBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     """Two passes over the files: this one finds out which can be read and where they belong, as tfds can neither drop
     a split that turns out empty nor write metadata from a generator; the second one copies the bytes."""
     faces, left_out = self._find_faces()
-    checked = list(in_threads(self._check, faces))
+    checked = list(with_bar(self._check, faces))
     self._refuse_unreadable_classes(faces, checked)
     kept = [pair for pair in zip(faces, checked, strict=True) if not pair[1].unreadable]
     by_content = iter(self._content_splits([one for face, one in kept if face.split is None]))
@@ -178,16 +175,6 @@ def fingerprint(root, paths):
       state = (error.errno, 0)
     digest.update(repr((relative(path, root), *state)).encode())
   return digest.hexdigest()[:10]
-
-
-def in_threads(function, tasks):
-  """function(task) for every task, in order, with a progress bar where there is a terminal (decoding frees the GIL)."""
-  with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool, tqdm.tqdm(
-      total=len(tasks), desc="Reading images", unit=" images", leave=False, disable=None) as bar:
-    for start in range(0, len(tasks), BATCH):
-      for result in pool.map(function, tasks[start:start + BATCH]):
-        bar.update()
-        yield result
 
 
 @contextlib.contextmanager

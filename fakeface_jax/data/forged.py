@@ -7,10 +7,7 @@ or else by a hash of each photograph's bytes. A photograph and its forgery are a
 photograph that a region came from. Both are encoded last, at the same quality.
 """
 
-import collections
-import concurrent.futures
 import dataclasses
-import os
 import re
 from pathlib import Path
 
@@ -24,7 +21,6 @@ from fakeface_jax.data.face_builder import (
   Face,
   FaceBuilder,
   fingerprint,
-  in_threads,
   png,
   quiet,
   read_share,
@@ -37,6 +33,7 @@ from fakeface_jax.data.folder import FolderConfig, image_files, named_folders
 from fakeface_jax.data.forge import SAMPLE, Forgery, Photograph, encode, forge, last_quality
 from fakeface_jax.data.images import read_image
 from fakeface_jax.data.landmarks import choose_framing, find_points
+from fakeface_jax.data.threads import in_order, with_bar
 from fakeface_jax.errors import UserError
 
 EXPECTED = "expected photographs of real faces at the top, in real/, or in train/, val/, test/ with or without real/"
@@ -79,7 +76,7 @@ def readable_photographs(root, faces):
   Raises: UserError where none can be read.
   """
   found, unreadable = {split: [] for split in SPLITS}, []
-  for face, (share, reason) in zip(faces, in_threads(_share_or_reason, faces), strict=True):
+  for face, (share, reason) in zip(faces, with_bar(_share_or_reason, faces), strict=True):
     if reason:
       unreadable.append([relative(face.path, root), reason])
     else:
@@ -136,22 +133,6 @@ def forge_photograph(photographs, index, *, seed, per_image=1):
     path = photographs.paths[donor] if forgery.donor_used else None
     forged.append(Forged(forgery, encode(forgery.image, quality), path))
   return encode(host.image, quality), forged
-
-
-def in_order(function, tasks, threads=None):
-  """Yields function(task) for every task, in their order, computed a little ahead by several threads."""
-  threads = threads or len(os.sched_getaffinity(0))
-  ahead = collections.deque()
-  with concurrent.futures.ThreadPoolExecutor(threads) as pool:
-    try:
-      for task in tasks:
-        ahead.append(pool.submit(function, task))
-        if len(ahead) > 4 * threads:
-          yield ahead.popleft().result()
-      while ahead:
-        yield ahead.popleft().result()
-    finally:
-      pool.shutdown(cancel_futures=True)
 
 
 def forged_builder(path, data_dir=None):

@@ -4,8 +4,6 @@ A plan says which record stands where in which global batch. So the position in 
 process reads its own columns of the plan.
 """
 
-import collections
-import concurrent.futures
 import dataclasses
 import os
 from functools import partial
@@ -16,6 +14,7 @@ from tensorflow_datasets.proto import tf_example_pb2
 from fakeface_jax.data.features import REAL
 from fakeface_jax.data.images import decode_image
 from fakeface_jax.data.order import epoch_order
+from fakeface_jax.data.threads import in_order
 from fakeface_jax.data.views import view_of
 from fakeface_jax.errors import UserError
 
@@ -114,16 +113,7 @@ def read_batches(source, plan, *, resize, crop, augment=(), seed=0, forge=0.0, f
     return batch
 
   threads = threads or len(os.sched_getaffinity(0)) + 1  # one waits for the disk or for Python's lock
-  pool, ahead = concurrent.futures.ThreadPoolExecutor(threads), collections.deque()
-  try:
-    for step in range(plan.steps):
-      ahead.append(pool.submit(read, step))
-      if len(ahead) > 2 * threads:
-        yield ahead.popleft().result()
-    while ahead:
-      yield ahead.popleft().result()
-  finally:
-    pool.shutdown(cancel_futures=True)
+  yield from in_order(read, range(plan.steps), threads=threads, ahead=2)
 
 
 def _next_readable(source, index, failures):

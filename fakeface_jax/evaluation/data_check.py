@@ -8,10 +8,10 @@ import numpy as np
 import tqdm
 
 from fakeface_jax.data.duplicates import KINDS, Duplicates, fingerprint
-from fakeface_jax.data.face_builder import in_threads
 from fakeface_jax.data.features import LABELS
 from fakeface_jax.data.figures import file_figures, picture_figures
 from fakeface_jax.data.loader import decode_record, face_at, record_name
+from fakeface_jax.data.threads import with_bar
 from fakeface_jax.errors import UserError
 from fakeface_jax.evaluation.shortcuts import CLEAR, TEXTURE, shortcuts
 from fakeface_jax.workdir import DATA_CHECK_FILE, has_checkpoint, write_output
@@ -56,7 +56,7 @@ def check_data(dataset, *, sample=SAMPLE, seed=0) -> dict:
       return name, split, None, str(error).removeprefix(f"{name}: "), None
     return name, split, int(record["label"]), fingerprint(data, image), figures
 
-  seen = list(in_threads(look, list(zip(places, chosen.tolist(), strict=True))))
+  seen = list(with_bar(look, list(zip(places, chosen.tolist(), strict=True))))
   unreadable = [tuple(each) for each in dataset.metadata.get("unreadable") or []]
   unreadable += [(name, reason) for name, _, label, reason, _ in seen if label is None]
   if len(unreadable) and all(one[2] is None for one in seen):

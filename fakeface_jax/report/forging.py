@@ -9,8 +9,9 @@ from PIL import Image, ImageDraw, ImageFont
 from tqdm import tqdm
 
 from fakeface_jax.data.features import LABELS
-from fakeface_jax.data.forged import Photographs, find_photographs, forge_photograph, in_order, readable_photographs
+from fakeface_jax.data.forged import Photographs, find_photographs, forge_photograph, readable_photographs
 from fakeface_jax.data.images import decode_image, resize_and_crop, resize_and_crop_mask
+from fakeface_jax.data.threads import in_order
 from fakeface_jax.errors import UserError
 from fakeface_jax.report.contact_sheet import OUTLINE
 from fakeface_jax.report.items import unique_stems

@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from fakeface_jax.data.loader import Plan, read_batches
 from fakeface_jax.data.views import augmentations
-from fakeface_jax.devices import on_cpu, to_devices
+from fakeface_jax.devices import on_cpu, replicate, to_devices
 from fakeface_jax.errors import UserError
 from fakeface_jax.models.resnet import normalize
 from fakeface_jax.training.feature_file import FOLDER, FeatureFile, FeatureMemory, find_complete, size
@@ -172,7 +172,7 @@ class TrunkPass:
         self.source, plan, resize=data.resize, crop=data.crop, augment=self.augment, seed=self.config.seed,
         forge=self.forge, failures=failures)
     step = make_trunk_step(self.trunk)
-    variables = jax.device_put(self.trunk.variables)
+    variables = replicate(self.trunk.variables, jax.local_devices())
     bar = tqdm(
         desc=f"features of {self.name}", total=self.shape[0], initial=rows.done, unit="img", leave=False,
         disable=None if jax.process_index() == 0 else True)

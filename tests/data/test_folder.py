@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tensorflow_datasets as tfds
 from PIL import Image
 
 from fakeface_jax.data import folder as folder_module
 from fakeface_jax.data.features import DIFFICULTIES, FAKE, REAL
 from fakeface_jax.data.folder import folder_builder, read_mask
 from fakeface_jax.errors import UserError
+from tests.data.reading import records
 
 PHOTOS = Path(__file__).parents[3] / "shared" / "faces"
 
@@ -52,13 +52,6 @@ def prepare(root, tmp_path):
   builder = folder_builder(root, data_dir=tmp_path / "records")
   builder.download_and_prepare()
   return builder
-
-
-def records(builder):
-  """{split: {source: record}} with raw bytes."""
-  raw = tfds.decode.SkipDecoding()
-  sources = builder.as_data_source(None, decoders={"image": raw, "mask": raw})
-  return {split: {record["source"].decode(): record for record in source} for split, source in sources.items()}
 
 
 def mask_of(record):

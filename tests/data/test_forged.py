@@ -11,7 +11,7 @@ from PIL import Image
 
 from fakeface_jax.data.datasets import open_dataset
 from fakeface_jax.data.features import FAKE, REAL, REGIONS
-from fakeface_jax.data.forged import Photographs, forge_photograph, forged_builder, in_order
+from fakeface_jax.data.forged import Photographs, forge_photograph, forged_builder
 from fakeface_jax.data.images import decode_image, read_image
 from fakeface_jax.data.manipulate import lattice
 from fakeface_jax.errors import UserError
@@ -166,9 +166,3 @@ def test_it_is_a_data_set_by_name(plain, tmp_path):
   write(plain / "more", 1, seed=9)
   assert forged_builder(plain, tmp_path).data_dir != again.data_dir
   shutil.rmtree(plain / "more")
-
-
-def test_results_come_in_order_from_any_number_of_threads_and_an_error_comes_out():
-  assert list(in_order(lambda x: x * x, range(40), threads=3)) == [x * x for x in range(40)]
-  with pytest.raises(ZeroDivisionError):
-    list(in_order(lambda x: 1 // (5 - x), range(40), threads=2))

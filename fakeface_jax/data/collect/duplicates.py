@@ -1,18 +1,16 @@
 """Near-duplicates: the same picture in another size, encoding or crop, told by a perceptual hash."""
 
-import concurrent.futures
 import hashlib
 import json
-import os
 from pathlib import Path
 
 import numpy as np
 import scipy.fft
 from PIL import Image
-from tqdm import tqdm
 
 from fakeface_jax.data.collect.cropping import LeftOut, face_square
 from fakeface_jax.data.images import decode_image, find_images, read_bytes
+from fakeface_jax.data.threads import with_bar
 from fakeface_jax.errors import UserError
 from fakeface_jax.workdir import write_whole
 
@@ -20,7 +18,6 @@ SIDE, FREQUENCIES = 64, 16
 BITS = FREQUENCIES**2
 WORDS = BITS // 64
 NEAR = 40  # differing bits at most; of 2 million pairs of different photographs' hashes the nearest differ in 60
-BATCH = 256  # files in flight, so that Ctrl-C is heard soon
 
 
 def perceptual_hash(image):
@@ -139,13 +136,8 @@ def _hashed(files, detect, problems):
     except LeftOut:
       return hashes_of(image, None)
 
-  with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool, tqdm(
-      total=len(files), desc="Hashing", unit=" images", leave=False, disable=None) as bar:
-    for start in range(0, len(files), BATCH):
-      batch = files[start : start + BATCH]
-      for file, result in zip(batch, pool.map(of_file, batch), strict=True):
-        bar.update()
-        if isinstance(result, UserError):
-          problems.append((file, str(result)))
-        else:
-          yield str(file), result
+  for file, result in zip(files, with_bar(of_file, files, "Hashing"), strict=True):
+    if isinstance(result, UserError):
+      problems.append((file, str(result)))
+    else:
+      yield str(file), result

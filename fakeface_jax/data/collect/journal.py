@@ -23,6 +23,7 @@ from pathlib import Path
 
 from fakeface_jax.data.features import LABELS
 from fakeface_jax.errors import UserError
+from fakeface_jax.workdir import write_whole
 
 FILE = "collect.jsonl"
 DATA_COLUMNS = ("images_id", "label")
@@ -161,7 +162,7 @@ class Journal:
   def keep(self, picture, **row):
     """Writes an image whole, and then its line. Args: picture, the file's bytes; row, as `kept` holds it."""
     path = self.out / row["file"]
-    _write_whole(path, picture)
+    write_whole(path, picture)
     try:
       self._append("kept", row)
     except OSError:
@@ -184,23 +185,13 @@ class Journal:
     tables = (("data.csv", DATA_COLUMNS, map(_data, self.kept)), ("MANIFEST.csv", MANIFEST_COLUMNS, self.kept),
               ("left_out.csv", LEFT_OUT_COLUMNS, self.left_out))  # fmt: skip
     for name, columns, rows in tables:
-      _write_whole(self.out / name, (",".join(columns) + "\n" + _lines(columns, rows)).encode())
+      write_whole(self.out / name, ",".join(columns) + "\n" + _lines(columns, rows))
 
   def __enter__(self):
     return self
 
   def __exit__(self, *_):
     self._file.close()
-
-
-def _write_whole(path, data):
-  partial = path.with_name(f".{path.name}.part")
-  try:
-    partial.write_bytes(data)
-    partial.replace(path)
-  except OSError:
-    partial.unlink(missing_ok=True)
-    raise
 
 
 def _data(row):

@@ -18,21 +18,10 @@ from fakeface_jax.data.collect.fetching import Fetcher
 from fakeface_jax.data.images import read_image
 from fakeface_jax.errors import UserError
 from tests.conftest import ROOT
-from tests.data.collect.site import KEY, Clock, UnsplashApi, detect, face, jpeg, serving
+from tests.data.collect.site import KEY, Clock, UnsplashApi, detect, face, jpeg
 
 SIZE = 64
 PHOTOS = {f"p{number}": jpeg(face(number)) for number in range(8)}
-
-
-@pytest.fixture
-def site():
-  with serving() as site:
-    yield site
-
-
-@pytest.fixture
-def clock():
-  return Clock()
 
 
 def table(path):
@@ -245,7 +234,7 @@ def test_killed_it_goes_on_too(tmp_path):
 @pytest.mark.parametrize("full_at", [1, 2, 3, 5])
 def test_a_full_disk_is_one_line_and_what_was_collected_stays(tmp_path, monkeypatch, full_at):
   fakes = write_images(tmp_path / "in", {f"{number}.jpg": jpeg(face(number)) for number in range(6)})
-  sound, writes = journal._write_whole, itertools.count(-3)  # the three tables come first
+  sound, writes = journal.write_whole, itertools.count(-3)  # the three tables come first
 
   def full(path, data):
     if next(writes) == full_at:
@@ -253,7 +242,7 @@ def test_a_full_disk_is_one_line_and_what_was_collected_stays(tmp_path, monkeypa
       raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     sound(path, data)
 
-  monkeypatch.setattr(journal, "_write_whole", full)
+  monkeypatch.setattr(journal, "write_whole", full)
   with pytest.raises(UserError, match=r"out cannot be written: No space left on device; make room, and the same"):
     collect(tmp_path / "out", {"fake": [fakes]}, 6, size=SIZE, detect=detect)
   monkeypatch.undo()
@@ -268,7 +257,7 @@ def test_a_disk_that_is_full_from_the_beginning_is_one_line_too(tmp_path, monkey
   def full(*_):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-  for module, name, answer in ((journal, "_write_whole", "cannot be used"), (duplicates, "write_whole", "be written")):
+  for module, name, answer in ((journal, "write_whole", "cannot be used"), (duplicates, "write_whole", "be written")):
     with monkeypatch.context() as patch, pytest.raises(UserError, match=f"{answer}: .*No space left on device"):
       patch.setattr(module, name, full)
       collect(tmp_path / "out", {"fake": [fakes]}, 1, size=SIZE, detect=detect, against=str(tmp_path / "in"))

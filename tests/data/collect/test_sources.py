@@ -1,27 +1,9 @@
 import pytest
 
 from fakeface_jax.data.collect.fetching import Busy, Fetcher, Stopped
-from fakeface_jax.data.collect.journal import Journal
 from fakeface_jax.data.collect.sources import open_source
 from fakeface_jax.errors import UserError
-from tests.data.collect.site import Clock, face, jpeg, serving
-
-
-@pytest.fixture
-def site():
-  with serving() as site:
-    yield site
-
-
-@pytest.fixture
-def clock():
-  return Clock()
-
-
-@pytest.fixture
-def journal(tmp_path):
-  with Journal(tmp_path / "out", {}) as journal:
-    yield journal
+from tests.data.collect.site import Clock, face, jpeg
 
 
 def test_an_address_is_asked_politely_and_given_up_when_it_repeats_itself(site, clock, journal):

@@ -7,26 +7,9 @@ from fakeface_jax.data.collect.fetching import Busy, Fetcher, Stopped
 from fakeface_jax.data.collect.journal import Journal
 from fakeface_jax.data.collect.sources import open_source
 from fakeface_jax.data.collect.unsplash import MISSES, QUARTER
-from tests.data.collect.site import KEY, Clock, UnsplashApi, serving
+from tests.data.collect.site import KEY, UnsplashApi, serving
 
 IMAGES = {f"p{number:02}": f"image {number}".encode() for number in range(65)}
-
-
-@pytest.fixture
-def site():
-  with serving() as site:
-    yield site
-
-
-@pytest.fixture
-def clock():
-  return Clock()
-
-
-@pytest.fixture
-def journal(tmp_path):
-  with Journal(tmp_path / "out", {}) as journal:
-    yield journal
 
 
 def unsplash(api, journal, query="portrait", key=KEY):

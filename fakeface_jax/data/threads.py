@@ -1,0 +1,34 @@
+"""Work on many files at once: reading and decoding free the interpreter's lock."""
+
+import collections
+import concurrent.futures
+import os
+
+import tqdm
+
+
+def in_order(function, tasks, *, threads=None, ahead=4):
+  """Yields function(task) for every task, in their order, computed by several threads.
+
+  Args:
+    threads: as many as this process has cores by default.
+    ahead: how many results for each thread may wait to be taken.
+  """
+  threads = threads or len(os.sched_getaffinity(0))
+  waiting = collections.deque()
+  pool = concurrent.futures.ThreadPoolExecutor(threads)
+  try:
+    for task in tasks:
+      waiting.append(pool.submit(function, task))
+      if len(waiting) > ahead * threads:
+        yield waiting.popleft().result()
+    while waiting:
+      yield waiting.popleft().result()
+  finally:
+    pool.shutdown(cancel_futures=True)
+
+
+def with_bar(function, tasks, title="Reading images"):
+  """`in_order` for a list of tasks, with a progress bar where there is a terminal."""
+  results = in_order(function, tasks, ahead=64)
+  yield from tqdm.tqdm(results, title, total=len(tasks), unit=" images", leave=False, disable=None)
