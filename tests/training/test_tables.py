@@ -33,7 +33,7 @@ def handed_out(table, slots, views, start=0):
 
 
 @pytest.mark.parametrize("home", ["device", "host", "file"])
-@pytest.mark.parametrize(("length", "views", "start"), [(21, 1, 0), (21, 3, 2), (16, 2, 0), (3, 1, 0)])
+@pytest.mark.parametrize(("length", "views", "start"), [(21, 1, 0), (21, 3, 2), (21, 3, 3), (16, 2, 0), (3, 1, 0)])
 def test_every_home_hands_out_the_batches_of_the_plan(tmp_path, monkeypatch, home, length, views, start):
   assert jax.local_device_count() == 2
   monkeypatch.setattr(tables, "PIECE_STEPS", 2)
