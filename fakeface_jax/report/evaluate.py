@@ -25,7 +25,7 @@ def evaluate_run(workdir, data=None, split=None, batch_size=None):
   Returns: (what was scored, in words; the scores as `evaluation.scores.scores`; the files left out, (name, reason)).
   """
   config = read_config(workdir)
-  dataset, own_split = _what_to_score(config, data)
+  dataset, own_split = what_to_score(config, data)
   split = split or own_split
   source = dataset[split]
   devices = jax.device_count()
@@ -41,8 +41,8 @@ def evaluate_run(workdir, data=None, split=None, batch_size=None):
       *(dataset.metadata.get("unreadable") or []), *failures]
 
 
-def _what_to_score(config, data):
-  """(data set, split) that a run was tested on, or where `data` says another name or folder, that."""
+def what_to_score(config, data):
+  """(data set, its split) that a run was tested on, or where `data` says another name or folder, that."""
   run = RunSplits(config, quiet=True)
   if data in (None, config.data.get("test_name")):
     return run.dataset("test"), run.name("test")

@@ -53,7 +53,7 @@ class _Explanations:
     self.methods = resolve_methods(detector.model, methods, layers)
     settings = {
         "target": target, "methods": self.methods, "dtype": np.dtype(detector.model.dtype).name,
-        "weights": _checksum(detector.variables), "background": _checksum(detector.background)}
+        "weights": checksum(detector.variables), "background": checksum(detector.background)}
     self.settings = json.loads(json.dumps(settings))
     self.failures = []
 
@@ -173,7 +173,8 @@ def _whole_lines(path):
   return lines
 
 
-def _checksum(arrays):
+def checksum(arrays):
+  """A number that changes with the arrays of a tree."""
   checksum = 0
   for leaf in jax.tree.leaves(arrays):
     checksum = zlib.crc32(np.ascontiguousarray(leaf), checksum)

@@ -8,6 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+from scipy import ndimage
 
 from fakeface_jax.data.features import LABELS, THRESHOLD
 from fakeface_jax.explain.methods import ATTRIBUTION, HEATMAP, METHODS, SENSITIVITY
@@ -71,7 +72,18 @@ def _enlarged(values, size):
   return np.asarray(Image.fromarray(values.astype(np.float32)).resize(size[::-1], Image.Resampling.BILINEAR))
 
 
-def draw_panel(result, name, scale, scale_note=CALIBRATED, check=()):
+def outlined(picture, mask):
+  """A picture uint8[H, W, 3] with a white line, dark on either side, around what a mask uint8[h, w] calls changed."""
+  inside = np.asarray(Image.fromarray(np.uint8(mask == 255) * np.uint8(255)).resize(
+      picture.shape[1::-1], Image.Resampling.BILINEAR)) > 127
+  grown = lambda steps: ndimage.binary_dilation(inside, iterations=steps)
+  line = grown(1) & ~inside
+  around = grown(2) & ~ndimage.binary_erosion(inside, border_value=1) & ~line
+  picture = np.where(around[..., None], picture // 3, picture)
+  return np.where(line[..., None], np.uint8(255), picture)
+
+
+def draw_panel(result, name, scale, scale_note=CALIBRATED, check=(), mask=None):
   """The panel of one image.
 
   Args:
@@ -80,10 +92,12 @@ def draw_panel(result, name, scale, scale_note=CALIBRATED, check=()):
     scale: {scale key: value drawn in full colour}, as `measure_scale` returns it.
     scale_note: what that value means, in words.
     check: sentences on which methods to trust, as `sanity.sentences` returns them.
+    mask: uint8[H, W] of what was changed (255) to draw the outline of, or None.
   Returns: a PIL image, RGB.
   """
   target = LABELS[result["target"]]
   photograph = _resized(result["image"])
+  outline = (lambda picture: picture) if mask is None else lambda picture: outlined(picture, mask)
   rows, kinds = _rows(result, photograph, scale)
   notes = _notes(result, kinds, scale, scale_note, check)
   heights = [HEADING * any(heading for heading, *_ in row) + CELL + CAPTION + GAP for row in rows]
@@ -96,7 +110,7 @@ def draw_panel(result, name, scale, scale_note=CALIBRATED, check=()):
   draw.text((WIDTH - GAP, 14), shorten(name, 60), FAINT, font(14), anchor="ra")
   top = TOP + heights[0] - (CELL + CAPTION + GAP)
   height, width = result["image"].shape[:2]
-  _cell(canvas, draw, (GAP, top), "what the network sees", f"{width} x {height} px", photograph)
+  _cell(canvas, draw, (GAP, top), "what the network sees", f"{width} x {height} px", outline(photograph))
   for i, kind in enumerate(kinds):
     _legend(canvas, draw, (GAP, top + CELL + CAPTION + GAP + 76 * i), kind, target)
   y = TOP
@@ -105,7 +119,8 @@ def draw_panel(result, name, scale, scale_note=CALIBRATED, check=()):
     for column, (heading, *cell) in enumerate(row, start=1):
       x = GAP + column * (CELL + GAP)
       draw.text((x, corner - HEADING + 1), heading, INK, font(15))
-      _cell(canvas, draw, (x, corner), *cell)
+      title, note, picture = cell
+      _cell(canvas, draw, (x, corner), title, note, outline(picture))
     y += height
   for i, line in enumerate(notes):
     draw.text((GAP, below + 16 * i), line, FAINT, font(12))

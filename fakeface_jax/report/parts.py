@@ -1,0 +1,55 @@
+"""Finished pieces of a long computation, kept in a folder, so that a command that was interrupted goes on."""
+
+import io
+import json
+import logging
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from fakeface_jax.workdir import write_whole
+
+log = logging.getLogger(__name__)
+
+STATE_FILE = "state.json"
+
+
+class Parts:
+  """A folder of pieces, each {name: array}.
+
+  Args:
+    folder: of the pieces. Those that were made from something else are deleted.
+    state: what the pieces depend on, ready for JSON.
+  Raises: OSError where it cannot be written.
+  """
+
+  def __init__(self, folder, state):
+    self._folder = Path(folder)
+    state = json.loads(json.dumps(state))
+    if self._folder.is_dir() and self._state() != state:
+      shutil.rmtree(self._folder)
+    self._folder.mkdir(parents=True, exist_ok=True)
+    write_whole(self._folder / STATE_FILE, json.dumps(state, indent=2) + "\n")
+
+  def _state(self):
+    try:
+      return json.loads((self._folder / STATE_FILE).read_text())
+    except (OSError, ValueError):
+      return None
+
+  def __call__(self, name, compute):
+    """The piece of that name, from the folder where it is there, else computed now: `compute() -> {name: array}`."""
+    path = self._folder / f"{name}.npz"
+    try:
+      with path.open("rb") as file, np.load(file) as piece:
+        return dict(piece)
+    except FileNotFoundError:
+      pass
+    except Exception as error:  # zipfile, zlib and NumPy each have errors of their own for a damaged file
+      log.warning("%s cannot be read (%s) and is made again", path, error)
+    piece = {name: np.asarray(value) for name, value in compute().items()}
+    buffer = io.BytesIO()
+    np.savez(buffer, **piece)
+    write_whole(path, buffer.getvalue())
+    return piece
