@@ -1,0 +1,58 @@
+"""How sure to be of a share or a mean: [value, low, high], its 95 % interval beside it, ready for JSON."""
+
+import math
+
+import numpy as np
+
+NONE = (None, None, None)  # of nothing there is no value and no interval
+_Z = 1.959963984540054  # of the normal distribution, 2.5 % lie beyond it
+
+
+def wilson(part, whole):
+  """A share and its Wilson score interval (Wilson, 1927), which keeps within 0..1 and is honest about 0 and 1.
+
+  Args:
+    part, whole: counts, 0 <= part <= whole; part may be a fraction, as an expected count is.
+  Returns: [share, low, high] as floats; Nones for `whole` 0.
+  """
+  if not 0 <= part <= whole:
+    raise ValueError(f"expected 0 <= part <= whole, got {part} of {whole}")
+  if not whole:
+    return list(NONE)
+  share = part / whole
+  shrink = 1 + _Z**2 / whole
+  middle = (share + _Z**2 / (2 * whole)) / shrink
+  reach = _Z / shrink * math.sqrt(share * (1 - share) / whole + (_Z / (2 * whole)) ** 2)
+  return [float(share), float(min(share, max(0, middle - reach))), float(max(share, min(1, middle + reach)))]
+
+
+def mean_interval(values, seed=0, bootstrap=1000):
+  """A mean over images and its percentile interval (Efron, 1979): `mean_intervals` of one column, float[N]."""
+  return mean_intervals(np.asarray(values, np.float64)[:, None], seed, bootstrap)[0]
+
+
+def mean_intervals(values, seed=0, bootstrap=1000):
+  """Means over images and their 95 % percentile intervals, all columns from the same resamples of the images.
+
+  Of few images the intervals are too narrow, of a single one they are a point.
+
+  Args:
+    values: float[N, K], finite.
+    seed: of the resamples; the same for the same N.
+    bootstrap: their number.
+  Returns: K lists [mean, low, high]; Nones for N = 0.
+  """
+  values = np.asarray(values, np.float64)
+  count, columns = values.shape
+  if not count:
+    return [list(NONE) for _ in range(columns)]
+  rng = np.random.default_rng(seed)
+  chunk = max(1, 1_000_000 // count)  # about 8 MB of counts at a time
+  means = []
+  for start in range(0, bootstrap, chunk):
+    rows = min(chunk, bootstrap - start)
+    drawn = rng.integers(count, size=(rows, count)) + count * np.arange(rows)[:, None]
+    counts = np.bincount(drawn.ravel(), minlength=rows * count).reshape(rows, count)
+    means.append(counts @ values / count)
+  low, high = np.percentile(np.concatenate(means), (2.5, 97.5), axis=0)
+  return np.stack([values.mean(0), low, high], axis=1).tolist()
