@@ -5,6 +5,7 @@ for 256-pixel pictures and grow with the size.
 """
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
@@ -20,6 +21,12 @@ _JAW, _NOSE, _LIPS = slice(0, 17), slice(27, 36), slice(48, 60)
 _FOREHEAD = np.float32([(0.95, 0.6), (0.6, 0.88), (0, 1), (-0.6, 0.88), (-0.95, 0.6)])  # x, and height as a share
 _SHOULDERS = np.float32([(-0.8, 1.4), (0.8, 1.4), (2.4, 2.3), (2.8, 6), (-2.8, 6), (-2.4, 2.3)])
 _CIRCLE = np.float32([(np.cos(t), np.sin(t)) for t in np.linspace(0, 2 * np.pi, 25)[:-1]])
+
+_HAIRLINE = 0.8  # its height above the eyes
+# Stands for a random generator where an outline is to be the usual one: the middle of a range, the eye with its brow,
+# both ears.
+_USUAL = SimpleNamespace(
+    uniform=lambda low, high: (low + high) / 2, random=lambda: 0.0, integers=lambda count: count - 1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,6 +74,21 @@ def draw_patch(rng, name, points, shape, *, whole=False):
   return Patch(box, alpha[inner], edge)
 
 
+def region_outline(name, points, shape):
+  """Where a region usually is: bool[H, W], the same at every call, with a hard edge.
+
+  The face reaches up to where the hair begins. Regions overlap: the face has eyes, nose and mouth in it.
+
+  Args: as `draw_patch` takes them, and any of its names but "other".
+  """
+  result = np.zeros(shape, bool)
+  outline, corner = _outline(_USUAL, name, points, shape, margin=0, forehead=_HAIRLINE)
+  if outline is not None:
+    rows, columns = (slice(start, start + side) for start, side in zip(corner, outline.shape, strict=True))
+    result[rows, columns] = outline > 0
+  return result
+
+
 def _blob(rng, inside, radius):
   """uint8[h, w] of a blob that starts, and stays, within `inside` (float32, 0..1)."""
   step = max(1, min(inside.shape) // 96)  # it is smooth: a small one does
@@ -82,8 +104,11 @@ def _soft(rng, outline, edge, unit):
   return np.clip((alpha - FLOOR) / (1 - 2 * FLOOR), 0, 1)
 
 
-def _outline(rng, name, points, shape, margin):
-  """(uint8[h, w], its top left corner in the picture): 255 inside of the region; (None, None) where that is empty."""
+def _outline(rng, name, points, shape, margin, forehead=None):
+  """(uint8[h, w], its top left corner in the picture): 255 inside of the region; (None, None) where that is empty.
+
+  `forehead` is the height of the face's upper end above the eyes, drawn where it is None.
+  """
   eyes = points[_LEFT_EYE].mean(0), points[_RIGHT_EYE].mean(0)
   origin, across = (eyes[0] + eyes[1]) / 2, eyes[1] - eyes[0]
   down = points[48:68].mean(0) - origin
@@ -91,9 +116,8 @@ def _outline(rng, name, points, shape, margin):
   ellipse = lambda x, y, rx, ry: frame(_CIRCLE * (rx, ry) + (x, y))
   distance = float(np.hypot(*across))
   if name == "face":
-    height = rng.uniform(0.4, 0.95)
-    forehead = frame(_FOREHEAD * (1, -height))
-    polygons, wider = [np.concatenate([points[_JAW], forehead])], 0
+    height = forehead or rng.uniform(0.4, 0.95)
+    polygons, wider = [np.concatenate([points[_JAW], frame(_FOREHEAD * (1, -height))])], 0
   elif name in ("left_eye", "right_eye"):
     eye, brow = (_LEFT_EYE, _LEFT_BROW) if name == "left_eye" else (_RIGHT_EYE, _RIGHT_BROW)
     parts = [points[eye], points[brow]] if rng.random() < 0.5 else [points[eye]]
@@ -106,7 +130,7 @@ def _outline(rng, name, points, shape, margin):
   else:
     head = ellipse(0, -0.15, 1.45, 1.55)
     if name == "hair":
-      face = np.concatenate([points[_JAW], frame(_FOREHEAD * (1, -0.8))])
+      face = np.concatenate([points[_JAW], frame(_FOREHEAD * (1, -_HAIRLINE))])
       below = frame(np.float32([(-9, 0.6), (9, 0.6), (9, 9), (-9, 9)]))
       return _drawn([head], 0, [face, below], shape, margin)
     everything = np.float32([(0, 0), (shape[1], 0), shape[::-1], (0, shape[0])])

@@ -1,0 +1,83 @@
+"""Which parts of a face a map looks at: for fakes of which only the names of the changed regions are known.
+
+The regions are outlined around landmarks as `data.regions` does it for forging. Every pixel belongs to exactly one.
+"""
+
+from collections import Counter
+
+import numpy as np
+
+from fakeface_jax.data.features import REGIONS
+from fakeface_jax.data.landmarks import find_points
+from fakeface_jax.data.regions import region_outline
+from fakeface_jax.evaluation.intervals import mean_intervals
+from fakeface_jax.evaluation.localization import enlarged
+
+# In the order in which they get their pixels: parts before the face that holds them, the face before the hair around
+# it. What is left (neck, clothes and long hair, too) is background.
+FACE_REGIONS = ("left_eye", "right_eye", "nose", "mouth", "ears", "face", "hair", "background")
+
+
+def face_region_map(image, framing):
+  """Which region each pixel of a photograph is in, and how the face was found.
+
+  Args:
+    image: uint8[H, W, 3]. Give a photograph whole, as the template knows only whole ones, and cut the result as the
+      photograph is cut, with `images.resize_and_crop_mask`.
+    framing: as in `landmarks.find_points`.
+  Returns: (uint8[H, W], indices into FACE_REGIONS; landmarks.LANDMARKS or TEMPLATE), or (None, BLOB) where no upright
+    face is recognised.
+  """
+  points, found_by = find_points(image, framing)
+  if points is None:
+    return None, found_by
+  shape = image.shape[:2]
+  regions = np.full(shape, FACE_REGIONS.index("background"), np.uint8)
+  for index, name in reversed(list(enumerate(FACE_REGIONS[:-1]))):
+    regions[region_outline(name, points, shape)] = index
+  return regions, found_by
+
+
+def energy_by_region(maps, region_maps, found_by, manipulated, *, seed=0, bootstrap=1000):
+  """The share of a map's energy in each region of the face, by what was manipulated.
+
+  Args:
+    maps: float32[N, h, w] >= 0 of any resolution, or a list of such maps; one that is zero everywhere points nowhere
+      and is taken for a uniform one.
+    region_maps, found_by: of the N images, as `face_region_map` returns them, cut as the network's input is; an image
+      whose map of regions is None is only counted.
+    manipulated: N collections of names of `features.REGIONS`, empty for fakes of which nothing is known; None for a
+      real.
+    seed, bootstrap: of the intervals' resamples.
+  Returns: a dict of
+    found_by: {how: count of images};
+    area: {region: its mean share of the picture};
+    rows: a list of {"manipulated", "images": n, "share": {region: [v, low, high]}}: for each region the fakes in which
+      it was changed (a fake may be in several rows), then "all fakes", then "reals"; only those with images.
+  Where no image has regions {"reason"}.
+  """
+  known = [i for i, regions in enumerate(region_maps) if regions is not None]
+  if not known:
+    return {"reason": f"no upright face was recognised in any of the {len(region_maps)} images"}
+  shares, areas = (np.stack(column) for column in zip(
+      *(_shares(np.asarray(maps[i], np.float32), region_maps[i]) for i in known), strict=True))
+  changed = [manipulated[i] for i in known]
+  groups = {name: [regions is not None and name in regions for regions in changed] for name in REGIONS}
+  reals = [regions is None for regions in changed]
+  groups |= {"all fakes": [not real for real in reals], "reals": reals}
+  rows = []
+  for name, members in groups.items():
+    if any(members):
+      intervals = mean_intervals(shares[members], seed, bootstrap)
+      rows.append({"manipulated": name, "images": sum(members),
+                   "share": dict(zip(FACE_REGIONS, intervals, strict=True))})
+  return {"found_by": dict(Counter(found_by)), "area": dict(zip(FACE_REGIONS, areas.mean(0).tolist(), strict=True)),
+          "rows": rows}
+
+
+def _shares(values, regions):
+  """float64[regions] twice: the share of a map's sum in each, and of the picture."""
+  size = len(FACE_REGIONS)
+  area = np.bincount(regions.ravel(), minlength=size) / regions.size
+  energy = np.bincount(regions.ravel(), enlarged(values, regions.shape).ravel(), minlength=size)
+  return (energy / energy.sum() if energy.any() else area), area

@@ -1,0 +1,205 @@
+"""Does a map mark what the verdict rests on? Measured without masks, on the network itself.
+
+Pixels are deleted in the order in which a map marks them (deletion), or all others are (insertion), and the probability
+of fake is followed (RISE: Petsiuk et al., 2018, section 4.3). If the map is right it falls, or rises, early.
+"""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
+
+from fakeface_jax.devices import AXIS
+from fakeface_jax.evaluation.intervals import mean_interval
+from fakeface_jax.evaluation.localization import FEW, centred_gaussian, enlarged
+from fakeface_jax.evaluation.probability import probability_of_fake
+from fakeface_jax.explain.fill import fill_images
+from fakeface_jax.explain.inpaint import inpaint
+from fakeface_jax.models.resnet import normalize
+
+# Dense at the start, where a good map's curve bends and where forged regions end: a part of a face takes up 2 to 10 %.
+FRACTIONS = (0, 0.02, 0.05, 0.1, 0.2, 0.35, 0.55, 0.8, 1)
+KINDS = ("deletion", "insertion")
+FILLS = {"inpaint": "painted in from the pixels that are left", "blur": "replaced by the blurred photograph"}
+RANDOM = ("random", "random patches")
+CENTRE = "centre"
+PATCHES = 7  # a side, of the coarse random order: as many as the last stage's maps have at 224 px
+
+
+def baseline_maps(count, side, seed=0):
+  """Orders that know nothing of the network, as maps: {title: float32[count, h, w]}.
+
+  'random' is of single pixels; 'random patches' of areas as large as those that coarse heatmaps mark, for what is left
+  around a single pixel still tells what it was; 'centre' is `localization.centred_gaussian`, for faces stand there.
+  """
+  random = np.random.default_rng(seed)
+  return {
+      RANDOM[0]: random.random((count, side, side), np.float32),
+      RANDOM[1]: random.random((count, PATCHES, PATCHES), np.float32),
+      CENTRE: np.broadcast_to(np.asarray(centred_gaussian(side), np.float32), (count, side, side))}
+
+
+def pixel_ranks(maps, size, seed=0):
+  """The place of every pixel in the order in which the maps mark them, int32[N, *size], from 0 (the most).
+
+  Equal values follow each other in a random order, the same for all maps: else what a coarse map leaves at zero would
+  go from top to bottom. The maps, float32[N, h, w] >= 0, are brought to the size by `localization.enlarged`.
+  """
+  chance = np.random.default_rng(seed).permutation(size[0] * size[1])
+  ranks = np.empty((len(maps), len(chance)), np.int32)
+  for of_image, values in zip(ranks, maps, strict=True):
+    of_image[np.lexsort((chance, -enlarged(values, size).ravel()))] = np.arange(len(chance))
+  return ranks.reshape(len(maps), *size)
+
+
+def faithfulness_of_map(detector, pixels, maps, ends=None):
+  """The curves of one map of each of N images: 4 (F - 2) network evaluations an image, and 3 more for the ends.
+
+  Args:
+    detector: a `Detector`.
+    pixels: uint8[N, crop, crop, 3], as `Detector.prepare` returns them.
+    maps: float32[N, h, w] >= 0, as `localization.rectified` returns them; where one is zero everywhere the order is
+      random.
+    ends: what `curve_ends` returns for these images, which is the same for all maps; computed here without it.
+  Returns: {"deletion": {fill: float64[N, F]}, "insertion": the same}: the probability of fake where the share
+    `FRACTIONS` of the pixels, those marked most, is deleted, or alone is kept. `FILLS` says what stands in for others.
+  """
+  ends = curve_ends(detector, pixels) if ends is None else ends
+  count, size = len(pixels), pixels[0, ..., 0].size
+  ranks = pixel_ranks(maps, pixels.shape[1:3])
+  cuts = [round(fraction * size) for fraction in FRACTIONS[1:-1]]
+  kept = [(cut, size) for cut in cuts] + [(0, cut) for cut in cuts]
+  curves = {"deletion": {}, "insertion": {}}
+  for fill in FILLS:
+    inner = _probabilities(detector, fill, pixels, ranks, kept)
+    deleted, kept_alone = inner[:, : len(cuts)], inner[:, len(cuts) :]
+    whole, nothing = (ends[name].reshape(count, 1) for name in ("untouched", fill))
+    curves["deletion"][fill] = np.hstack([whole, deleted, nothing])
+    curves["insertion"][fill] = np.hstack([nothing, kept_alone, whole])
+  return curves
+
+
+def curve_ends(detector, pixels):
+  """What all curves of these images begin or end with: {"untouched", fill: all deleted}, float64[N] each."""
+  nothing = np.zeros(pixels.shape[:3], np.int32)
+  deleted = {fill: _probabilities(detector, fill, pixels, nothing, [(0, 0)])[:, 0] for fill in FILLS}
+  return {"untouched": probability_of_fake(detector.engine.logits(pixels)), **deleted}
+
+
+def _probabilities(detector, fill, pixels, ranks, kept):
+  """Probability of fake, float64[N, K], where of each image the pixels of rank low <= rank < high are kept.
+
+  Batches are filled up across images and cuts, and split over all local devices.
+
+  Args: `kept`: the K pairs (low, high).
+  """
+  mesh = jax.make_mesh((jax.local_device_count(),), (AXIS,), devices=jax.local_devices())
+  placed = lambda values, *axes: jax.device_put(values, NamedSharding(mesh, PartitionSpec(*axes)))
+  variables, batch_size = placed(detector.variables), detector.engine.batch_size
+  images, cuts = (index.ravel() for index in np.indices((len(pixels), len(kept))))
+  logits = []
+  for start in range(0, len(images), batch_size):
+    jobs = np.minimum(np.arange(start, start + batch_size), len(images) - 1)
+    low, high = np.asarray(kept, np.int32)[cuts[jobs]].T
+    batch = placed((pixels[images[jobs]], ranks[images[jobs]], low, high), AXIS)
+    logits.append(_logits(detector.model, fill, variables, *batch))
+  logits = np.concatenate(jax.device_get(logits))[: len(images)]
+  return probability_of_fake(logits).reshape(len(pixels), len(kept))
+
+
+@partial(jax.jit, static_argnames=("model", "fill"))
+def _logits(model, fill, variables, pixels, ranks, low, high):
+  images = normalize(pixels)
+  keep = (ranks >= low[:, None, None]) & (ranks < high[:, None, None])
+  if fill == "inpaint":
+    return model.apply(variables, inpaint(images, keep))
+  return model.apply(variables, jnp.where(keep[..., None], images, fill_images(images, fill)))
+
+
+def area_under(curves):
+  """Mean of curves float[..., F] over the share of pixels, by the trapezoid: float[...]."""
+  return np.trapezoid(curves, FRACTIONS, axis=-1)
+
+
+def faithfulness(per_map, sanity):
+  """Curves, areas and a verdict of all maps of the same images, ready for JSON.
+
+  Args:
+    per_map: [{"method", "title", "layer", **curves of `faithfulness_of_map`}], those of `baseline_maps` among them with
+      the method None and their titles.
+    sanity: as `evaluation.sanity.sanity`, or {"reason": why there is none}.
+  Returns: a dict of `verdict`, in words; `images`; `fractions`; `fills` {fill: title}; `maps`, with `method`, `title`,
+    `layer`, `sanity` (of the method: `same_when_random`, `depends_on_weights`; or None), and for `deletion` and
+    `insertion` {fill: {"auc": [mean, low, high], "curve": means float[F]}}, and `gain` {baseline: {"deletion": {fill:
+    [mean, low, high]}, "insertion": the same}}: how much lower, or higher, the area is than the baseline's on the same
+    image, above 0 where the map is better; and `sanity` as given. Intervals are 95 % ones.
+  """
+  areas = [{kind: {fill: area_under(one[kind][fill]) for fill in FILLS} for kind in KINDS} for one in per_map]
+  baselines = {one["title"]: of for one, of in zip(per_map, areas, strict=True) if one["method"] is None}
+  checked = sanity.get("methods", {})
+  maps = []
+  for one, of in zip(per_map, areas, strict=True):
+    row = {key: one[key] for key in ("method", "title", "layer")}
+    for kind in KINDS:
+      row[kind] = {fill: {"auc": mean_interval(of[kind][fill]), "curve": np.mean(one[kind][fill], axis=0).tolist()}
+                   for fill in FILLS}  # fmt: skip
+    row["gain"] = {} if one["method"] is None else {
+        title: {kind: {fill: mean_interval(_gain(kind, of, baseline)[fill]) for fill in FILLS} for kind in KINDS}
+        for title, baseline in baselines.items()}
+    found = checked.get(one["method"])
+    row["sanity"] = found and {key: found[key] for key in ("same_when_random", "depends_on_weights")}
+    maps.append(row)
+  images = len(areas[0]["deletion"]["inpaint"]) if areas else 0
+  return {"verdict": _verdict(maps, areas, baselines), "images": images, "fractions": list(FRACTIONS), "fills": FILLS,
+          "maps": maps, "sanity": sanity}  # fmt: skip
+
+
+def _gain(kind, of, baseline):
+  """{fill: float64[N]}: how much better the areas of a map are than those of a baseline."""
+  sign = -1 if kind == "deletion" else 1
+  return {fill: sign * (of[kind][fill] - baseline[kind][fill]) for fill in FILLS}
+
+
+def _verdict(maps, areas, baselines):
+  """Whether the best map does better than chance, as sentences.
+
+  The best is chosen on every other image and measured on the rest: of many maps that are no better than chance, the
+  best would look better on the images it was chosen on.
+  """
+  rivals = [i for i, row in enumerate(maps) if row["method"]]
+  random = [title for title in RANDOM if title in baselines]
+  count = len(areas[0]["deletion"]["inpaint"]) if areas else 0
+  if not rivals or not random or count < FEW:
+    return f"Nothing can be said of {len(rivals)} maps of {count} images; it takes {FEW} images."
+  choosing, judging = np.arange(0, count, 2), np.arange(1, count, 2)
+  area = lambda of, images: of["deletion"]["inpaint"][images].mean()
+  best = min(rivals, key=lambda i: area(areas[i], choosing))
+  chance = min(random, key=lambda title: area(baselines[title], np.arange(count)))
+  gain = {title: {fill: mean_interval(values[judging]) for fill, values in _gain("deletion", areas[best], of).items()}
+          for title, of in baselines.items()}  # fmt: skip
+  words = {RANDOM[0]: "pixels at random", RANDOM[1]: "patches at random", CENTRE: "the middle of the picture first"}
+  of_layer = f" of {maps[best]['layer']}" if maps[best]["layer"] else ""
+  surely = "lowers" if gain[chance]["inpaint"][1] > 0 else "does not surely lower"
+  sentences = [
+      f"Removing what {maps[best]['title']}{of_layer} marks {surely} the probability of fake faster than removing"
+      f" {words[chance]}: with the removed pixels painted in, it is {area(areas[best], judging):.2f} on average against"
+      f" {area(baselines[chance], judging):.2f}, a gain of {_with_interval(gain[chance]['inpaint'])}; with them blurred"
+      f" the gain is {_with_interval(gain[chance]['blur'])}."]
+  if CENTRE in baselines:
+    over_centre = gain[CENTRE]["inpaint"]
+    how = "is surely slower" if over_centre[1] > 0 else "is surely faster" if over_centre[2] < 0 else "may do as well"
+    sentences.append(f"Removing {words[CENTRE]} {how}: the gain over it is {_with_interval(over_centre)}.")
+  if maps[best]["sanity"] and not maps[best]["sanity"]["depends_on_weights"]:
+    sentences.append("But these maps hardly depend on what the network has learned: see the sanity check.")
+  if len(rivals) > 1:
+    sentences.append(f"This map was the best of {len(rivals)} on half of the images; the figures are of the others.")
+  better = {title: sum(maps[i]["gain"][title]["deletion"]["inpaint"][1] > 0 for i in rivals)
+            for title in (chance, CENTRE) if title in baselines}  # fmt: skip
+  beats = " and ".join(f"{number} surely beat {words[title]}" for title, number in better.items())
+  return " ".join([*sentences, f"On all {count} images, of {len(rivals)} maps {beats}."])
+
+
+def _with_interval(values):
+  return "{:.2f} (95 % interval {:.2f} to {:.2f})".format(*values)

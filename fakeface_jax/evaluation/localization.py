@@ -1,0 +1,270 @@
+"""Does a map point at what was changed? Its values against the mask of a fake, by four measures, beside chance.
+
+A measure alone says little: a large region is hit by chance, and one in the middle of the picture by whatever always
+points there. So each stands beside what a uniform map and a centred blob get on the same images.
+"""
+
+import numpy as np
+from PIL import Image
+
+from fakeface_jax.data.threads import in_order
+from fakeface_jax.evaluation.intervals import mean_intervals
+from fakeface_jax.explain.methods import ATTRIBUTION, HEATMAP, SENSITIVITY
+
+UNKNOWN, INSIDE = 128, 255  # of a mask; 0 is outside
+MEASURES = {
+    "energy": "energy inside the mask", "pointing": "highest point inside the mask (pointing game)",
+    "iou": "IoU of the mask and as many highest pixels", "pixel_auc": "AUC of the pixels",
+}
+CENTRE_SIGMA = 0.25  # of the side; in expert-retouched face crops it has a third of its energy inside, chance a quarter
+FEW = 8  # fakes; of fewer nothing is claimed, nor is anything chosen on their half
+SMALL = 30  # fakes; below it the verdict warns of its interval
+
+
+def rectified(kind, values):
+  """Where a map points, and how strongly.
+
+  Args:
+    kind: of `explain.methods`: HEATMAP, taken as it is; SENSITIVITY, absolute values summed over the colours;
+      ATTRIBUTION, summed over the colours where it has any, of which what adds to the target is kept.
+    values: a raw map of one image or a batch, float[(N,) h, w] or, with colours, float[(N,) h, w, 3].
+  Returns: float32[(N,) h, w], >= 0.
+  Raises: ValueError for feature maps, which point at nothing.
+  """
+  values = np.asarray(values, np.float32)
+  if kind == HEATMAP:
+    return values
+  if kind == SENSITIVITY:
+    return np.abs(values).sum(-1)
+  if kind == ATTRIBUTION:
+    return np.maximum(values.sum(-1) if values.shape[-1] == 3 else values, 0)
+  raise ValueError(f"maps of kind {kind!r} point nowhere; expected {HEATMAP}, {SENSITIVITY} or {ATTRIBUTION}")
+
+
+def enlarged(values, shape):
+  """A map float32[h, w] at the size (H, W), bilinear with pixel centres at +0.5, by Pillow, as panels draw it."""
+  if values.shape == tuple(shape):
+    return values
+  return np.asarray(Image.fromarray(values).resize(shape[::-1], Image.Resampling.BILINEAR))
+
+
+def usable(mask):
+  """Why nothing can be measured with a mask uint8[H, W], in a few words; None where it can."""
+  known = mask != UNKNOWN
+  if not known.any():
+    return "no mask"
+  if not np.isin(mask[known], (0, INSIDE)).all():
+    return "a mask with other values than 0, 128 and 255"
+  if not (mask == INSIDE).any():
+    return "empty mask"
+  return None if (mask == 0).any() else "nothing outside the mask"
+
+
+def centred_gaussian(side):
+  """What always points at the middle: float32[side, side], 1 at most, standard deviation `CENTRE_SIGMA` of the side."""
+  place = (np.arange(side) + 0.5) / side - 0.5
+  bell = np.exp(-0.5 * np.square(place / CENTRE_SIGMA))
+  return np.float32(bell[:, None] * bell)
+
+
+def placed(maps, masks):
+  """How well maps find the masked region, image by image.
+
+  Args:
+    maps: float32[N, h, w], finite, >= 0, of any resolution; brought to the masks' by `enlarged`.
+    masks: uint8[N, H, W], each `usable`; pixels of 128 count nowhere.
+  Returns: a dict of float64[N], all 0..1,
+    energy: the share of the map's sum that is inside (energy-based pointing game, Wang et al., Score-CAM, 2020).
+    pointing: whether its highest pixel is inside (Zhang et al., 2016, without their margin of 15 pixels); where several
+      are, the share of them.
+    iou: of the mask and as many highest pixels; of pixels that tie for the last places all are in it to an equal part.
+    pixel_auc: how often a pixel inside is higher than one outside; ties count half.
+  and "empty", bool[N]: the map is zero wherever the mask is known. It points nowhere, and is taken for a uniform one.
+  Raises: ValueError for other shapes and values.
+  """
+  maps, masks = np.asarray(maps, np.float32), np.asarray(masks)
+  if maps.ndim != 3 or masks.ndim != 3 or len(maps) != len(masks):
+    raise ValueError(f"expected maps[N, h, w] and masks[N, H, W], got {maps.shape} and {masks.shape}")
+  if not (np.isfinite(maps).all() and maps.min(initial=0) >= 0):
+    raise ValueError("maps: expected finite values >= 0; see rectified")
+  rows = list(in_order(lambda pair: _placed(*pair), zip(maps, masks, strict=True)))
+  table = np.array(rows, np.float64).reshape(len(maps), len(MEASURES) + 1)
+  return dict(zip(MEASURES, table.T[:-1], strict=True)) | {"empty": table[:, -1] > 0}
+
+
+def _placed(values, mask):
+  reason = usable(mask)
+  if reason:
+    raise ValueError(f"{reason}: leave such an image out")
+  values, known = enlarged(values, mask.shape), mask != UNKNOWN
+  values, inside = values[known] + np.float32(0), mask[known] == INSIDE  # + 0 makes a zero of -0
+  total, area = values.sum(dtype=np.float64), inside.mean()
+  energy = values[inside].sum(dtype=np.float64) / total if total else area
+  # Floats >= 0 are ordered as their bits are. Theirs start with a 0, which leaves room to carry the mask along: sorting
+  # such integers is several times as fast as sorting by an index.
+  ranked = np.sort(values.view(np.uint32) << 1 | inside)
+  heights = ranked >> 1
+  ends = np.append(np.flatnonzero(heights[1:] != heights[:-1]) + 1, len(ranked))  # of runs of equal values, ascending
+  count = np.diff(ends, prepend=0)
+  up_to = np.cumsum((ranked & 1).astype(bool), dtype=np.int64)[ends - 1]
+  hits = np.diff(up_to, prepend=0)
+  misses = count - hits
+  size = up_to[-1]
+  wins = np.sum(hits * (ends - up_to - misses / 2))  # `ends - up_to` counts the outside pixels that are not above
+  last = np.searchsorted(ends, len(ranked) - size, side="right")  # the run that has the last of the `size` highest
+  part = (size - (len(ranked) - ends[last])) / count[last]
+  common = size - up_to[last] + part * hits[last]
+  return (energy, hits[-1] / count[-1], common / (2 * size - common), wins / (size * (len(ranked) - size)), total == 0)
+
+
+def baseline_measures(masks):
+  """What masks uint8[N, H, W] give without any detector: {"chance": `placed` of a uniform map, "centre": of a blob}."""
+  count, height, width = masks.shape
+  blob = enlarged(centred_gaussian(max(height, width)), (height, width))
+  maps = {"chance": np.ones((1, 1), np.float32), "centre": blob}
+  return {name: placed(np.broadcast_to(one, (count, *one.shape)), masks) for name, one in maps.items()}
+
+
+def localization(per_map, baselines, caught, area, left_out=None, *, seed=0, bootstrap=1000):
+  """All maps beside chance and the centre, and whether the best one finds the fakes; ready for JSON.
+
+  Args:
+    per_map: a list of {"method", "title", "layer" (or None), "images": int[n], which of the N fakes it was made for,
+      and what `placed` gave for these}.
+    baselines: `baseline_measures` of the N masks.
+    caught: bool[N], whether the verdict on each fake was fake.
+    area: float[N], the mask's share of the known pixels.
+    left_out: {reason: count} of fakes that are not among the N.
+    seed, bootstrap: of the intervals' resamples and the halves on which the best is chosen.
+  Returns: a dict of
+    verdict, images, caught, missed, area (mean), left_out, measures {measure: title};
+    baselines: {"chance", "centre": STATS}, where STATS is {"all", "caught", "missed": {measure: [v, low, high]}},
+      None for a group without images;
+    maps: a list of {"method", "title", "layer", "images": n, "empty": share, **STATS, "over_chance" and "over_centre":
+      {measure: [v, low, high]}, differences on the same images};
+    best: {"method", "title", "layer", "energy", "chance", "centre", "over_chance", "over_centre", "how"}.
+  Without fakes or maps {"reason"}.
+  """
+  caught, left_out = np.asarray(caught, bool), dict(left_out or {})
+  if not len(caught):
+    counted = ", ".join(f"{count} {reason}" for reason, count in left_out.items())
+    return {"reason": f"no fake has a usable mask ({counted})" if counted else "there is no fake with a mask"}
+  if not per_map:
+    return {"reason": "no method was asked for whose maps point somewhere"}
+  intervals = lambda columns: mean_intervals(columns, seed, bootstrap)
+  columns = lambda measured: np.stack([measured[name] for name in MEASURES], axis=1)
+  named = lambda several: dict(zip(MEASURES, several, strict=True))
+  of_baseline = {name: columns(measured) for name, measured in baselines.items()}
+
+  def stats(values, images):
+    groups = {"all": np.full(len(images), True), "caught": caught[images], "missed": ~caught[images]}
+    return {name: named(intervals(values[group])) if group.any() else None for name, group in groups.items()}
+
+  maps = []
+  for one in per_map:
+    images, values = np.asarray(one["images"]), columns(one)
+    over = {f"over_{name}": named(intervals(values - base[images])) for name, base in of_baseline.items()}
+    maps.append({"method": one["method"], "title": one["title"], "layer": one["layer"], "images": len(images),
+                 "empty": float(np.mean(one["empty"])), **stats(values, images), **over})
+  best, verdict = _best(per_map, baselines, caught, seed, intervals)
+  everything = np.arange(len(caught))
+  return {
+      "verdict": verdict, "images": len(caught), "caught": int(caught.sum()), "missed": int((~caught).sum()),
+      "area": float(np.mean(area)), "left_out": left_out, "measures": dict(MEASURES),
+      "baselines": {name: stats(values, everything) for name, values in of_baseline.items()}, "maps": maps,
+      "best": best}
+
+
+def _best(per_map, baselines, caught, seed, intervals):
+  """The map with the most energy inside, its figures paid for by other images than those it was chosen on.
+
+  The best of many maps is partly the luckiest. So each half of the fakes is measured with the map that is best on the
+  other half (cross-fitting). Only maps made for the most fakes take part.
+  """
+  widest = max(per_map, key=lambda one: len(one["images"]))
+  images = np.asarray(widest["images"])
+  able = [one for one in per_map if np.array_equal(one["images"], images)]
+  energies = np.stack([one["energy"] for one in able])
+  overall = int(energies.mean(1).argmax())
+  choices = {overall: None}
+  if len(able) == 1:
+    energy, how = energies[0], "There was no other map to choose from."
+  elif len(images) < FEW:
+    energy = energies[overall]
+    how = (f"Chosen among {len(able)} maps by its mean energy on the same {len(images)} fakes that it is measured on, "
+           "too few to divide: its figures are too good.")
+  else:
+    half = _halves(caught[images], seed)
+    by_half = [int(energies[:, side].mean(1).argmax()) for side in (half, ~half)]
+    energy = np.where(half, energies[by_half[1]], energies[by_half[0]])
+    choices = dict.fromkeys(by_half)
+    first, second = (_name(able[choice]) for choice in by_half)
+    chose = (f"Both halves chose {first}." if first == second else
+             f"One half chose {first}, the other {second}; the figures are of both.")
+    how = (f"Chosen among {len(able)} maps by the mean energy on one random half of {len(images)} fakes and measured "
+           f"on the other half, both ways, so that luck in choosing is not in its figures. {chose}")
+  chance, centre = (baselines[name]["energy"][images] for name in ("chance", "centre"))
+  value, over_chance, over_centre = intervals(np.stack([energy, energy - chance, energy - centre], axis=1))
+  best = {name: able[overall][name] for name in ("method", "title", "layer")} | {
+      "energy": value, "chance": float(chance.mean()), "centre": float(centre.mean()),
+      "over_chance": over_chance, "over_centre": over_centre, "how": how}
+  gains = [
+      intervals((energy - chance)[group][:, None])[0] if group.sum() >= FEW else None
+      for group in (caught[images], ~caught[images])]
+  return best, verdict(best, [_name(able[choice]) for choice in choices], len(images), *gains)
+
+
+def _halves(caught, seed):
+  """bool[N], a random half that holds half of the caught and half of the missed."""
+  order = np.random.default_rng(seed).permutation(len(caught))
+  half = np.zeros(len(caught), bool)
+  half[order[np.argsort(caught[order], kind="stable")][::2]] = True
+  return half
+
+
+def _name(one):
+  return f"{one['title']} of {one['layer']}" if one["layer"] else one["title"]
+
+
+def verdict(best, names, images, caught=None, missed=None):
+  """What the figures come to, in a sentence or more; it says no where they do.
+
+  Args:
+    best: as `localization` returns it.
+    names: of the maps whose energy it is, one or two.
+    images: how many fakes were measured.
+    caught, missed: [v, low, high] of the energy beyond chance in each; None for too few of them.
+  """
+  value, low, high = best["energy"]
+  over = lambda name: best[f"over_{name}"][1] > 0
+  if images < FEW:
+    start = f"Too few fakes with a mask ({images}) to tell whether it looks where the fake is"
+  elif over("chance") and over("centre"):
+    start = "It looks where the fake is"
+  elif over("chance"):
+    how_near = "less near" if best["over_centre"][2] < 0 else "no nearer"
+    start = f"It looks nearer to the fake than chance, but {how_near} than what always points at the middle"
+  elif best["over_chance"][2] < 0:
+    start = "It looks elsewhere than where the fake is"
+  else:
+    start = "There is no sign that it looks where the fake is"
+  who = f"{names[0]} puts" if len(names) == 1 else f"its best maps ({' and '.join(names)}) put"
+  text = (f"{start}: {who} {_percent(value)} % ({_percent(low)} to {_percent(high)}) of the energy inside the changed "
+          f"region, chance {_percent(best['chance'])} %, a blob in the middle {_percent(best['centre'])} %.")
+  if images < SMALL:
+    text += f" With only {images} fake{'s'[:images > 1]}, the interval is {_percent(high - low)} points wide."
+  if caught and missed:
+    for name, better, other, worse in (("Caught", caught, "missed", missed), ("Missed", missed, "caught", caught)):
+      if better[1] > worse[2]:
+        text += (f" {name} fakes are better localised than {other} ones: {_points(better)} against {_points(worse)} "
+                 "above chance.")
+  return text
+
+
+def _percent(share):
+  return f"{100 * share:.1f}" if 0 < abs(share) < 0.0095 else f"{100 * share:.0f}"
+
+
+def _points(interval):
+  value, low, high = map(_percent, interval)
+  return f"{value} points ({low} to {high})"
