@@ -55,7 +55,7 @@ def pixel_ranks(maps, size, seed=0):
 
 
 def faithfulness_of_map(detector, pixels, maps, ends=None):
-  """The curves of one map of each of N images: 4 (F - 2) network evaluations an image, and 3 more for the ends.
+  """The curves of one map of each of N images, one or more: 28 network evaluations an image, and 3 for the ends.
 
   Args:
     detector: a `Detector`.
@@ -172,7 +172,7 @@ def _verdict(maps, areas, baselines):
   random = [title for title in RANDOM if title in baselines]
   count = len(areas[0]["deletion"]["inpaint"]) if areas else 0
   if not rivals or not random or count < FEW:
-    return f"Nothing can be said of {len(rivals)} maps of {count} images; it takes {FEW} images."
+    return f"Nothing can be said of {len(rivals)} maps of {count} images: it takes a map, and {FEW} images or more."
   choosing, judging = np.arange(0, count, 2), np.arange(1, count, 2)
   area = lambda of, images: of["deletion"]["inpaint"][images].mean()
   best = min(rivals, key=lambda i: area(areas[i], choosing))

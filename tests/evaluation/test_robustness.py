@@ -13,8 +13,8 @@ from tests.explain.tiny import SIZE, pictures, small
 
 LABELS = np.array([0, 0, 0, 0, 1, 1, 1, 1])
 CLEAN = np.array([0.1, 0.2, 0.3, 0.8, 0.9, 0.7, 0.6, 0.4])  # one false alarm, one miss
-# The first real becomes a false alarm, the false alarm is mended, two of the fakes are lost.
-DARK = np.array([0.6, 0.2, 0.3, 0.1, 0.9, 0.3, 0.2, 0.4])
+# The first real becomes a false alarm as well, two of the fakes are lost.
+DARK = np.array([0.6, 0.2, 0.3, 0.7, 0.9, 0.3, 0.2, 0.4])
 
 
 def test_eight_images_worked_out_by_hand():
@@ -25,14 +25,14 @@ def test_eight_images_worked_out_by_hand():
   assert clean["recall_fake"] == wilson(3, 4) and clean["false_alarm_rate"] == wilson(1, 4)
   assert (corruption["name"], corruption["title"]) == ("brightness", "brightness")
   (level,) = corruption["levels"]
-  assert level["level"] == 0.5 and level["flipped"] == wilson(4, 8)
+  assert level["level"] == 0.5 and level["flipped"] == wilson(3, 8)
   assert level["real_to_fake"] == 1 / 4 and level["fake_to_real"] == 2 / 4
-  assert level["recall_fake"] == wilson(1, 4) and level["false_alarm_rate"] == wilson(1, 4)
+  assert level["recall_fake"] == wilson(1, 4) and level["false_alarm_rate"] == wilson(2, 4)
   assert level["f1_macro"][0] == pytest.approx(f1_score(LABELS, DARK >= 0.5, average="macro"))
   assert level["roc_auc"][0] == pytest.approx(roc_auc_score(LABELS, DARK))
   assert level["f1_macro"][1] < level["f1_macro"][0] < level["f1_macro"][2]
   assert result["verdict"] == (
-      "The verdicts do not last at 0.5 times the brightness (50% flip, macro F1 0.75 to 0.47): these are the mildest"
+      "The verdicts do not last at 0.5 times the brightness (38% flip, macro F1 0.75 to 0.37): these are the mildest"
       " levels at which more than 10% of the verdicts flip or macro F1 falls by more than 0.05.")
 
 
@@ -44,8 +44,8 @@ def test_the_mildest_level_is_named_on_either_side_and_what_lasts_too():
   assert [one["name"] for one in result["corruptions"]] == ["jpeg", "blur", "brightness", "crop"]
   assert [level["level"] for level in result["corruptions"][0]["levels"]] == [95, 60, 30]
   verdict = result["verdict"]
-  assert "last at JPEG of quality 60 (50% flip, macro F1 0.75 to 0.47), 0.75 times the brightness (" in verdict
-  assert "and 1.5 times the brightness (50%" in verdict and "0.5 times" not in verdict
+  assert "last at JPEG of quality 60 (38% flip, macro F1 0.75 to 0.37), 0.75 times the brightness (" in verdict
+  assert "and 1.5 times the brightness (38%" in verdict and "0.5 times" not in verdict
   assert verdict.endswith("They last at all levels of blur and crop.")
   lasting = robustness(LABELS, CLEAN, {"blur": {3: CLEAN}, "noise": {2: CLEAN}}, bootstrap=10)["verdict"]
   assert lasting.startswith("The verdicts last: at no level that was tried, of blur and noise, more than 10%")
@@ -66,11 +66,11 @@ def test_with_one_class_what_needs_the_other_is_none_and_the_rest_goes_on(label)
   result = robustness(LABELS[one], CLEAN[one], {"brightness": {0.5: DARK[one]}}, bootstrap=10)
   (level,) = result["corruptions"][0]["levels"]
   assert level["f1_macro"] is level["roc_auc"] is None
-  assert level["flipped"] == wilson(2, 4)
+  assert level["flipped"] == wilson(1 + label, 4)
   absent, present = ("recall_fake", "false_alarm_rate")[:: 1 if label == 0 else -1]
-  assert level[absent] is None and level[present] == wilson(1, 4)
+  assert level[absent] is None and level[present] == wilson(2 - label, 4)
   assert (level["fake_to_real"] is None) is (label == 0) and (level["real_to_fake"] is None) is (label == 1)
-  assert "(50% flip)" in result["verdict"]
+  assert f"({25 + 25 * label}% flip)" in result["verdict"]
 
 
 def test_no_image_is_an_error_for_people():
@@ -97,7 +97,7 @@ class Lazy:
     return self._images[i].copy()
 
 
-@pytest.mark.parametrize("name, level", [("noise", 10), ("crop", 0.7)])
+@pytest.mark.parametrize("name, level", [("noise", 10), ("crop", 0.7), ("blur", 3)])
 def test_probabilities_are_those_of_each_corrupted_photograph(detector, name, level):
   images = [*pictures(5, 40), pictures(1, 23)[0], pictures(1, 60, seed=1)[0][:, :31]]
   expected = [
@@ -105,7 +105,7 @@ def test_probabilities_are_those_of_each_corrupted_photograph(detector, name, le
       for i, image in enumerate(images)]
   got = corrupted_probabilities(detector, Lazy(images), name, level, seed=7)
   assert got.dtype == np.float64 and got.shape == (7,)
-  np.testing.assert_allclose(got, expected, rtol=1e-5)
+  np.testing.assert_allclose(got, expected, rtol=1e-6)
   assert np.abs(got - detector.predict(images)).max() > 1e-4
 
 
