@@ -97,11 +97,11 @@ def _placed(values, mask):
   if reason:
     raise ValueError(f"{reason}: leave such an image out")
   values, known = enlarged(values, mask.shape), mask != UNKNOWN
-  values, inside = values[known] + np.float32(0), mask[known] == INSIDE  # + 0 makes a zero of -0
+  values, inside = values[known], mask[known] == INSIDE
   total, area = values.sum(dtype=np.float64), inside.mean()
   energy = values[inside].sum(dtype=np.float64) / total if total else area
-  # Floats >= 0 are ordered as their bits are. Theirs start with a 0, which leaves room to carry the mask along: sorting
-  # such integers is several times as fast as sorting by an index.
+  # Floats >= 0 are ordered as their bits are. Without the sign (also that of -0) there is room to carry the mask along:
+  # sorting such integers is more than twice as fast as sorting by an index.
   ranked = np.sort(values.view(np.uint32) << 1 | inside)
   heights = ranked >> 1
   ends = np.append(np.flatnonzero(heights[1:] != heights[:-1]) + 1, len(ranked))  # of runs of equal values, ascending
