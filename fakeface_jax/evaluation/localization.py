@@ -256,15 +256,12 @@ def verdict(best, names, images, caught=None, missed=None):
   if caught and missed:
     for name, better, other, worse in (("Caught", caught, "missed", missed), ("Missed", missed, "caught", caught)):
       if better[1] > worse[2]:
-        text += (f" {name} fakes are better localised than {other} ones: {_points(better)} against {_points(worse)} "
-                 "above chance.")
+        value, low, high, of_other, low_of_other, high_of_other = map(_percent, (*better, *worse))
+        text += (f" {name} fakes are better localised than {other} ones: {value} points above chance ({low} to {high}) "
+                 f"against {of_other} ({low_of_other} to {high_of_other}).")
   return text
 
 
 def _percent(share):
   return f"{100 * share:.1f}" if 0 < abs(share) < 0.0095 else f"{100 * share:.0f}"
 
-
-def _points(interval):
-  value, low, high = map(_percent, interval)
-  return f"{value} points ({low} to {high})"

@@ -1,6 +1,7 @@
 """Planted maps, cases worked by hand, agreement with scikit-learn, and verdicts that say yes, hardly and no."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -313,7 +314,9 @@ def test_whether_caught_fakes_are_better_localised():
   better = scattered(0.5) + 0.15 * caught
   assert "localised" not in studied([measured(better)], 100, 0.1 + 0.15 * caught, caught=caught)["verdict"]
   said = studied([measured(better)], 100, caught=caught)["verdict"]
-  assert " Caught fakes are better localised than missed ones: 5" in said and said.endswith(" above chance.")
+  gains = [better[group].mean() - 0.1 for group in (caught, ~caught)]
+  expected = r" Caught fakes .* missed ones: {:.0f} points above chance \(\d+ to \d+\) against {:.0f} \(\d+ to \d+\)\.$"
+  assert re.search(expected.format(*(100 * gain for gain in gains)), said)
   said = studied([measured(better)], 100, caught=~caught)["verdict"]
   assert " Missed fakes are better localised than caught ones: " in said
   assert "localised" not in studied([measured(better)], 100, caught=np.arange(100) < 93)["verdict"]  # seven missed
