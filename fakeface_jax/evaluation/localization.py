@@ -149,6 +149,7 @@ def localization(per_map, baselines, caught, area, left_out=None, *, seed=0, boo
   if not len(caught):
     counted = ", ".join(f"{count} {reason}" for reason, count in left_out.items())
     return {"reason": f"no fake has a usable mask ({counted})" if counted else "there is no fake with a mask"}
+  per_map = [one for one in per_map if len(one["images"])]
   if not per_map:
     return {"reason": "no method was asked for whose maps point somewhere"}
   intervals = lambda columns: mean_intervals(columns, seed, bootstrap)

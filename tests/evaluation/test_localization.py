@@ -326,7 +326,8 @@ def test_without_fakes_or_maps_the_reason():
   assert studied([], 0) == {"reason": "there is no fake with a mask"}
   assert studied([], 0, left_out={"no mask": 3, "empty mask": 1}) == {
       "reason": "no fake has a usable mask (3 no mask, 1 empty mask)"}
-  assert studied([], 5) == {"reason": "no method was asked for whose maps point somewhere"}
+  for nothing in ([], [measured([])]):
+    assert studied(nothing, 5) == {"reason": "no method was asked for whose maps point somewhere"}
 
 
 # --- the best map
