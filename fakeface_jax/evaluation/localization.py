@@ -97,11 +97,11 @@ def _placed(values, mask):
   if reason:
     raise ValueError(f"{reason}: leave such an image out")
   values, known = enlarged(values, mask.shape), mask != UNKNOWN
-  values, inside = values[known] + np.float32(0), mask[known] == INSIDE  # + 0 makes a zero of -0
+  values, inside = values[known], mask[known] == INSIDE
   total, area = values.sum(dtype=np.float64), inside.mean()
   energy = values[inside].sum(dtype=np.float64) / total if total else area
-  # Floats >= 0 are ordered as their bits are. Theirs start with a 0, which leaves room to carry the mask along: sorting
-  # such integers is several times as fast as sorting by an index.
+  # Floats >= 0 are ordered as their bits are. Without the sign (also that of -0) there is room to carry the mask along:
+  # sorting such integers is more than twice as fast as sorting by an index.
   ranked = np.sort(values.view(np.uint32) << 1 | inside)
   heights = ranked >> 1
   ends = np.append(np.flatnonzero(heights[1:] != heights[:-1]) + 1, len(ranked))  # of runs of equal values, ascending
@@ -149,6 +149,7 @@ def localization(per_map, baselines, caught, area, left_out=None, *, seed=0, boo
   if not len(caught):
     counted = ", ".join(f"{count} {reason}" for reason, count in left_out.items())
     return {"reason": f"no fake has a usable mask ({counted})" if counted else "there is no fake with a mask"}
+  per_map = [one for one in per_map if len(one["images"])]
   if not per_map:
     return {"reason": "no method was asked for whose maps point somewhere"}
   intervals = lambda columns: mean_intervals(columns, seed, bootstrap)
@@ -256,15 +257,12 @@ def verdict(best, names, images, caught=None, missed=None):
   if caught and missed:
     for name, better, other, worse in (("Caught", caught, "missed", missed), ("Missed", missed, "caught", caught)):
       if better[1] > worse[2]:
-        text += (f" {name} fakes are better localised than {other} ones: {_points(better)} against {_points(worse)} "
-                 "above chance.")
+        value, low, high, of_other, low_of_other, high_of_other = map(_percent, (*better, *worse))
+        text += (f" {name} fakes are better localised than {other} ones: {value} points above chance ({low} to {high}) "
+                 f"against {of_other} ({low_of_other} to {high_of_other}).")
   return text
 
 
 def _percent(share):
   return f"{100 * share:.1f}" if 0 < abs(share) < 0.0095 else f"{100 * share:.0f}"
 
-
-def _points(interval):
-  value, low, high = map(_percent, interval)
-  return f"{value} points ({low} to {high})"

@@ -5,7 +5,7 @@ from fakeface_jax.data import regions
 from fakeface_jax.data.features import REGIONS
 from fakeface_jax.data.landmarks import FRAME_POINTS
 from fakeface_jax.data.manipulate import FLOOR
-from fakeface_jax.data.regions import draw_patch
+from fakeface_jax.data.regions import draw_patch, region_outline
 
 SHAPE = (160, 160)
 POINTS = np.float32((FRAME_POINTS * (0.26, 0.29) + (0.5, 0.47)) * 160)
@@ -87,3 +87,22 @@ def test_what_is_not_in_the_picture_is_nothing():
   assert drawn("left_eye", 0, np.add(POINTS, (300, 0))) is None
   assert drawn("ears", 0, np.float32((FRAME_POINTS * (0.6, 0.5) + (0.5, 0.4)) * 160)) is None
   assert drawn("other", 0, None).alpha.sum() > 0
+
+
+@pytest.mark.parametrize("name", [name for name in REGIONS if name != "other"])
+def test_outlines_are_the_same_at_every_call_and_grow_with_the_picture(name):
+  outline = region_outline(name, POINTS, SHAPE)
+  assert outline.shape == SHAPE and outline.dtype == bool and 0 < outline.mean() < 1
+  np.testing.assert_array_equal(outline, region_outline(name, POINTS, SHAPE))
+  assert region_outline(name, 2 * POINTS, (320, 320)).mean() == pytest.approx(outline.mean(), rel=0.1)
+
+
+def test_outlines_are_like_what_is_drawn_and_follow_their_points():
+  """Of twenty drawn patches together, the usual outline covers about the same place."""
+  drawn_at = lambda name: np.max([alpha_of(patch) for seed in range(20) if (patch := drawn(name, seed))], axis=0) > 0.5
+  for name in ("ears", "mouth", "left_eye"):
+    outline = region_outline(name, POINTS, SHAPE)
+    assert (outline & drawn_at(name)).sum() / (outline | drawn_at(name)).sum() > 0.7
+  moved = region_outline("mouth", np.add(POINTS, (10, -20)), SHAPE)
+  np.testing.assert_array_equal(np.roll(moved, (20, -10), (0, 1)), region_outline("mouth", POINTS, SHAPE))
+  assert not region_outline("left_eye", np.add(POINTS, (500, 0)), SHAPE).any()  # out of the picture
