@@ -54,7 +54,7 @@ def pixel_ranks(maps, size, seed=0):
   return ranks.reshape(len(maps), *size)
 
 
-def faithfulness_of_map(detector, pixels, maps, ends=None):
+def faithfulness_of_map(detector, pixels, maps, ends=None, fills=tuple(FILLS), kinds=KINDS):
   """The curves of one map of each of N images, one or more: 28 network evaluations an image, and 3 for the ends.
 
   Args:
@@ -63,6 +63,7 @@ def faithfulness_of_map(detector, pixels, maps, ends=None):
     maps: float32[N, h, w] >= 0, as `localization.rectified` returns them; where one is zero everywhere the order is
       random.
     ends: what `curve_ends` returns for these images, which is the same for all maps; computed here without it.
+    fills, kinds: of FILLS and KINDS, to compute less.
   Returns: {"deletion": {fill: float64[N, F]}, "insertion": the same}: the probability of fake where the share
     `FRACTIONS` of the pixels, those marked most, is deleted, or alone is kept. `FILLS` says what stands in for others.
   """
@@ -70,14 +71,15 @@ def faithfulness_of_map(detector, pixels, maps, ends=None):
   count, size = len(pixels), pixels[0, ..., 0].size
   ranks = pixel_ranks(maps, pixels.shape[1:3])
   cuts = [round(fraction * size) for fraction in FRACTIONS[1:-1]]
-  kept = [(cut, size) for cut in cuts] + [(0, cut) for cut in cuts]
-  curves = {"deletion": {}, "insertion": {}}
-  for fill in FILLS:
-    inner = _probabilities(detector, fill, pixels, ranks, kept)
-    deleted, kept_alone = inner[:, : len(cuts)], inner[:, len(cuts) :]
+  kept = {"deletion": [(cut, size) for cut in cuts], "insertion": [(0, cut) for cut in cuts]}
+  curves = {kind: {} for kind in kinds}
+  for fill in fills:
+    inner = _probabilities(detector, fill, pixels, ranks, [cut for kind in kinds for cut in kept[kind]])
     whole, nothing = (ends[name].reshape(count, 1) for name in ("untouched", fill))
-    curves["deletion"][fill] = np.hstack([whole, deleted, nothing])
-    curves["insertion"][fill] = np.hstack([nothing, kept_alone, whole])
+    for number, kind in enumerate(kinds):
+      of_kind = inner[:, number * len(cuts) : (number + 1) * len(cuts)]
+      first, last = (whole, nothing) if kind == "deletion" else (nothing, whole)
+      curves[kind][fill] = np.hstack([first, of_kind, last])
   return curves
 
 

@@ -19,6 +19,13 @@ MEASURES = {
 CENTRE_SIGMA = 0.25  # of the side; in expert-retouched face crops it has a third of its energy inside, chance a quarter
 FEW = 8  # fakes; of fewer nothing is claimed, nor is anything chosen on their half
 SMALL = 30  # fakes; below it the verdict warns of its interval
+NO_MAP = (
+    "Nothing can be said of where it looks: of {count} maps none shows what its verdicts rest on, that is, depends on"
+    " the weights and marks what lowers the probability of fake faster than patches at random when it is removed.")
+PASSED = (
+    " {passed} of {tried} maps passed the trials that let a map take part: it depends on the weights, and removing what"
+    " it marks lowers the probability of fake faster than removing patches at random.")
+UNTRIED = " No map was put to a trial, so the best may mark what the verdicts do not rest on."
 
 
 def rectified(kind, values):
@@ -130,7 +137,9 @@ def localization(per_map, baselines, caught, area, left_out=None, *, seed=0, boo
 
   Args:
     per_map: a list of {"method", "title", "layer" (or None), "images": int[n], which of the N fakes it was made for,
-      and what `placed` gave for these}.
+      and what `placed` gave for these}; and "trials" where it was put to any: {"deletion": [v, low, high], how much
+      lower the probability of fake is on average when what it marks is removed first than with patches at random,
+      "depends_on_weights": bool, or None where that was not tried}.
     baselines: `baseline_measures` of the N masks.
     caught: bool[N], whether the verdict on each fake was fake.
     area: float[N], the mask's share of the known pixels.
@@ -141,8 +150,10 @@ def localization(per_map, baselines, caught, area, left_out=None, *, seed=0, boo
     baselines: {"chance", "centre": STATS}, where STATS is {"all", "caught", "missed": {measure: [v, low, high]}},
       None for a group without images;
     maps: a list of {"method", "title", "layer", "images": n, "empty": share, **STATS, "over_chance" and "over_centre":
-      {measure: [v, low, high]}, differences on the same images};
-    best: {"method", "title", "layer", "energy", "chance", "centre", "over_chance", "over_centre", "how"}.
+      {measure: [v, low, high]}, differences on the same images, "trials", and "passes": whether these speak for it};
+    best: {"method", "title", "layer", "energy", "chance", "centre", "over_chance", "over_centre", "how"}; None where no
+      map passes. A map that does not depend on the weights, or marks what the verdict does not rest on, may lie on the
+      fakes and yet say nothing of where the network looks: so only those that pass can be the best.
   Without fakes or maps {"reason"}.
   """
   caught, left_out = np.asarray(caught, bool), dict(left_out or {})
@@ -166,7 +177,8 @@ def localization(per_map, baselines, caught, area, left_out=None, *, seed=0, boo
     images, values = np.asarray(one["images"]), columns(one)
     over = {f"over_{name}": named(intervals(values - base[images])) for name, base in of_baseline.items()}
     maps.append({"method": one["method"], "title": one["title"], "layer": one["layer"], "images": len(images),
-                 "empty": float(np.mean(one["empty"])), **stats(values, images), **over})
+                 "empty": float(np.mean(one["empty"])), **stats(values, images), **over, "trials": one.get("trials"),
+                 "passes": passes(one.get("trials"))})
   best, verdict = _best(per_map, baselines, caught, seed, intervals)
   everything = np.arange(len(caught))
   return {
@@ -176,12 +188,22 @@ def localization(per_map, baselines, caught, area, left_out=None, *, seed=0, boo
       "best": best}
 
 
+def passes(trials):
+  """Whether these trials of a map (see `localization`) say that it shows what verdicts rest on; None untried."""
+  return None if trials is None else trials["deletion"][1] > 0 and trials["depends_on_weights"] is not False
+
+
 def _best(per_map, baselines, caught, seed, intervals):
   """The map with the most energy inside, its figures paid for by other images than those it was chosen on.
 
   The best of many maps is partly the luckiest. So each half of the fakes is measured with the map that is best on the
-  other half (cross-fitting). Only maps made for the most fakes take part.
+  other half (cross-fitting). Only maps made for the most fakes take part, and none that failed its trials.
   """
+  verdicts = [passes(one.get("trials")) for one in per_map]
+  tried, passed = len(verdicts) - verdicts.count(None), verdicts.count(True)
+  per_map = [one for one, passing in zip(per_map, verdicts, strict=True) if passing is not False]
+  if not per_map:
+    return None, NO_MAP.format(count=tried)
   widest = max(per_map, key=lambda one: len(one["images"]))
   images = np.asarray(widest["images"])
   able = [one for one in per_map if np.array_equal(one["images"], images)]
@@ -212,6 +234,7 @@ def _best(per_map, baselines, caught, seed, intervals):
   gains = [
       intervals((energy - chance)[group][:, None])[0] if group.sum() >= FEW else None
       for group in (caught[images], ~caught[images])]
+  best["how"] += PASSED.format(passed=passed, tried=tried) if tried else UNTRIED
   return best, verdict(best, [_name(able[choice]) for choice in choices], len(images), *gains)
 
 

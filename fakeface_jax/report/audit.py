@@ -1,0 +1,136 @@
+"""The article's study of a detector, as JSON and a page: what is caught and missed, where it looked, how sure to be.
+
+Long parts are kept below `parts/` piece by piece: an audit that was interrupted goes on, and one given again with more
+methods computes only these.
+"""
+
+import json
+import logging
+from importlib.metadata import version
+from pathlib import Path
+
+import jax
+import numpy as np
+from tqdm import tqdm
+
+from fakeface_jax.data.features import FAKE, REAL
+from fakeface_jax.data.splits import RunSplits
+from fakeface_jax.detector import load
+from fakeface_jax.errors import UserError
+from fakeface_jax.evaluation.detection import detection
+from fakeface_jax.evaluation.probability import probability_of_fake
+from fakeface_jax.evaluation.robustness import CORRUPTIONS, corrupted_probabilities, robustness
+from fakeface_jax.explain.methods import METHODS, resolve_methods
+from fakeface_jax.report.audited import predicted, read_audited
+from fakeface_jax.report.audited_cases import cases
+from fakeface_jax.report.audited_maps import AuditedMaps
+from fakeface_jax.report.evaluate import what_to_score
+from fakeface_jax.report.explanations import checksum
+from fakeface_jax.report.page import render_page
+from fakeface_jax.report.parts import Parts
+from fakeface_jax.workdir import read_config, write_whole
+
+log = logging.getLogger(__name__)
+
+ROBUST = 300  # images that are corrupted
+PAGE_FILE, FIGURES_FILE = "report.html", "audit.json"
+
+
+def audit_run(workdir, *, data=None, split=None, out=None, methods=None, batch_size=16):
+  """Audits a run's detector; writes `report.html`, `audit.json` and the pictures of the cases.
+
+  Args:
+    workdir: the run's folder.
+    data, split: what to audit it on, as `report.evaluate.evaluate_run` takes them.
+    out: folder; by default audit/ in the run's.
+    methods: as `Detector.explain` takes them; by default all but shap.
+    batch_size: images per compiled call, and images a step of a prediction, rounded up to the number of devices.
+  Returns: (the audit, as it is in `audit.json`; the folder; [(name, reason)] of the images that cannot be read).
+  Raises: UserError where there is nothing to audit, or no room for the result. What only one section lacks is said in
+    that section's `reason`.
+  """
+  out = Path(out or Path(workdir) / "audit")
+  try:
+    return _audit(workdir, data, split, out, methods, batch_size)
+  except OSError as error:
+    raise UserError(f"--out {out} cannot be written: {error}; choose a folder with room to write to") from error
+
+
+def _audit(workdir, data, split, out, methods, batch_size):
+  config, detector = read_config(workdir), load(workdir, batch_size)
+  resolved = resolve_methods(detector.model, methods or [name for name in METHODS if name != "shap"])
+  dataset, own_split = what_to_score(config, data)
+  split = split or own_split
+  source = dataset[split]
+  state = {
+      "weights": checksum(detector.variables), "data": dataset.fingerprint, "split": split, "resize": detector.resize,
+      "crop": detector.crop, "dtype": np.dtype(detector.model.dtype).name, "version": version("fakeface-jax")}
+  parts = Parts(out / "parts", state)
+  step = -(-batch_size // jax.device_count()) * jax.device_count()
+  audited, failures = read_audited(detector, source, parts, step)
+  if not len(audited.labels):
+    raise UserError(f"{dataset.name}, {split}: none of its {len(source)} images can be read: {failures[0][1]}")
+  failures = [*map(tuple, dataset.metadata.get("unreadable") or []), *failures]
+  maps = AuditedMaps(audited, resolved, parts)
+  audit = {
+      "about": {
+          "workdir": str(workdir), "data": dataset.name, "split": split, "images": len(audited.labels),
+          "real": int(np.sum(audited.labels == REAL)), "fake": int(np.sum(audited.labels == FAKE)),
+          "network": f"ResNet-{config.model.depth}, {detector.crop} px", "weights": f"{state['weights']:08x}",
+          "unreadable": [list(failure) for failure in failures], "notes": [],
+          "command": f"python scripts/audit.py --workdir {workdir} --data {data or dataset.name} --split {split}",
+          "versions": {"fakeface_jax": version("fakeface-jax"), "jax": version("jax")}},
+      "detection": _section(lambda: _detection(detector, config, dataset, split, audited, parts, step)),
+      "localization": _section(maps.localization),
+      "faithfulness": _section(maps.faithfulness),
+      "robustness": _section(lambda: _robustness(audited, parts))}
+  audit["about"]["notes"] = maps.notes
+  audit["cases"] = _section(lambda: cases(audited, workdir, audit["localization"].get("best"), parts, out))
+  write_whole(out / FIGURES_FILE, json.dumps(audit, indent=1, allow_nan=False) + "\n")
+  write_whole(out / PAGE_FILE, render_page(audit, out))
+  return audit, out, failures
+
+
+def _section(compute):
+  """What `compute` returns, or {"reason"} where there is nothing to compute it from; the other sections go on."""
+  try:
+    return compute()
+  except UserError as error:
+    log.warning("%s", error)
+    return {"reason": str(error)}
+
+
+def _detection(detector, config, dataset, split, audited, parts, step):
+  return detection(
+      audited.labels, audited.probabilities, regions=audited.regions, difficulties=audited.difficulties,
+      sources=audited.names, validation=_validation(detector, config, dataset, split, parts, step))
+
+
+def _validation(detector, config, dataset, split, parts, step):
+  """(labels, probabilities) of the run's validation images, or why there are none to set a threshold on."""
+  run = RunSplits(config, quiet=True)
+  try:
+    source, name = run["val"], run.name("val")
+  except UserError as error:
+    return f"the run's validation images cannot be had: {error}"
+  if (run.dataset("val").fingerprint, name) == (dataset.fingerprint, split):
+    return "the images audited are the run's validation images themselves"
+  said = parts("validation", lambda: predicted(detector, source, step, "judging validation images"))
+  return said["labels"][said["known"]], probability_of_fake(said["logits"][said["known"]])
+
+
+def _robustness(audited, parts):
+  labels = audited.labels
+  if len(labels) > ROBUST:  # as many of each class as the set has, in proportion
+    order = np.random.default_rng(0).permutation(len(labels))
+    order = order[np.argsort(labels[order], kind="stable")]
+    indices = np.sort(order[np.linspace(0, len(order) - 1, ROBUST).round().astype(int)])
+  else:
+    indices = np.arange(len(labels))
+  levels = [(name, level) for name, corruption in CORRUPTIONS.items() for level in corruption.levels]
+  stored, by_level = audited.stored(indices), {}
+  for name, level in tqdm(levels, "corrupting images", disable=None, leave=False, unit="level"):
+    said = parts(f"robust_{name}_{level:g}", lambda name=name, level=level: {
+        "probabilities": corrupted_probabilities(audited.detector, stored, name, level)})
+    by_level.setdefault(name, {})[level] = said["probabilities"]
+  return robustness(labels[indices], audited.probabilities[indices], by_level)

@@ -1,0 +1,100 @@
+"""The images of an audit: what the network says of each, and what is known about it."""
+
+import collections.abc
+import dataclasses
+import io
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from fakeface_jax.data.features import FAKE
+from fakeface_jax.data.images import resize_and_crop_mask
+from fakeface_jax.data.loader import decode_record, record_name
+from fakeface_jax.evaluation.localization import usable
+from fakeface_jax.evaluation.predict import make_predict_step, predict_split, reason_of
+from fakeface_jax.evaluation.probability import probability_of_fake
+
+
+@dataclasses.dataclass(frozen=True)
+class Audited:
+  """The N images of a split that can be read.
+
+  Attributes:
+    detector: the `Detector` that is audited.
+    source: records, as `open_dataset(...)[split]`; numbers: int[N], which of them.
+    labels, probabilities: int[N], and float64[N], of fake.
+    names: list of N.
+    regions, difficulties: bool[N, len(REGIONS)], int[N] index of DIFFICULTIES.
+    unplaced: list of N: '' for a fake with a mask that can be measured against, else why not.
+  """
+
+  detector: Any
+  source: Any
+  numbers: np.ndarray
+  labels: np.ndarray
+  probabilities: np.ndarray
+  names: list
+  regions: np.ndarray
+  difficulties: np.ndarray
+  unplaced: list
+
+  def stored(self, indices):
+    """The images uint8[H, W, 3] as they are stored, each decoded when it is asked for."""
+    return _Stored(self.source, self.numbers[indices])
+
+  def pixels(self, indices):
+    """uint8[n, crop, crop, 3], as the network sees them."""
+    return np.concatenate([self.detector.prepare([image]) for image in self.stored(indices)])
+
+  def masks(self, indices):
+    """uint8[n, crop, crop], of what the network sees."""
+    return np.stack([_mask(self.source[int(self.numbers[i])], self.detector) for i in indices])
+
+
+class _Stored(collections.abc.Sequence):
+
+  def __init__(self, source, numbers):
+    self._source, self._numbers = source, numbers
+
+  def __len__(self):
+    return len(self._numbers)
+
+  def __getitem__(self, i):
+    return decode_record(self._source[int(self._numbers[i])])
+
+
+def predicted(detector, source, batch_size, title):
+  """{"logits", "labels", "known"} of all records, see `predict_split`."""
+  logits, labels, known = predict_split(
+      make_predict_step(detector.model), detector.variables, source, batch_size=batch_size, resize=detector.resize,
+      crop=detector.crop, title=title)
+  return {"logits": logits, "labels": labels, "known": known}
+
+
+def read_audited(detector, source, parts, batch_size):
+  """(`Audited`, [(name, reason)] of the images that cannot be read); `parts` keeps what takes long."""
+  said = parts("predictions", lambda: predicted(detector, source, batch_size, "judging"))
+  numbers = said["known"].nonzero()[0]
+  facts = parts("facts", lambda: _facts(detector, source, numbers))
+  failures = [(record_name(source[i]), reason_of(source[i])) for i in (~said["known"]).nonzero()[0].tolist()]
+  return Audited(
+      detector, source, numbers, said["labels"][numbers], probability_of_fake(said["logits"][numbers]),
+      facts["names"].tolist(), facts["regions"], facts["difficulties"], facts["unplaced"].tolist()), failures
+
+
+def _facts(detector, source, numbers):
+  rows = []
+  for i in tqdm(numbers.tolist(), "reading masks", disable=None, leave=False, unit="img"):
+    record = source[i]
+    unplaced = usable(_mask(record, detector)) or "" if record["label"] == FAKE else "real"
+    rows.append((record_name(record), record["regions"], record["difficulty"], unplaced))
+  names, regions, difficulties, unplaced = zip(*rows, strict=True) if rows else ((), (), (), ())
+  return {"names": np.array(names, str), "regions": np.array(regions, bool),
+          "difficulties": np.array(difficulties, int), "unplaced": np.array(unplaced, str)}
+
+
+def _mask(record, detector):
+  mask = np.asarray(Image.open(io.BytesIO(record["mask"])))
+  return resize_and_crop_mask(mask, detector.resize, detector.crop)

@@ -1,0 +1,95 @@
+"""The cases of an audit, sorted as the article sorts its own: a picture and a panel of each, with what was changed."""
+
+import io
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from fakeface_jax.data.features import DIFFICULTIES, LABELS, REGIONS, THRESHOLD
+from fakeface_jax.evaluation.localization import placed, rectified
+from fakeface_jax.explain.methods import ARTICLE, METHODS, resolve_methods
+from fakeface_jax.explain.scale import measure_scale, missing_from
+from fakeface_jax.report.cases import STUDY_GROUPS, pick_study
+from fakeface_jax.report.map_scale import with_scale
+from fakeface_jax.report.panel import CALIBRATED, draw_panel, outlined
+from fakeface_jax.report.sanity import sentences_of_run
+from fakeface_jax.workdir import write_whole
+
+EACH = 12  # cases of a group
+THUMBNAIL = 160  # px
+QUALITY = 82  # JPEG, of the pictures
+CHUNK = 8  # cases that are drawn before they are kept
+
+
+def cases(audited, workdir, best, parts, out):
+  """Picks and draws the cases; their pictures are written below `out`/cases.
+
+  Args:
+    audited: an `Audited`.
+    workdir: the run's folder, for the scale of its maps and its own sanity check.
+    best: {"method", "layer", "title"} of the map whose energy is told; None for the last Grad-CAM.
+    parts: a `Parts`.
+    out: the audit's folder.
+  Returns: {"groups", "map", "items"}, ready for JSON.
+  """
+  difficulties = [DIFFICULTIES[i] for i in audited.difficulties]
+  counts, picked = pick_study(audited.labels.tolist(), audited.probabilities.tolist(), difficulties, EACH)
+  detector = audited.detector
+  settings = resolve_methods(detector.model, ARTICLE)
+  detector = with_scale(detector, workdir, settings)
+  check = sentences_of_run(workdir, settings)
+  best = best or {"method": "gradcam", "title": METHODS["gradcam"].title, "layer": settings["gradcam"]["layers"][-1]}
+  chosen = [(group, i) for group, members in picked.items() for i in members]
+  (out / "cases").mkdir(parents=True, exist_ok=True)
+  items = []
+  for start in tqdm(range(0, len(chosen), CHUNK), "drawing cases", disable=None, leave=False, unit=f"{CHUNK} img"):
+    batch = chosen[start : start + CHUNK]
+    drawn = parts(f"cases_{best['method']}_{(best['layer'] or '').replace('/', '-')}_{start:05d}", lambda batch=batch: (
+        _draw(audited, detector, [i for _, i in batch], best, check)))
+    for number, (group, i) in enumerate(batch):
+      name = f"{start + number + 1:04d}"
+      for suffix, picture in (("", "thumbnail"), ("_panel", "panel")):
+        write_whole(out / "cases" / f"{name}{suffix}.jpg", drawn[f"{picture}_{number}"].tobytes())
+      placed_here = not audited.unplaced[i]
+      items.append({
+          "id": name, "path": audited.names[i], "label": LABELS[audited.labels[i]],
+          "verdict": LABELS[int(audited.probabilities[i] >= THRESHOLD)], "probability": float(audited.probabilities[i]),
+          "group": group, "difficulty": difficulties[i] if difficulties[i] != "none" else None,
+          "regions": [region for region, bit in zip(REGIONS, audited.regions[i], strict=True) if bit],
+          "energy": float(drawn["energy"][number]) if placed_here else None,
+          "area": float(drawn["area"][number]) if placed_here else None,
+          "thumbnail": f"cases/{name}.jpg", "panel": f"cases/{name}_panel.jpg"})
+  return {
+      "groups": {group: {"title": STUDY_GROUPS[group], "images": count} for group, count in counts.items()},
+      "map": best["title"] + (f" of {best['layer']}" if best["layer"] else ""), "items": items}
+
+
+def _draw(audited, detector, indices, best, check):
+  """{"energy", "area": float[n], "thumbnail_0", "panel_0", ...: JPEG bytes as uint8[length]} of some images."""
+  pixels, masks = audited.pixels(indices), audited.masks(indices)
+  layers = [best["layer"]] if best["layer"] else None
+  results = detector.explain(list(pixels), methods=ARTICLE)
+  best_results = detector.explain(list(pixels), methods=[best["method"]], layers=layers)
+  drawn = {"energy": np.full(len(pixels), np.nan), "area": np.full(len(pixels), np.nan)}
+  scale, note = detector.map_scale or {}, CALIBRATED
+  if missing_from(scale, results[0]["settings"]):
+    scale, note = measure_scale(results) | scale, f"the strength that the strongest of {len(results)} images here reach"
+  for number, i in enumerate(indices):
+    known = not audited.unplaced[i]
+    mask = masks[number] if known else None
+    if known:
+      values = best_results[number][best["method"]]
+      values = rectified(METHODS[best["method"]].kind, values[best["layer"]] if isinstance(values, dict) else values)
+      drawn["energy"][number] = placed(values[None], mask[None])["energy"][0]
+      drawn["area"][number] = (mask == 255).sum() / (mask != 128).sum()
+    thumbnail = np.asarray(Image.fromarray(pixels[number]).resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BICUBIC))
+    drawn[f"thumbnail_{number}"] = _jpeg(Image.fromarray(outlined(thumbnail, mask) if known else thumbnail))
+    drawn[f"panel_{number}"] = _jpeg(draw_panel(results[number], audited.names[i], scale, note, check, mask))
+  return drawn
+
+
+def _jpeg(picture):
+  buffer = io.BytesIO()
+  picture.save(buffer, "JPEG", quality=QUALITY)
+  return np.frombuffer(buffer.getvalue(), np.uint8)

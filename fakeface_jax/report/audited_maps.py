@@ -1,0 +1,257 @@
+"""Where the network looked at the images of an audit: every method's maps beside the masks, and put to the test."""
+
+import functools
+import json
+import zlib
+
+import numpy as np
+from tqdm import tqdm
+
+from fakeface_jax.data.features import FAKE, REAL, REGIONS, THRESHOLD
+from fakeface_jax.data.images import resize_and_crop_mask
+from fakeface_jax.data.landmarks import choose_framing
+from fakeface_jax.errors import UserError
+from fakeface_jax.evaluation.face_regions import energy_by_region, face_region_map
+from fakeface_jax.evaluation.faithfulness import (
+  RANDOM,
+  area_under,
+  baseline_maps,
+  curve_ends,
+  faithfulness,
+  faithfulness_of_map,
+)
+from fakeface_jax.evaluation.intervals import mean_interval
+from fakeface_jax.evaluation.localization import baseline_measures, localization, placed, rectified
+from fakeface_jax.evaluation.sanity import sanity, sanity_methods
+from fakeface_jax.explain.methods import CHANNELS, METHODS
+
+LOCALISED = 500  # fakes, at most
+SAMPLE = 32  # fakes for what evaluates the network many times for one
+SANE = 16  # of them, for the weights made random
+BY_REGION = 200  # images, of each class
+FRAMED = 64  # images that tell how faces are framed
+CHUNK = 64  # images that are explained before the result is kept
+
+
+class AuditedMaps:
+  """The sections of an audit that are about maps.
+
+  Args:
+    audited: an `Audited`.
+    methods: {name: settings}, as `resolve_methods` returns them.
+    parts: a `Parts`.
+  Attributes: `notes`: sentences on what was looked at.
+  """
+
+  def __init__(self, audited, methods, parts):
+    self._audited, self._parts, self.notes = audited, parts, []
+    self._methods = {name: given for name, given in methods.items() if METHODS[name].kind != CHANNELS}
+    fakes = np.random.default_rng(0).permutation(np.flatnonzero(audited.labels == FAKE))
+    with_mask = np.array([i for i in fakes if not audited.unplaced[i]], int)
+    self._chosen = np.sort(with_mask[:LOCALISED])
+    self._sample = np.sort((with_mask if len(with_mask) else fakes)[:SAMPLE])
+    self._best = None
+    if len(with_mask) > LOCALISED:
+      self.notes.append(f"Maps are held against the masks of {LOCALISED} of {len(with_mask):,} fakes, drawn at random.")
+
+  def localization(self):
+    """See `evaluation.localization.localization`; with no mask, only where on the face the maps lie."""
+    if not len(self._chosen):
+      return self._without_masks()
+    if len(self._sample) < len(self._chosen):
+      self.notes.append(
+          f"Methods that evaluate the network many times are compared with the masks of {len(self._sample)} fakes.")
+    rows, baselines = self._placed(), baseline_measures(self._audited.masks(self._chosen))
+    trials = self._trials()
+    rows = [row | {"trials": trials.get((row["method"], row["layer"]))} for row in rows]
+    result = localization(
+        rows, baselines, self._caught(self._chosen), baselines["chance"]["energy"], self._left_out())
+    self._best = result["best"]
+    return result | {"face_regions": {"reason": "the masks say where the fakes are; regions are compared without them"}}
+
+  def _placed(self):
+    """What `placed` says of each map: list of {"method", "title", "layer", "images", measures}."""
+    quick = {name: given for name, given in self._methods.items() if not METHODS[name].sampled}
+    rows = []
+    if quick:
+      starts = range(0, len(self._chosen), CHUNK)
+      pieces = [self._parts(f"placed_{_hash(quick)}_{start:05d}", lambda start=start: self._place(quick, start))
+                for start in tqdm(starts, "maps beside masks", disable=None, leave=False, unit=f"{CHUNK} img")]
+      rows += _rows({name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]},
+                    np.arange(len(self._chosen)))
+    among_chosen = np.searchsorted(self._chosen, self._sample)
+    masks = self._audited.masks(self._sample)
+    for (name, layer), maps in self._sample_maps([name for name in self._methods if METHODS[name].sampled]).items():
+      rows += _rows(_flat({(name, layer): placed(maps, masks)}), among_chosen)
+    order = list(self._methods)
+    return sorted(rows, key=lambda row: order.index(row["method"]))
+
+  def _place(self, methods, start):
+    indices = self._chosen[start : start + CHUNK]
+    masks = self._audited.masks(indices)
+    maps = self._maps(methods, self._audited.pixels(indices))
+    return _flat({key: placed(values, masks) for key, values in maps.items()})
+
+  def _left_out(self):
+    reasons = [self._audited.unplaced[i] for i in np.flatnonzero(self._audited.labels == FAKE)]
+    return {reason: reasons.count(reason) for reason in sorted(set(reasons) - {""})}
+
+  def _caught(self, indices):
+    return self._audited.probabilities[indices] >= THRESHOLD
+
+  def _maps(self, methods, pixels):
+    """{(method, layer or None): float32[N, h, w] >= 0} for the target fake."""
+    detector = self._audited.detector
+    result = detector.engine.explain(pixels, np.full(len(pixels), FAKE), methods, detector.background)
+    maps = {}
+    for name, given in methods.items():
+      of_layers = {layer: result[name][layer] for layer in given["layers"]} if "layers" in given else {
+          given.get("layer"): result[name]}
+      maps |= {(name, layer): rectified(METHODS[name].kind, values) for layer, values in of_layers.items()}
+    return maps
+
+  @functools.cached_property
+  def _sample_pixels(self):
+    return self._audited.pixels(self._sample)
+
+  def _sample_maps(self, names):
+    """`_maps` of the sample, kept method by method."""
+    maps = {}
+    for name in tqdm(names, "maps of a sample", disable=None, leave=False, unit="method"):
+      given = {name: self._methods[name]}
+      if "background" in METHODS[name].arguments and self._audited.detector.background is None:
+        self.notes.append(f"{METHODS[name].title} is left out: the run has no background images.")
+        continue
+      flat = self._parts(f"maps_{_hash(given)}", lambda given=given: {
+          f"{name}|{layer or ''}": values for (name, layer), values in self._maps(given, self._sample_pixels).items()})
+      maps |= {_key(name): values for name, values in flat.items()}
+    return maps
+
+  def _without_masks(self):
+    left_out = self._left_out()
+    reason = ("there is no fake" if not left_out else "no fake has a mask to compare the maps with" if
+              set(left_out) == {"no mask"} else f"no fake has a mask that can be used: {left_out}")
+    if "gradcam" not in self._methods or not self._audited.regions[self._audited.labels == FAKE].any():
+      return {"reason": reason}
+    layer = self._methods["gradcam"]["layers"][-1]
+    return {"reason": reason, "face_regions": self._by_region("gradcam", layer)}
+
+  def _by_region(self, name, layer):
+    """The share of a map's energy by region of the face, by what was manipulated."""
+    audited, random = self._audited, np.random.default_rng(1)
+    known = [np.flatnonzero((audited.labels == FAKE) & audited.regions.any(1)), np.flatnonzero(audited.labels == REAL)]
+    indices = np.sort(np.concatenate([random.permutation(members)[:BY_REGION] for members in known]))
+    given = {name: self._methods[name] | {"layers": (layer,)}}
+    kept = self._parts(f"regions_{_hash(given)}", lambda: {
+        "maps": self._maps(given, audited.pixels(indices))[name, layer]})
+    photographs = audited.stored(indices)
+    framing = choose_framing(photographs[i] for i in range(0, len(photographs), max(1, len(photographs) // FRAMED)))
+    faces = [face_region_map(image, framing) for image in tqdm(
+        photographs, "finding faces", disable=None, leave=False, unit="img")]
+    cut = lambda regions: None if regions is None else resize_and_crop_mask(
+        regions, audited.detector.resize, audited.detector.crop)
+    manipulated = [None if audited.labels[i] == REAL else
+                   [region for region, bit in zip(REGIONS, audited.regions[i], strict=True) if bit] for i in indices]
+    return {"method": name, "title": METHODS[name].title, "layer": layer} | energy_by_region(
+        kept["maps"], [cut(regions) for regions, _ in faces], [found_by for _, found_by in faces], manipulated)
+
+  @functools.cached_property
+  def _caught_sample(self):
+    """bool[n], which fakes of the sample are called fake: of the others there is no evidence to take away."""
+    return self._caught(self._sample)
+
+  @functools.cached_property
+  def _ends(self):
+    return self._parts("faithful_ends", lambda: curve_ends(
+        self._audited.detector, self._sample_pixels[self._caught_sample]))
+
+  def _trials(self):
+    """{(method, layer): "trials" as `localization` takes them} of every map; {} where no fake is caught."""
+    if not self._caught_sample.any():
+      return {}
+    patches = baseline_maps(int(self._caught_sample.sum()), self._sample_pixels.shape[1])[RANDOM[1]]
+    chance = area_under(self._deletion("patches", patches))
+    sane, trials = self._sanity().get("methods", {}), {}
+    maps = self._sample_maps(self._methods)
+    for (name, layer), values in tqdm(maps.items(), "putting maps to trial", disable=None, leave=False, unit="map"):
+      gain = chance - area_under(self._deletion((name, layer, self._methods[name]), values[self._caught_sample]))
+      trials[name, layer] = {
+          "deletion": mean_interval(gain), "depends_on_weights": sane.get(name, {}).get("depends_on_weights")}
+    return trials
+
+  def _deletion(self, key, maps):
+    """float64[n, F], the deletion curves with in-painting of the caught fakes of the sample."""
+    return self._parts(f"deletion_{_hash(key)}", lambda: faithfulness_of_map(
+        self._audited.detector, self._sample_pixels[self._caught_sample], maps, self._ends, ("inpaint",),
+        ("deletion",))["deletion"])["inpaint"]
+
+  def faithfulness(self):
+    """See `evaluation.faithfulness.faithfulness`: of the sample's caught fakes, the last layer of each method."""
+    caught = self._caught_sample
+    if not caught.any():
+      raise UserError(f"none of {len(caught)} fakes is called fake: there is no evidence to take away")
+    self.notes.append(f"Faithfulness is measured on {caught.sum()} caught fakes.")
+    maps = self._sample_maps(self._methods)
+    shown = {name: [layer for method, layer in maps if method == name][-1:] for name in self._methods}
+    if self._best and self._best["layer"] not in shown[self._best["method"]]:
+      shown[self._best["method"]].append(self._best["layer"])
+    wanted = [(name, METHODS[name].title, layer, maps[name, layer][caught])
+              for name, layers in shown.items() for layer in layers]
+    pixels = self._sample_pixels[caught]
+    wanted += [(None, title, None, values) for title, values in baseline_maps(len(pixels), pixels.shape[1]).items()]
+    rows = []
+    for name, title, layer, values in tqdm(wanted, "taking away evidence", disable=None, leave=False, unit="map"):
+      curves = self._parts(
+          f"faithful_{_hash((name, title, layer, self._methods.get(name)))}",
+          lambda values=values: _flat(faithfulness_of_map(self._audited.detector, pixels, values, self._ends)))
+      rows.append({"method": name, "title": title, "layer": layer, **_nested(curves)})
+    return faithfulness(rows, self._sanity())
+
+  def _sanity(self):
+    names = [name for name in sanity_methods() if name in self._methods]
+    if not names:
+      return {"reason": "none of the methods is quick enough to be checked against random weights"}
+    pixels = self._sample_pixels[:SANE]
+    found = self._parts(f"sanity_{_hash(names)}", lambda: {"json": np.array(json.dumps(sanity(
+        self._audited.detector, pixels, names,
+        progress=lambda steps: tqdm(steps, "randomising", disable=None, leave=False, unit="part"))))})
+    return json.loads(str(found["json"]))
+
+
+def _hash(settings):
+  return f"{zlib.crc32(repr(settings).encode()):08x}"
+
+
+def _flat(nested):
+  """{(a, b): {c: array}} -> {"a|b|c": array}."""
+  flat = {}
+  for key, values in nested.items():
+    prefix = "|".join(part or "" for part in key) if isinstance(key, tuple) else key
+    flat |= {f"{prefix}|{name}": array for name, array in values.items()}
+  return flat
+
+
+def _key(name):
+  """'gradcam|layer4_0/conv1' -> (method, layer or None)."""
+  method, layer = name.split("|")[:2]
+  return method, layer or None
+
+
+def _nested(flat):
+  """The other way round for {"a|c": array}: {a: {c: array}}."""
+  nested = {}
+  for name, array in flat.items():
+    first, second = name.split("|")
+    nested.setdefault(first, {})[second] = array
+  return nested
+
+
+def _rows(flat, images):
+  """Rows of `localization`'s `per_map` of {"method|layer|measure": float[N]}."""
+  rows = {}
+  for name, values in flat.items():
+    method, layer = _key(name)
+    row = rows.setdefault((method, layer), {
+        "method": method, "title": METHODS[method].title, "layer": layer, "images": images})
+    row[name.split("|")[2]] = values
+  return list(rows.values())

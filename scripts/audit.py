@@ -1,0 +1,33 @@
+"""Does it look where the fake is? The article's study of a run, as numbers and as one page.
+
+python scripts/audit.py --workdir runs/NAME [--data NAME_OR_FOLDER] [--split test] [--out DIR]
+"""
+
+from absl import flags
+
+from fakeface_jax import app
+
+WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run (default: the last one below runs/).")
+DATA = flags.DEFINE_string("data", None, "A data set's name, or a folder with real/ and fake/ (default: the run's).")
+SPLIT = flags.DEFINE_string("split", None, "Split to audit on (default: test; all of a folder that has no test split).")
+OUT = flags.DEFINE_string("out", None, "Folder for report.html and audit.json (default: audit/ in the run's folder).")
+METHODS = flags.DEFINE_list("methods", None, "Methods whose maps are measured (default: all but shap).")
+BATCH_SIZE = flags.DEFINE_integer("batch_size", 16, "Images per compiled call.", lower_bound=1)
+
+
+def main(arguments):
+  app.no_positional(arguments)
+  from fakeface_jax.report.audit import PAGE_FILE, audit_run
+  from fakeface_jax.workdir import last_run
+
+  workdir = WORKDIR.value or last_run()
+  audit, out, failures = audit_run(
+      workdir, data=DATA.value, split=SPLIT.value, out=OUT.value, methods=METHODS.value, batch_size=BATCH_SIZE.value)
+  for section in ("detection", "localization", "faithfulness", "robustness"):
+    print(f"{section}: {audit[section].get('verdict') or audit[section]['reason']}")
+  print(f"written to {out / PAGE_FILE}")
+  return app.exit_code(failures)
+
+
+if __name__ == "__main__":
+  app.run(main)

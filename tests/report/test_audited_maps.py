@@ -1,0 +1,118 @@
+"""A detector that looks at the mouth is told apart from one that looks at the background, on the same photographs."""
+
+import io
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from PIL import Image
+
+from fakeface_jax.data.features import FAKE, REAL, REGIONS
+from fakeface_jax.detector import Detector
+from fakeface_jax.evaluation.probability import probability_of_fake
+from fakeface_jax.explain.methods import resolve_methods
+from fakeface_jax.models.resnet import normalize
+from fakeface_jax.report.audited import read_audited
+from fakeface_jax.report.audited_maps import AuditedMaps
+from fakeface_jax.report.parts import Parts
+from tests.explain.tiny import Small
+
+SIDE = 32
+MOUTH, CORNER = (slice(17, 27), slice(4, 14)), (slice(2, 12), slice(20, 30))  # what was changed; a background's stain
+STRIPES = 255 * (np.arange(10)[:, None] // 2 % 2) * np.ones((10, 10), int)
+
+
+def pictures(count, seed, *, mouth=(FAKE,), corner=(FAKE,)):
+  """(uint8[N, 32, 32, 3], labels): every other one a fake.
+
+  Args: `mouth`, `corner`: the classes that have red stripes for a mouth, and blue ones in the corner.
+  """
+  random = np.random.default_rng(seed)
+  pixels = random.integers(80, 140, (count, SIDE, SIDE, 3)).astype(np.uint8)
+  labels = np.arange(count) % 2
+  for place, pattern, channel, classes in ((MOUTH, STRIPES, 0, mouth), (CORNER, STRIPES.T, 2, corner)):
+    for i in np.flatnonzero(np.isin(labels, classes)):
+      pixels[i, *place, channel] = pattern
+  return pixels, labels
+
+
+def trained(pixels, labels):
+  """A `Detector` that has learned to tell these apart."""
+  model, tx = Small(), optax.adam(0.01)
+  variables = model.init(jax.random.key(0), jnp.zeros((1, SIDE, SIDE, 3)))
+
+  @jax.jit
+  def step(variables, state, pixels):
+    loss = lambda variables: optax.softmax_cross_entropy_with_integer_labels(
+        model.apply(variables, normalize(pixels)), labels).mean()
+    updates, state = tx.update(jax.grad(loss)(variables), state)
+    return optax.apply_updates(variables, updates), state
+
+  state = tx.init(variables)
+  for _ in range(60):
+    variables, state = step(variables, state, pixels)
+  return Detector(model, variables, SIDE, SIDE, batch_size=16)
+
+
+def encoded(pixels):
+  buffer = io.BytesIO()
+  Image.fromarray(pixels).save(buffer, "PNG")
+  return buffer.getvalue()
+
+
+def records(pixels, labels, mask):
+  return [{"image": encoded(image), "label": int(label), "mask": encoded(mask), "source": f"{i}.png",
+           "regions": np.array([name == "mouth" and label == FAKE for name in REGIONS]), "difficulty": 0}
+          for i, (image, label) in enumerate(zip(pixels, labels, strict=True))]
+
+
+@pytest.fixture(scope="module")
+def mask():
+  mask = np.zeros((SIDE, SIDE), np.uint8)
+  mask[MOUTH] = 255
+  return mask
+
+
+def audited_maps(detector, source, folder):
+  audited, failures = read_audited(detector, source, Parts(folder, {}), 16)
+  assert failures == []
+  methods = resolve_methods(detector.model, ("gradcam", "hirescam", "guided_backprop", "occlusion"), None)
+  methods["occlusion"] |= {"window": 8, "stride": 4}
+  return AuditedMaps(audited, methods, Parts(folder, {}))
+
+
+@pytest.fixture(scope="module")
+def found(mask, tmp_path_factory):
+  """{what the detector was trained on: its `localization`} on the same photographs with both stains in every fake."""
+  pixels, labels = pictures(80, 1)
+  source, result = records(pixels, labels, mask), {}
+  for name, other in (("mouth", "corner"), ("corner", "mouth")):
+    detector = trained(*pictures(64, 0, **{other: (REAL, FAKE)}))  # of the other it learns that it means nothing
+    assert ((probability_of_fake(detector.engine.logits(pixels)) >= 0.5) == labels).all()
+    result[name] = audited_maps(detector, source, tmp_path_factory.mktemp(name)).localization()
+  return result
+
+
+def test_who_looks_at_the_mouth_is_told_from_who_looks_at_the_background(found):
+  for name, inside in (("mouth", True), ("corner", False)):
+    best = found[name]["best"]
+    assert (best["over_centre"][1] > 0 and best["over_chance"][1] > 0) == inside
+  gradcam = {name: next(row for row in found[name]["maps"] if row["layer"] == "conv2" and row["method"] == "gradcam")
+             for name in found}
+  assert gradcam["mouth"]["all"]["energy"][0] > 0.6 > 0.1 > gradcam["corner"]["all"]["energy"][0]
+  assert gradcam["mouth"]["all"]["pointing"][0] > 0.9 and gradcam["corner"]["all"]["pointing"][0] < 0.1
+
+
+def test_every_method_and_layer_has_a_row(found):
+  rows = {(row["method"], row["layer"]) for row in found["mouth"]["maps"]}
+  assert rows == {("gradcam", "conv1"), ("gradcam", "conv2"), ("hirescam", "conv1"), ("hirescam", "conv2"),
+                  ("guided_backprop", None), ("occlusion", None)}
+  counts = {row["method"]: row["images"] for row in found["mouth"]["maps"]}
+  assert counts["gradcam"] == 40 and counts["occlusion"] == 32  # of many evaluations: a sample
+
+
+def test_verdicts_differ(found):
+  assert found["mouth"]["verdict"] != found["corner"]["verdict"]
+  assert found["mouth"]["images"] == found["corner"]["images"] == 40
