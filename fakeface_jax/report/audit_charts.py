@@ -46,7 +46,8 @@ def detection(part):
         sum(counts["fake"]))
     charts["histogram"] = histogram(
         "Probabilities by class", gist, counts["edges"],
-        [("real", "neutral", counts["real"]), ("fake", "s0", counts["fake"])], share_axis("probability of fake"), "images")
+        [("real", "neutral", counts["real"]), ("fake", "s0", counts["fake"])], share_axis("probability of fake"),
+        "images")
   return charts
 
 

@@ -18,7 +18,7 @@ class Line(NamedTuple):
   Attributes:
     name: for the legend; '' for none.
     points: [(x, y)], either may be None for a gap.
-    style: classes of the style sheet: 's0' to 's5' for colours, 'neutral', 'faint', 'dashed', 'dots' for no line between.
+    style: classes of the style sheet: a colour, 's0' to 's5' or 'neutral'; 'faint', 'dashed'.
     whiskers: [(low, high)] for each point, or None.
   """
 
@@ -142,8 +142,8 @@ def _grid(x, y, across, up, size, bottom, slanted):
     drawn.append(Markup("<text {}>{}</text>").format(place, label))
   drawn.append(Markup('<text class="axis" x="{}" y="{}" text-anchor="middle">{}</text>').format(
       (LEFT + size[0] - RIGHT) / 2, size[1] - 7, x.title))
-  drawn.append(Markup('<text class="axis" text-anchor="middle" transform="translate(11 {}) rotate(-90)">{}</text>').format(
-      (TOP + foot) / 2, y.title))
+  upright = Markup('<text class="axis" text-anchor="middle" transform="translate(11 {}) rotate(-90)">{}</text>')
+  drawn.append(upright.format((TOP + foot) / 2, y.title))
   return Markup("").join(drawn)
 
 
@@ -155,9 +155,8 @@ def _line(line, across, up):
       run = []
     else:
       run.append((across(px), up(py)))
-  if "dots" not in line.style:
-    drawn += [Markup('<polyline class="line {}" points="{}"/>').format(
-        line.style, " ".join(f"{px:.1f},{py:.1f}" for px, py in run)) for run in runs if len(run) > 1]
+  drawn += [Markup('<polyline class="line {}" points="{}"/>').format(
+      line.style, " ".join(f"{px:.1f},{py:.1f}" for px, py in run)) for run in runs if len(run) > 1]
   for (px, _), bounds in zip(line.points, line.whiskers or [], strict=False):
     if px is not None and None not in bounds:
       drawn.append(Markup('<line class="line {0}" x1="{1:.1f}" x2="{1:.1f}" y1="{2:.1f}" y2="{3:.1f}"/>').format(

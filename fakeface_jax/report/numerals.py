@@ -4,7 +4,8 @@ import math
 
 from markupsafe import Markup
 
-NONE = "–"
+NONE = "\N{EN DASH}"
+MINUS = "\N{MINUS SIGN}"
 UNIT = "\N{NO-BREAK SPACE}%"
 
 
@@ -20,21 +21,21 @@ def decimal(value, digits=3):
 
 def signed(value):
   """0.0821 as '+8.2', in percentage points; None as a dash."""
-  return NONE if value is None else f"{100 * value:+.1f}".replace("-", "−")  # noqa: RUF001, a true minus
+  return NONE if value is None else f"{100 * value:+.1f}".replace("-", MINUS)
 
 
 def signed_decimal(value):
   """0.0821 as '+0.082'; None as a dash."""
-  return NONE if value is None else f"{value:+.3f}".replace("-", "−")  # noqa: RUF001, a true minus
+  return NONE if value is None else f"{value:+.3f}".replace("-", MINUS)
 
 
 def between(interval, written=percent):
-  """[v, low, high] as 'low–high', the unit left out; '' where there is no interval."""
+  """[v, low, high] as 'low to high', the unit left out, with a dash where both are plain; '' without an interval."""
   value, low, high = interval or (None, None, None)
   if value is None or low is None or high is None:
     return ""
   low, high = (written(bound).removesuffix(UNIT) for bound in (low, high))
-  return f"{low} to {high}" if "−" in low + high or "+" in low else f"{low}–{high}"  # noqa: RUF001
+  return f"{low} to {high}" if low[0] in "+" + MINUS else f"{low}{NONE}{high}"
 
 
 def measured(interval, written=percent, reason=""):
@@ -45,7 +46,7 @@ def measured(interval, written=percent, reason=""):
 
 
 def spoken(interval, written=percent):
-  """[v, low, high] as plain text, for alternative texts: '48.2 % (45.1–51.0)'."""
+  """[v, low, high] as plain text, for alternative texts: '48.2 % (45.1 to 51.0)', with a dash."""
   value, beside = (interval or [None])[0], between(interval, written)
   return written(value) + (f" ({beside})" if beside else "")
 

@@ -42,7 +42,7 @@ def render_page(audit: dict, folder) -> str:
       **audit, style=text("style.css"), script=text("page.js"),
       verdicts=[(title, audit[key]) for key, title in PARTS.items()], key_figures=_key_figures(audit),
       charts=_charts(audit), score_rows=_score_rows(audit["detection"]), groupings=_groupings(audit["detection"]),
-      by_energy=by_energy, by_best_layer=list({row["method"]: row for row in reversed(by_energy)}.values())[::-1],
+      by_energy=by_energy, by_best_layer=_best_layers(by_energy),
       emphasised=audit_charts.EMPHASISED, method_titles={name: method.title for name, method in METHODS.items()},
       case_groups=_case_groups(audit["cases"]), case_filters=_case_filters(audit["cases"]), absences=_absences(audit),
       picture=lambda name: _data_uri(Path(folder) / name))
@@ -53,9 +53,9 @@ def _templates():
       loader=jinja2.PackageLoader("fakeface_jax.report"), autoescape=True, undefined=jinja2.StrictUndefined,
       trim_blocks=True, lstrip_blocks=True)
   templates.globals |= {
-      "percent": numerals.percent, "decimal": numerals.decimal, "signed": numerals.signed, "signed_decimal": numerals.signed_decimal,
-      "measured": numerals.measured,
-      "between": numerals.between, "whisker": whisker, "breakable": _breakable, "written": _written, "written_difference": _written_difference}
+      "percent": numerals.percent, "decimal": numerals.decimal, "signed": numerals.signed,
+      "signed_decimal": numerals.signed_decimal, "between": numerals.between, "measured": numerals.measured,
+      "whisker": whisker, "breakable": _breakable, "written": _written, "written_difference": _written_difference}
   templates.tests["missing"] = missing
   return templates
 
@@ -137,8 +137,9 @@ def _groupings(detection):
     rows = sorted(rows, key=lambda row: (_value(row["recall"]) is None, _value(row["recall"])))
     worst, sentence = rows[0], ""
     if len(rows) > 1 and _value(worst["recall"]) is not None:
-      sentence = (f"By {title.lower()}, most often missed: {worst['name'].replace('_', ' ')}, where {worst['caught']} of {worst['images']}"
-                  f" fakes were caught, {numerals.spoken(worst['recall'])}.")
+      name = worst["name"].replace("_", " ")
+      sentence = (f"By {title.lower()}, most often missed: {name}, where {worst['caught']} of {worst['images']} fakes"
+                  f" were caught, {numerals.spoken(worst['recall'])}.")
     groupings.append((title, rows, sentence))
   return groupings
 
@@ -149,6 +150,14 @@ def _by_energy(localization):
     return []
   known = lambda row: -1 if energy_of(row) is None else energy_of(row)
   return sorted(localization["maps"], key=known, reverse=True)
+
+
+def _best_layers(by_energy):
+  """The first map of each method."""
+  best = {}
+  for row in by_energy:
+    best.setdefault(row["method"], row)
+  return list(best.values())
 
 
 def _value(interval):
