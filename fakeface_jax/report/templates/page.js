@@ -108,10 +108,12 @@ function startCases() {
   dialog.querySelector(".close").addEventListener("click", () => dialog.close());
 
   filters.hidden = false;
-  filters.addEventListener("input", () => {
-    orderCases();
-    chooseCases();
-  });
+  for (const kind of ["input", "change"]) {  // browsers' drivers send no input event from a select
+    filters.addEventListener(kind, () => {
+      orderCases();
+      chooseCases();
+    });
+  }
   chooseCases();
 }
 
