@@ -104,15 +104,13 @@ def histogram(title, gist, edges, counts, x, y_title, *, size=(420, 300)):
   return _figure(title, gist, drawn, size, [(name, f"{style} filled") for name, style, _ in counts])
 
 
-def whisker(interval, reference=None):
+def whisker(interval):
   """A dot with its interval on a line from 0 to 1, for a table's cell; the number beside it says the same."""
   value, low, high = interval or (None, None, None)
   if value is None:
     return Markup("")
   at = lambda share: 4 + 132 * min(max(share, 0), 1)
   marks = [Markup('<line class="rail" x1="4" x2="136" y1="8" y2="8"/>')]
-  if reference is not None:
-    marks.append(Markup('<line class="reference" x1="{0:.1f}" x2="{0:.1f}" y1="1" y2="15"/>').format(at(reference)))
   if low is not None and high is not None:
     marks.append(Markup('<line class="span" x1="{:.1f}" x2="{:.1f}" y1="8" y2="8"/>').format(at(low), at(high)))
   marks.append(Markup('<circle cx="{:.1f}" cy="8" r="4"/>').format(at(value)))

@@ -56,7 +56,8 @@ def browser(chromium, address):
 def show(driver, width, height, scheme="light"):
   driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {
       "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600})
-  driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
+  colours = {"name": "prefers-color-scheme", "value": scheme}
+  driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [colours]})
 
 
 def all_of(driver, selector):
@@ -71,7 +72,8 @@ def column(driver, table, number):
 
 
 def shown(driver):
-  return [case.get_attribute("data-id") for case in all_of(driver, ".case") if case.is_displayed()]
+  return driver.execute_script(
+      "return [...document.querySelectorAll('.case')].filter(one => one.checkVisibility()).map(one => one.dataset.id)")
 
 
 def choose(driver, key, value):
