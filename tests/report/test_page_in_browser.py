@@ -165,12 +165,13 @@ def test_a_case_is_opened_with_its_facts_and_the_next_with_the_arrow_keys(browse
   press(Keys.ARROW_LEFT)
   assert at(1)
   dialog.find_element(By.CSS_SELECTOR, ".next").click()
-  assert at(2)
+  press(Keys.ARROW_RIGHT)
+  assert at(3)
   press(Keys.ESCAPE)
   assert not dialog.is_displayed()
-  assert browser.switch_to.active_element == all_of(browser, ".case summary")[2]  # where one was, to go on from there
+  assert browser.switch_to.active_element == all_of(browser, ".case summary")[3]  # where one was, to go on from there
   press(Keys.ENTER)
-  assert at(2)
+  assert at(3)
   dialog.find_element(By.CSS_SELECTOR, ".close").click()
   assert not dialog.is_displayed() and not all_of(browser, ".case[open]")
 
