@@ -98,7 +98,7 @@ def faithfulness(part):
   maps = part["maps"]
   own = sorted((row for row in maps if row["method"]), key=_unfaithfulness)
   chosen = {id(row): f"s{i}" for i, row in enumerate(own[:EMPHASISED])}
-  dashes = {"centre": "dashed centre"}  # the others are random
+  dashes = {"centre": "dashed centre", "random patches": "dashed patches"}
   styles = {id(row): chosen.get(id(row), "faint") if row["method"] else dashes.get(row["title"], "dashed")
             for row in maps}
   charts = {}
