@@ -90,6 +90,11 @@ def curve_ends(detector, pixels):
   return {"untouched": probability_of_fake(detector.engine.logits(pixels)), **deleted}
 
 
+def probability_without(detector, pixels, removed):
+  """Probability of fake, float64[N], of pictures uint8[N, crop, crop, 3] with bool[N, crop, crop] painted in."""
+  return _probabilities(detector, "inpaint", pixels, (~removed).astype(np.int32), [(1, 2)])[:, 0]
+
+
 def _probabilities(detector, fill, pixels, ranks, kept):
   """Probability of fake, float64[N, K], where of each image the pixels of rank low <= rank < high are kept.
 

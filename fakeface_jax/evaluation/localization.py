@@ -19,6 +19,7 @@ MEASURES = {
 CENTRE_SIGMA = 0.25  # of the side; in expert-retouched face crops it has a third of its energy inside, chance a quarter
 FEW = 8  # fakes; of fewer nothing is claimed, nor is anything chosen on their half
 SMALL = 30  # fakes; below it the verdict warns of its interval
+LEAST_DROP = 0.05  # of the probability of fake, from which on a verdict rests on what is painted over
 NO_MAP = (
     "Nothing can be said of where it looks: of {count} maps none shows what its verdicts rest on, that is, depends on"
     " the weights and marks what lowers the probability of fake faster than patches at random when it is removed.")
@@ -132,7 +133,20 @@ def baseline_measures(masks):
   return {name: placed(np.broadcast_to(one, (count, *one.shape)), masks) for name, one in maps.items()}
 
 
-def localization(per_map, baselines, caught, area, left_out=None, *, seed=0, bootstrap=1000):
+def moved(masks, seed=0, tries=32):
+  """The same shapes elsewhere: bool[N, H, W] of masks, what is inside shifted to where it overlaps itself least.
+
+  Of `tries` random shifts, around the edges of the picture, each mask gets the best.
+  """
+  rng, inside = np.random.default_rng(seed), masks == INSIDE
+  result = np.empty_like(inside)
+  for one, out in zip(inside, result, strict=True):
+    shifted = [np.roll(one, rng.integers(one.shape), (0, 1)) for _ in range(tries)]
+    out[:] = min(shifted, key=lambda other, one=one: np.sum(one & other))
+  return result
+
+
+def localization(per_map, baselines, caught, area, left_out=None, *, painted=None, seed=0, bootstrap=1000):
   """All maps beside chance and the centre, and whether the best one finds the fakes; ready for JSON.
 
   Args:
@@ -144,6 +158,8 @@ def localization(per_map, baselines, caught, area, left_out=None, *, seed=0, boo
     caught: bool[N], whether the verdict on each fake was fake.
     area: float[N], the mask's share of the known pixels.
     left_out: {reason: count} of fakes that are not among the N.
+    painted: {"untouched", "inside", "elsewhere": float[N]}, the probability of fake of each as it is, with the changed
+      region painted over, and with the same shape elsewhere painted over; or None where that was not tried.
     seed, bootstrap: of the intervals' resamples and the halves on which the best is chosen.
   Returns: a dict of
     verdict, images, caught, missed, area (mean), left_out, measures {measure: title};
@@ -151,9 +167,11 @@ def localization(per_map, baselines, caught, area, left_out=None, *, seed=0, boo
       None for a group without images;
     maps: a list of {"method", "title", "layer", "images": n, "empty": share, **STATS, "over_chance" and "over_centre":
       {measure: [v, low, high]}, differences on the same images, "trials", and "passes": whether these speak for it};
-    best: {"method", "title", "layer", "energy", "chance", "centre", "over_chance", "over_centre", "how"}; None where no
-      map passes. A map that does not depend on the weights, or marks what the verdict does not rest on, may lie on the
-      fakes and yet say nothing of where the network looks: so only those that pass can be the best.
+    best: {"method", "title", "layer", "energy", "chance", "centre", "over_chance", "over_centre", "how"}, or {"reason"}
+      where no map passes. A map that does not depend on the weights, or marks what the verdict does not rest on, may
+      lie on the fakes and yet say nothing of where the network looks: so only those that pass can be the best;
+    painted: {"images", "untouched", "inside", "elsewhere", "drop"} of the caught fakes, the last being how much lower
+      the probability is with the changed region painted over than with the other; None where that was not tried.
   Without fakes or maps {"reason"}.
   """
   caught, left_out = np.asarray(caught, bool), dict(left_out or {})
@@ -179,13 +197,22 @@ def localization(per_map, baselines, caught, area, left_out=None, *, seed=0, boo
     maps.append({"method": one["method"], "title": one["title"], "layer": one["layer"], "images": len(images),
                  "empty": float(np.mean(one["empty"])), **stats(values, images), **over, "trials": one.get("trials"),
                  "passes": passes(one.get("trials"))})
-  best, verdict = _best(per_map, baselines, caught, seed, intervals)
+  painted = _painted(painted, caught, intervals)
+  best, verdict = _best(per_map, baselines, caught, seed, intervals, painted)
   everything = np.arange(len(caught))
   return {
       "verdict": verdict, "images": len(caught), "caught": int(caught.sum()), "missed": int((~caught).sum()),
       "area": float(np.mean(area)), "left_out": left_out, "measures": dict(MEASURES),
       "baselines": {name: stats(values, everything) for name, values in of_baseline.items()}, "maps": maps,
-      "best": best}
+      "best": best, "painted": painted}
+
+
+def _painted(painted, caught, intervals):
+  if painted is None or not caught.any():
+    return None
+  untouched, inside, elsewhere = (np.asarray(painted[name])[caught] for name in ("untouched", "inside", "elsewhere"))
+  figures = intervals(np.stack([untouched, inside, elsewhere, elsewhere - inside], axis=1))
+  return {"images": int(caught.sum())} | dict(zip(("untouched", "inside", "elsewhere", "drop"), figures, strict=True))
 
 
 def passes(trials):
@@ -193,7 +220,7 @@ def passes(trials):
   return None if trials is None else trials["deletion"][1] > 0 and trials["depends_on_weights"] is not False
 
 
-def _best(per_map, baselines, caught, seed, intervals):
+def _best(per_map, baselines, caught, seed, intervals, painted):
   """The map with the most energy inside, its figures paid for by other images than those it was chosen on.
 
   The best of many maps is partly the luckiest. So each half of the fakes is measured with the map that is best on the
@@ -203,7 +230,7 @@ def _best(per_map, baselines, caught, seed, intervals):
   tried, passed = len(verdicts) - verdicts.count(None), verdicts.count(True)
   per_map = [one for one, passing in zip(per_map, verdicts, strict=True) if passing is not False]
   if not per_map:
-    return None, NO_MAP.format(count=tried)
+    return {"reason": NO_MAP.format(count=tried)}, " ".join([NO_MAP.format(count=tried), *_rests(painted)])
   widest = max(per_map, key=lambda one: len(one["images"]))
   images = np.asarray(widest["images"])
   able = [one for one in per_map if np.array_equal(one["images"], images)]
@@ -235,7 +262,7 @@ def _best(per_map, baselines, caught, seed, intervals):
       intervals((energy - chance)[group][:, None])[0] if group.sum() >= FEW else None
       for group in (caught[images], ~caught[images])]
   best["how"] += PASSED.format(passed=passed, tried=tried) if tried else UNTRIED
-  return best, verdict(best, [_name(able[choice]) for choice in choices], len(images), *gains)
+  return best, verdict(best, [_name(able[choice]) for choice in choices], len(images), *gains, painted)
 
 
 def _halves(caught, seed):
@@ -250,7 +277,20 @@ def _name(one):
   return f"{one['title']} of {one['layer']}" if one["layer"] else one["title"]
 
 
-def verdict(best, names, images, caught=None, missed=None):
+def _rests(painted):
+  """A sentence on what happens to caught fakes once the changed region is painted over; none where nobody tried."""
+  if painted is None or painted["images"] < FEW:
+    return []
+  low, high = painted["drop"][1:]
+  start = ("The verdicts rest on it" if low > LEAST_DROP else "The verdicts rest on something else" if high < LEAST_DROP
+           else "There is no sign that the verdicts rest on it")
+  return [f"{start}: with the changed region painted over, the probability of fake of caught fakes goes from"
+          f" {painted['untouched'][0]:.2f} to {painted['inside'][0]:.2f} on average; with the same shape elsewhere"
+          f" painted over, to {painted['elsewhere'][0]:.2f} (difference {painted['drop'][0]:.2f}, 95 % interval"
+          f" {painted['drop'][1]:.2f} to {painted['drop'][2]:.2f})."]
+
+
+def verdict(best, names, images, caught=None, missed=None, painted=None):
   """What the figures come to, in a sentence or more; it says no where they do.
 
   Args:
@@ -258,13 +298,15 @@ def verdict(best, names, images, caught=None, missed=None):
     names: of the maps whose energy it is, one or two.
     images: how many fakes were measured.
     caught, missed: [v, low, high] of the energy beyond chance in each; None for too few of them.
+    painted: as `localization` returns it.
   """
   value, low, high = best["energy"]
   over = lambda name: best[f"over_{name}"][1] > 0
   if images < FEW:
     start = f"Too few fakes with a mask ({images}) to tell whether it looks where the fake is"
   elif over("chance") and over("centre"):
-    start = "It looks where the fake is"
+    rests = painted is None or painted["images"] < FEW or painted["drop"][1] > LEAST_DROP
+    start = "It looks where the fake is" if rests else "Its maps lie where the fake is, but it may not look there"
   elif over("chance"):
     how_near = "less near" if best["over_centre"][2] < 0 else "no nearer"
     start = f"It looks nearer to the fake than chance, but {how_near} than what always points at the middle"
@@ -275,6 +317,7 @@ def verdict(best, names, images, caught=None, missed=None):
   who = f"{names[0]} puts" if len(names) == 1 else f"its best maps ({' and '.join(names)}) put"
   text = (f"{start}: {who} {_percent(value)} % ({_percent(low)} to {_percent(high)}) of the energy inside the changed "
           f"region, chance {_percent(best['chance'])} %, a blob in the middle {_percent(best['centre'])} %.")
+  text = " ".join([text, *_rests(painted)])
   if images < SMALL:
     text += f" With only {images} fake{'s'[:images > 1]}, the interval is {_percent(high - low)} points wide."
   if caught and missed:

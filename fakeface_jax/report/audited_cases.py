@@ -28,7 +28,7 @@ def cases(audited, workdir, best, parts, out):
   Args:
     audited: an `Audited`.
     workdir: the run's folder, for the scale of its maps and its own sanity check.
-    best: {"method", "layer", "title"} of the map whose energy is told; None for the last Grad-CAM.
+    best: {"method", "layer", "title", ...} of the map whose energy is told; None for the last Grad-CAM.
     parts: a `Parts`.
     out: the audit's folder.
   Returns: {"groups", "map", "items"}, ready for JSON.

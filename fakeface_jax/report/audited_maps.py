@@ -19,9 +19,10 @@ from fakeface_jax.evaluation.faithfulness import (
   curve_ends,
   faithfulness,
   faithfulness_of_map,
+  probability_without,
 )
 from fakeface_jax.evaluation.intervals import mean_interval
-from fakeface_jax.evaluation.localization import baseline_measures, localization, placed, rectified
+from fakeface_jax.evaluation.localization import INSIDE, baseline_measures, localization, moved, placed, rectified
 from fakeface_jax.evaluation.sanity import sanity, sanity_methods
 from fakeface_jax.explain.methods import CHANNELS, METHODS
 
@@ -40,7 +41,9 @@ class AuditedMaps:
     audited: an `Audited`.
     methods: {name: settings}, as `resolve_methods` returns them.
     parts: a `Parts`.
-  Attributes: `notes`: sentences on what was looked at.
+  Attributes:
+    notes: sentences on what was looked at.
+    best: as `localization` tells it, once that was called; None without any.
   """
 
   def __init__(self, audited, methods, parts):
@@ -50,7 +53,7 @@ class AuditedMaps:
     with_mask = np.array([i for i in fakes if not audited.unplaced[i]], int)
     self._chosen = np.sort(with_mask[:LOCALISED])
     self._sample = np.sort((with_mask if len(with_mask) else fakes)[:SAMPLE])
-    self._best = None
+    self.best = None
     if len(with_mask) > LOCALISED:
       self.notes.append(f"Maps are held against the masks of {LOCALISED} of {len(with_mask):,} fakes, drawn at random.")
 
@@ -65,8 +68,9 @@ class AuditedMaps:
     trials = self._trials()
     rows = [row | {"trials": trials.get((row["method"], row["layer"]))} for row in rows]
     result = localization(
-        rows, baselines, self._caught(self._chosen), baselines["chance"]["energy"], self._left_out())
-    self._best = result["best"]
+        rows, baselines, self._caught(self._chosen), baselines["chance"]["energy"], self._left_out(),
+        painted={"untouched": self._audited.probabilities[self._chosen], **self._parts("painted", self._painted)})
+    self.best = None if "reason" in result["best"] else result["best"]
     return result | {"face_regions": {"reason": "the masks say where the fakes are; regions are compared without them"}}
 
   def _placed(self):
@@ -91,6 +95,17 @@ class AuditedMaps:
     masks = self._audited.masks(indices)
     maps = self._maps(methods, self._audited.pixels(indices))
     return _flat({key: placed(values, masks) for key, values in maps.items()})
+
+  def _painted(self):
+    """{"inside", "elsewhere"}: probability of fake with the changed region painted over, and as much elsewhere."""
+    said = {"inside": [], "elsewhere": []}
+    starts = range(0, len(self._chosen), CHUNK)
+    for start in tqdm(starts, "painting regions over", disable=None, leave=False, unit=f"{CHUNK} img"):
+      indices = self._chosen[start : start + CHUNK]
+      pixels, masks = self._audited.pixels(indices), self._audited.masks(indices)
+      for name, removed in (("inside", masks == INSIDE), ("elsewhere", moved(masks, start))):
+        said[name].append(probability_without(self._audited.detector, pixels, removed))
+    return {name: np.concatenate(values) for name, values in said.items()}
 
   def _left_out(self):
     reasons = [self._audited.unplaced[i] for i in np.flatnonzero(self._audited.labels == FAKE)]
@@ -193,8 +208,8 @@ class AuditedMaps:
     self.notes.append(f"Faithfulness is measured on {caught.sum()} caught fakes.")
     maps = self._sample_maps(self._methods)
     shown = {name: [layer for method, layer in maps if method == name][-1:] for name in self._methods}
-    if self._best and self._best["layer"] not in shown[self._best["method"]]:
-      shown[self._best["method"]].append(self._best["layer"])
+    if self.best and self.best["layer"] not in shown[self.best["method"]]:
+      shown[self.best["method"]].append(self.best["layer"])
     wanted = [(name, METHODS[name].title, layer, maps[name, layer][caught])
               for name, layers in shown.items() for layer in layers]
     pixels = self._sample_pixels[caught]

@@ -55,7 +55,8 @@ def _templates():
   templates.globals |= {
       "percent": numerals.percent, "decimal": numerals.decimal, "signed": numerals.signed,
       "signed_decimal": numerals.signed_decimal, "between": numerals.between, "measured": numerals.measured,
-      "whisker": whisker, "breakable": _breakable, "written": _written, "written_difference": _written_difference}
+      "whisker": whisker, "breakable": _breakable, "written": _written, "written_difference": _written_difference,
+      "trial": _trial}
   templates.tests["missing"] = missing
   return templates
 
@@ -76,6 +77,15 @@ def _written(measure):
 
 def _written_difference(measure):
   return numerals.signed if measure in SHARES else numerals.signed_decimal
+
+
+def _trial(row):
+  """How a map did in the trials that let it be the best, and which it failed."""
+  if not row["trials"]:
+    return numerals.NONE
+  weights, gain = row["trials"]["depends_on_weights"], row["trials"]["deletion"][1]
+  failed = ["weights"] * (weights is False) + ["removal"] * (gain is not None and gain <= 0)
+  return f"failed: {' and '.join(failed)}" if failed else "passed"
 
 
 def _data_uri(path):

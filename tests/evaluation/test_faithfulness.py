@@ -14,6 +14,7 @@ from fakeface_jax.evaluation.faithfulness import (
     faithfulness,
     faithfulness_of_map,
     pixel_ranks,
+    probability_without,
 )
 from fakeface_jax.explain.fill import blur
 from fakeface_jax.models.resnet import normalize
@@ -61,6 +62,29 @@ def test_the_right_map_takes_all_away_with_its_area_and_brings_all_with_its_firs
   np.testing.assert_allclose(insertion[:, few], white, rtol=1e-5)  # all that is left is white
   np.testing.assert_allclose(insertion[:, 0], grey, rtol=1e-5)
   assert (np.diff(deletion[:, : 1 + few.sum()]) < 1e-6).all()
+
+
+def test_less_can_be_asked_for(planted):
+  detector, pixels, ends = planted
+  maps = np.stack([QUADRANT] * 3)
+  everything = faithfulness_of_map(detector, pixels, maps, ends)
+  one = faithfulness_of_map(detector, pixels, maps, ends, ("inpaint",), ("deletion",))
+  np.testing.assert_array_equal(one["deletion"]["inpaint"], everything["deletion"]["inpaint"])
+  assert list(one) == ["deletion"] and list(one["deletion"]) == ["inpaint"]
+  other = faithfulness_of_map(detector, pixels, maps, ends, ("blur",), ("insertion",))
+  np.testing.assert_array_equal(other["insertion"]["blur"], everything["insertion"]["blur"])
+
+
+def test_a_region_painted_over(planted):
+  detector, pixels, _ = planted
+  black, white = detector.predict(np.stack([0 * pixels[0], 0 * pixels[0] + 255]))
+  nothing = np.zeros((3, SIZE, SIZE), bool)
+  inside = nothing.copy()
+  inside[0] = inside[2, :, :8] = True
+  inside[1] = QUADRANT > 0
+  said = probability_without(detector, pixels, inside)
+  np.testing.assert_allclose(said, [sigmoid(0), black, white], rtol=1e-4)  # all of it, the quadrant, the other half
+  np.testing.assert_allclose(probability_without(detector, pixels, nothing), white, rtol=1e-5)
 
 
 def test_wrong_maps_are_worse_than_random_ones_and_these_than_the_right_one(planted):

@@ -13,10 +13,12 @@ from sklearn.metrics import roc_auc_score
 from fakeface_jax.evaluation import localization as module
 from fakeface_jax.evaluation.localization import (
   MEASURES,
+  UNTRIED,
   baseline_measures,
   centred_gaussian,
   enlarged,
   localization,
+  moved,
   placed,
   rectified,
   usable,
@@ -357,7 +359,7 @@ def test_a_map_that_is_good_on_one_half_only(monkeypatch):
   assert "One half chose lucky of a, the other solid; the figures are of both." in best["how"]
   both = studied([measured(np.full(40, 0.3)), solid], 40)
   best = both["best"]
-  assert best["energy"] == pytest.approx([0.35] * 3) and best["how"].endswith("Both halves chose solid.")
+  assert best["energy"] == pytest.approx([0.35] * 3) and best["how"].endswith(f"Both halves chose solid.{UNTRIED}")
   assert "Chosen among 2 maps by the mean energy on one random half of 40 fakes" in best["how"]
   assert (best["chance"], best["centre"]) == (pytest.approx(0.1), pytest.approx(0.2))
 
@@ -374,8 +376,88 @@ def test_halves_share_out_caught_and_missed():
 def test_only_maps_of_the_most_fakes_can_be_the_best():
   sampled = measured([0.9] * 10, "SHAP", None, images=np.arange(10))
   best = studied([sampled, measured([0.3] * 20)], 20)["best"]
-  assert best["method"] == "grad-cam" and best["how"] == "There was no other map to choose from."
+  assert best["method"] == "grad-cam" and best["how"] == f"There was no other map to choose from.{UNTRIED}"
   alone = studied([sampled, measured([0.8] * 10, "occlusion", None, images=np.arange(10))], 20)["best"]
   assert alone["method"] == "shap" and "2 maps" in alone["how"] and "10 fakes" in alone["how"]
   others = measured([0.95] * 10, "occlusion", None, images=np.arange(10, 20))
-  assert studied([sampled, others], 20)["best"]["how"] == "There was no other map to choose from."  # on the same fakes
+  assert studied([sampled, others], 20)["best"]["how"].startswith("There was no other map")  # on the same fakes
+
+
+# --- who may speak
+
+
+def on_trial(energy, title, deletion=(0.2, 0.1, 0.3), depends_on_weights=True):
+  trials = {"deletion": list(deletion), "depends_on_weights": depends_on_weights}
+  return measured(scattered(energy), title) | {"trials": trials}
+
+
+@pytest.mark.parametrize(("deletion", "weights", "passing"), [
+    ((0.2, 0.1, 0.3), True, True), ((0.2, 0.1, 0.3), None, True),  # the weights were not tried
+    ((0.2, 0.1, 0.3), False, False), ((0.1, -0.01, 0.3), True, False), ((-0.2, -0.3, -0.1), True, False)])
+def test_only_a_map_that_passes_its_trials_can_be_the_best(deletion, weights, passing):
+  """A map that lies on the fakes by nature, and not by what the network has learned, must not answer for it."""
+  result = studied([on_trial(0.6, "Edges", deletion, weights), on_trial(0.3, "Other")], 100)
+  assert [row["passes"] for row in result["maps"]] == [passing, True]
+  assert result["best"]["title"] == ("Edges" if passing else "Other")
+  assert f"{1 + passing} of 2 maps passed" in result["best"]["how"]
+
+
+def test_where_no_map_passes_nothing_is_claimed():
+  result = studied([on_trial(0.6, "Edges", depends_on_weights=False), on_trial(0.5, "Other", (0, -0.1, 0.1))], 100)
+  assert "Nothing can be said of where it looks: of 2 maps none" in result["verdict"]
+  assert result["best"] == {"reason": result["verdict"]} and len(result["maps"]) == 2
+
+
+def test_maps_that_nobody_tried_take_part_and_that_is_said():
+  result = studied([measured(scattered(0.6), "Untried"), on_trial(0.3, "Other")], 100)
+  assert result["best"]["title"] == "Untried" and result["maps"][0]["passes"] is None
+  assert "1 of 1 maps passed" in result["best"]["how"]
+  alone = studied([measured(scattered(0.6), "Untried")], 100)
+  assert "No map was put to a trial" in alone["best"]["how"]
+
+
+# --- painted over
+
+
+def test_a_shape_is_moved_to_where_it_was_not():
+  masks = np.zeros((3, 20, 30), np.uint8)
+  masks[0, 3:8, 4:10], masks[1, :, :20], masks[2, 0, 0] = 255, 255, 128
+  other = moved(masks, seed=1)
+  assert other.dtype == bool and other.sum((1, 2)).tolist() == [30, 400, 0]
+  assert not (other[0] & (masks[0] == 255)).any()  # there is room
+  assert 200 <= (other[1] & (masks[1] == 255)).sum() < 300  # two thirds cannot go where a third is free
+  assert (moved(masks, seed=1) == other).all() and (moved(masks, seed=2) != other).any()
+
+
+def painted(inside, elsewhere, count=100, untouched=0.9):
+  values = {"untouched": untouched, "inside": inside, "elsewhere": elsewhere}
+  return {name: np.full(count, value) for name, value in values.items()}
+
+
+@pytest.mark.parametrize(("inside", "elsewhere", "start", "rests"), [
+    (0.2, 0.85, "It looks where the fake is", "The verdicts rest on it: "),
+    (0.88, 0.85, "Its maps lie where the fake is, but it may not look there", "The verdicts rest on something else: "),
+    (0.80, 0.84, "Its maps lie where the fake is, but it may not look there", "The verdicts rest on something else: ")])
+def test_maps_alone_are_not_believed(inside, elsewhere, start, rests):
+  result = studied([measured(scattered(0.5))], 100, painted=painted(inside, elsewhere))
+  assert result["verdict"].startswith(f"{start}: ") and rests in result["verdict"]
+  told = f"from 0.90 to {inside:.2f} on average; with the same shape elsewhere painted over, to {elsewhere:.2f}"
+  assert told in result["verdict"]
+  assert result["painted"]["drop"] == pytest.approx([elsewhere - inside] * 3)
+
+
+def test_painting_over_is_told_of_caught_fakes_and_of_enough_of_them():
+  values = painted(0.2, 0.8)
+  values["inside"][::2] = 0.7
+  result = studied([measured(scattered(0.5))], 100, caught=np.arange(100) % 2 == 1, painted=values)
+  assert result["painted"]["images"] == 50 and result["painted"]["inside"][0] == pytest.approx(0.2)
+  few = studied([measured(scattered(0.5))], 100, caught=np.arange(100) < 5, painted=values)
+  assert "painted over" not in few["verdict"] and few["verdict"].startswith("It looks where the fake is")
+  assert studied([measured(scattered(0.5))], 100, caught=np.zeros(100, bool), painted=values)["painted"] is None
+
+
+def test_no_sign_that_verdicts_rest_on_it():
+  values = painted(0.2, 0.8)
+  values["inside"] = np.where(np.arange(100) % 5, 0.8, 0.5)  # 0.06 on average, not surely more than the least
+  result = studied([measured(scattered(0.5))], 100, painted=values)
+  assert "There is no sign that the verdicts rest on it: " in result["verdict"]

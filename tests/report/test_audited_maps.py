@@ -80,7 +80,14 @@ def audited_maps(detector, source, folder):
   assert failures == []
   methods = resolve_methods(detector.model, ("gradcam", "hirescam", "guided_backprop", "occlusion"), None)
   methods["occlusion"] |= {"window": 8, "stride": 4}
-  return AuditedMaps(audited, methods, Parts(folder, {}))
+  return Maps(audited, methods, Parts(folder, {}))
+
+
+class Maps(AuditedMaps):
+  """Without the check against random weights, for which this network has too few parts."""
+
+  def _sanity(self):
+    return {"reason": "not tried"}
 
 
 @pytest.fixture(scope="module")
@@ -96,9 +103,11 @@ def found(mask, tmp_path_factory):
 
 
 def test_who_looks_at_the_mouth_is_told_from_who_looks_at_the_background(found):
-  for name, inside in (("mouth", True), ("corner", False)):
-    best = found[name]["best"]
-    assert (best["over_centre"][1] > 0 and best["over_chance"][1] > 0) == inside
+  assert found["mouth"]["verdict"].startswith("It looks where the fake is")
+  assert not found["corner"]["verdict"].startswith("It looks where the fake is")
+  assert "The verdicts rest on it" in found["mouth"]["verdict"]
+  assert "The verdicts rest on something else" in found["corner"]["verdict"]
+  assert found["mouth"]["painted"]["inside"][0] < 0.2 < 0.9 < found["corner"]["painted"]["inside"][0]
   gradcam = {name: next(row for row in found[name]["maps"] if row["layer"] == "conv2" and row["method"] == "gradcam")
              for name in found}
   assert gradcam["mouth"]["all"]["energy"][0] > 0.6 > 0.1 > gradcam["corner"]["all"]["energy"][0]
@@ -113,6 +122,8 @@ def test_every_method_and_layer_has_a_row(found):
   assert counts["gradcam"] == 40 and counts["occlusion"] == 32  # of many evaluations: a sample
 
 
-def test_verdicts_differ(found):
-  assert found["mouth"]["verdict"] != found["corner"]["verdict"]
-  assert found["mouth"]["images"] == found["corner"]["images"] == 40
+def test_a_map_that_lies_on_the_mouth_while_the_network_looks_elsewhere_is_not_believed(found):
+  """Grad-CAM of the first layer weighs whole channels, and lights up at any stripes: the verdicts do not rest on it."""
+  first = next(row for row in found["corner"]["maps"] if (row["method"], row["layer"]) == ("gradcam", "conv1"))
+  assert first["all"]["energy"][0] > 0.5 and found["corner"]["best"]["layer"] == "conv1"
+  assert found["corner"]["verdict"].startswith("Its maps lie where the fake is, but it may not look there")

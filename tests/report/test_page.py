@@ -119,12 +119,14 @@ def test_every_map_is_in_the_tables_with_every_figure(audit, page):
     assert row[2:6] == [write(of["all"][measure]) for measure, write in WAYS.items()]
   for row, one in zip(rows[3:], best_first, strict=True):
     assert row == [one["title"], one["layer"] or "", *(write(one["all"][name]) for name, write in WAYS.items()), "480",
-                   f"{100 * one['empty']:.1f}\N{NO-BREAK SPACE}%"]
+                   f"{100 * one['empty']:.1f}\N{NO-BREAK SPACE}%", difference(one["trials"]["deletion"], False),
+                   {"layercam": "failed: removal", "guided_backprop": "failed: weights"}.get(one["method"], "passed")]
   for row, one in zip(table(page, "Differences")[1:], best_first, strict=True):
     assert row[2:] == [difference(one[over][name], write is share) for over in ("over_chance", "over_centre")
                        for name, write in WAYS.items()]
   for row, one in zip(table(page, "All maps: 371")[4:], best_first, strict=True):
     assert row[2:] == [write(one[side][name]) for name, write in WAYS.items() for side in ("caught", "missed")]
+  assert rows[0][-2:] == ["gain of removal", "trials"]
   assert [row[:2] for row in table(page, "The best layer")[4:]] == [
       ["HiResCAM", "layer4_2/conv3"], ["Grad-CAM", "layer4_2/conv3"], ["LayerCAM", "layer4_2/conv3"],
       ["Grad-CAM++", "layer4_2"], ["Eigen-CAM", "layer4_2/conv3"], ["guided backprop", ""]]
@@ -310,3 +312,20 @@ def test_a_picture_that_is_gone_is_said_in_its_place(audit, tmp_path):
   page = Page(render_page(audit, tmp_path))
   assert "cases/0003_panel.jpg is not there" in page.sections["cases"]
   assert len([name for name, _ in page.elements if name == "img"]) == 79
+
+
+def test_what_painting_over_does(audit, page):
+  painted = audit["localization"]["painted"]
+  (row,) = table(page, "What becomes of the probability")[1:]
+  assert row[:3] == [number(painted[name]) for name in ("untouched", "inside", "elsewhere")]
+  assert row[3:] == [difference(painted["drop"], False)]
+
+
+def test_a_study_in_which_no_map_passes_says_so_in_place_of_the_best(tmp_path):
+  audit = make_audit()
+  audit["localization"] |= {"best": {"reason": "of 44 maps none shows it"}, "painted": None}
+  for row in audit["localization"]["maps"]:
+    row |= {"trials": None, "passes": None}
+  html = render_page(audit, tmp_path)
+  assert html.count("of 44 maps none shows it") == 2  # in its place, and where what is missing is listed
+  assert "Best map:" not in html and "painted over from" not in html
