@@ -45,7 +45,7 @@ def audit_run(workdir, *, data=None, split=None, out=None, methods=None, batch_s
     out: folder; by default audit/ in the run's.
     methods: as `Detector.explain` takes them; by default all but shap.
     batch_size: images per compiled call, and images a step of a prediction, rounded up to the number of devices.
-  Returns: (the audit, as it is in `audit.json`; the folder; [(name, reason)] of the images that cannot be read).
+  Returns: (the audit, as it is in `audit.json`; the folder; [(name, reason)] of the images and masks left out).
   Raises: UserError where there is nothing to audit, or no room for the result. What only one section lacks is said in
     that section's `reason`.
   """
@@ -70,7 +70,8 @@ def _audit(workdir, data, split, out, methods, batch_size):
   audited, failures = read_audited(detector, source, parts, step)
   if not len(audited.labels):
     raise UserError(f"{dataset.name}, {split}: none of its {len(source)} images can be read: {failures[0][1]}")
-  failures = [*map(tuple, dataset.metadata.get("unreadable") or []), *failures]
+  left_out = [row for kind in ("unreadable", "masks_ignored") for row in dataset.metadata.get(kind) or []]
+  failures = [*map(tuple, left_out), *failures]
   maps = AuditedMaps(audited, resolved, parts)
   audit = {
       "about": {

@@ -7,7 +7,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from fakeface_jax.data.features import DIFFICULTIES, LABELS, REGIONS, THRESHOLD
-from fakeface_jax.evaluation.localization import placed, rectified
+from fakeface_jax.evaluation.localization import INSIDE, UNKNOWN, placed, rectified
 from fakeface_jax.explain.methods import ARTICLE, METHODS, resolve_methods
 from fakeface_jax.explain.scale import measure_scale, missing_from
 from fakeface_jax.report.cases import STUDY_GROUPS, pick_study
@@ -68,25 +68,29 @@ def cases(audited, workdir, best, parts, out):
 def _draw(audited, detector, indices, best, check):
   """{"energy", "area": float[n], "thumbnail_0", "panel_0", ...: JPEG bytes as uint8[length]} of some images."""
   pixels, masks = audited.pixels(indices), audited.masks(indices)
-  layers = [best["layer"]] if best["layer"] else None
   results = detector.explain(list(pixels), methods=ARTICLE)
-  best_results = detector.explain(list(pixels), methods=[best["method"]], layers=layers)
   drawn = {"energy": np.full(len(pixels), np.nan), "area": np.full(len(pixels), np.nan)}
+  with_mask = [number for number, i in enumerate(indices) if not audited.unplaced[i]]
+  if with_mask:
+    drawn["energy"][with_mask] = _energy(detector, pixels[with_mask], masks[with_mask], best)
+    drawn["area"][with_mask] = [(mask == INSIDE).sum() / (mask != UNKNOWN).sum() for mask in masks[with_mask]]
   scale, note = detector.map_scale or {}, CALIBRATED
   if missing_from(scale, results[0]["settings"]):
     scale, note = measure_scale(results) | scale, f"the strength that the strongest of {len(results)} images here reach"
   for number, i in enumerate(indices):
-    known = not audited.unplaced[i]
-    mask = masks[number] if known else None
-    if known:
-      values = best_results[number][best["method"]]
-      values = rectified(METHODS[best["method"]].kind, values[best["layer"]] if isinstance(values, dict) else values)
-      drawn["energy"][number] = placed(values[None], mask[None])["energy"][0]
-      drawn["area"][number] = (mask == 255).sum() / (mask != 128).sum()
+    mask = masks[number] if number in with_mask else None
     thumbnail = np.asarray(Image.fromarray(pixels[number]).resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BICUBIC))
-    drawn[f"thumbnail_{number}"] = _jpeg(Image.fromarray(outlined(thumbnail, mask) if known else thumbnail))
+    drawn[f"thumbnail_{number}"] = _jpeg(Image.fromarray(thumbnail if mask is None else outlined(thumbnail, mask)))
     drawn[f"panel_{number}"] = _jpeg(draw_panel(results[number], audited.names[i], scale, note, check, mask))
   return drawn
+
+
+def _energy(detector, pixels, masks, best):
+  """float64[n], the energy inside the mask of one map."""
+  name, layer = best["method"], best["layer"]
+  results = detector.explain(list(pixels), layers=[layer] if layer else None, methods=[name])
+  maps = [result[name][layer] if isinstance(result[name], dict) else result[name] for result in results]
+  return placed(rectified(METHODS[name].kind, np.stack(maps)), masks)["energy"]
 
 
 def _jpeg(picture):

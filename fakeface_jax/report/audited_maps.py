@@ -203,6 +203,8 @@ class AuditedMaps:
   def faithfulness(self):
     """See `evaluation.faithfulness.faithfulness`: of the sample's caught fakes, the last layer of each method."""
     caught = self._caught_sample
+    if not len(caught):
+      raise UserError("there is no fake")
     if not caught.any():
       raise UserError(f"none of {len(caught)} fakes is called fake: there is no evidence to take away")
     self.notes.append(f"Faithfulness is measured on {caught.sum()} caught fakes.")
