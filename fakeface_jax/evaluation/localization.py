@@ -315,8 +315,8 @@ def verdict(best, names, images, caught=None, missed=None, painted=None):
   else:
     start = "There is no sign that it looks where the fake is"
   who = f"{names[0]} puts" if len(names) == 1 else f"its best maps ({' and '.join(names)}) put"
-  text = (f"{start}: {who} {_percent(value)} % ({_percent(low)} to {_percent(high)}) of the energy inside the changed "
-          f"region, chance {_percent(best['chance'])} %, a blob in the middle {_percent(best['centre'])} %.")
+  text = (f"{start}: {who} {_percent(value)}% ({_percent(low)} to {_percent(high)}) of the energy inside the changed "
+          f"region, chance {_percent(best['chance'])}%, a blob in the middle {_percent(best['centre'])}%.")
   text = " ".join([text, *_rests(painted)])
   if images < SMALL:
     text += f" With only {images} fake{'s'[:images > 1]}, the interval is {_percent(high - low)} points wide."

@@ -86,7 +86,7 @@ def _audit(workdir, data, split, out, methods, batch_size):
       "faithfulness": _section(maps.faithfulness),
       "robustness": _section(lambda: _robustness(audited, parts))}
   audit["about"]["notes"] = maps.notes
-  audit["cases"] = _section(lambda: cases(audited, workdir, maps.best, parts, out))
+  audit["cases"] = _section(lambda: cases(audited, workdir, maps.best, maps.sane, parts, out))
   write_whole(out / FIGURES_FILE, json.dumps(audit, indent=1, allow_nan=False) + "\n")
   write_whole(out / PAGE_FILE, render_page(audit, out))
   return audit, out, failures

@@ -1,6 +1,7 @@
 """The charts of each part of an audit, each with its gist in words."""
 
 import re
+from collections import Counter
 
 from fakeface_jax.report.charts import Line, ceiling, histogram, line_chart, number_axis, share_axis, steps_axis
 from fakeface_jax.report.numerals import decimal, percent, spoken
@@ -56,8 +57,9 @@ def _there(curves, name):
 
 
 def localization(part):
-  """{'energy': the chart of energy by layer}; empty where no map has a layer."""
-  maps = [row for row in part["maps"] if row["layer"]]
+  """{'energy': the chart of energy by layer, of methods that have several}; empty where none has."""
+  counts = Counter(row["method"] for row in part["maps"] if row["layer"])
+  maps = [row for row in part["maps"] if counts[row["method"]] > 1]
   layers = sorted({row["layer"] for row in maps}, key=_layer_order)
   if not layers:
     return {}

@@ -13,7 +13,7 @@ from fakeface_jax.explain.scale import measure_scale, missing_from
 from fakeface_jax.report.cases import STUDY_GROUPS, pick_study
 from fakeface_jax.report.map_scale import with_scale
 from fakeface_jax.report.panel import CALIBRATED, draw_panel, outlined
-from fakeface_jax.report.sanity import sentences_of_run
+from fakeface_jax.report.sanity import sentences
 from fakeface_jax.workdir import write_whole
 
 EACH = 12  # cases of a group
@@ -22,13 +22,14 @@ QUALITY = 82  # JPEG, of the pictures
 CHUNK = 8  # cases that are drawn before they are kept
 
 
-def cases(audited, workdir, best, parts, out):
+def cases(audited, workdir, best, sane, parts, out):
   """Picks and draws the cases; their pictures are written below `out`/cases.
 
   Args:
     audited: an `Audited`.
-    workdir: the run's folder, for the scale of its maps and its own sanity check.
+    workdir: the run's folder, for the scale of its maps.
     best: {"method", "layer", "title", ...} of the map whose energy is told; None for the last Grad-CAM.
+    sane: {method: whether it depends on the weights}, of those that were checked, for the panels.
     parts: a `Parts`.
     out: the audit's folder.
   Returns: {"groups", "map", "items"}, ready for JSON.
@@ -38,7 +39,7 @@ def cases(audited, workdir, best, parts, out):
   detector = audited.detector
   settings = resolve_methods(detector.model, ARTICLE)
   detector = with_scale(detector, workdir, settings)
-  check = sentences_of_run(workdir, settings)
+  check = sentences(sane, settings)
   best = best or {"method": "gradcam", "title": METHODS["gradcam"].title, "layer": settings["gradcam"]["layers"][-1]}
   chosen = [(group, i) for group, members in picked.items() for i in members]
   (out / "cases").mkdir(parents=True, exist_ok=True)

@@ -44,6 +44,7 @@ class AuditedMaps:
   Attributes:
     notes: sentences on what was looked at.
     best: as `localization` tells it, once that was called; None without any.
+    sane: {method: whether it depends on the weights} of those that were checked by then.
   """
 
   def __init__(self, audited, methods, parts):
@@ -53,7 +54,7 @@ class AuditedMaps:
     with_mask = np.array([i for i in fakes if not audited.unplaced[i]], int)
     self._chosen = np.sort(with_mask[:LOCALISED])
     self._sample = np.sort((with_mask if len(with_mask) else fakes)[:SAMPLE])
-    self.best = None
+    self.best, self.sane = None, {}
     if len(with_mask) > LOCALISED:
       self.notes.append(f"Maps are held against the masks of {LOCALISED} of {len(with_mask):,} fakes, drawn at random.")
 
@@ -232,7 +233,9 @@ class AuditedMaps:
     found = self._parts(f"sanity_{_hash(names)}", lambda: {"json": np.array(json.dumps(sanity(
         self._audited.detector, pixels, names,
         progress=lambda steps: tqdm(steps, "randomising", disable=None, leave=False, unit="part"))))})
-    return json.loads(str(found["json"]))
+    result = json.loads(str(found["json"]))
+    self.sane = {name: scores["depends_on_weights"] for name, scores in result["methods"].items()}
+    return result
 
 
 def _hash(settings):

@@ -214,6 +214,8 @@ def test_the_verdict_can_say_no():
   assert said.startswith("Removing what gradient marks does not surely lower")
   failing = {"methods": {"gradient": {"same_when_random": 0.9, "depends_on_weights": False}}}
   assert "But these maps hardly depend on what the network has learned" in verdict(lucky, sanity=failing)
+  # One that depends on the weights goes before a better one that does not.
+  assert verdict(as_good_as_chance, lucky, sanity=failing).startswith("Removing what Grad-CAM of layer4_1/conv2 marks")
   assert "hardly depend" not in said
 
 

@@ -275,8 +275,8 @@ def test_it_looks_where_the_fake_is():
   value, low, high = result["best"]["energy"]
   assert value == pytest.approx(0.48) and 0.44 < low < 0.47 < 0.49 < high < 0.52
   assert result["verdict"] == (
-      "It looks where the fake is: Grad-CAM of layer4_1/conv2 puts 48 % (46 to 50) of the energy inside the changed "
-      "region, chance 8 %, a blob in the middle 20 %.")
+      "It looks where the fake is: Grad-CAM of layer4_1/conv2 puts 48% (46 to 50) of the energy inside the changed "
+      "region, chance 8%, a blob in the middle 20%.")
 
 
 @pytest.mark.parametrize(("energy", "answer"), [
@@ -287,8 +287,8 @@ def test_it_looks_where_the_fake_is():
 ])  # fmt: skip
 def test_it_can_say_no(energy, answer):
   verdict = studied([measured(scattered(energy), "gradient", None)], 100)["verdict"]
-  assert verdict.startswith(f"{answer}: gradient puts {100 * energy:.0f} % (")
-  assert verdict.endswith("chance 10 %, a blob in the middle 20 %.")
+  assert verdict.startswith(f"{answer}: gradient puts {100 * energy:.0f}% (")
+  assert verdict.endswith("chance 10%, a blob in the middle 20%.")
 
 
 def test_above_the_middle_but_not_above_chance_is_no_sign():
@@ -308,7 +308,7 @@ def test_few_fakes_are_said():
 
 
 def test_small_shares_are_not_rounded_away():
-  assert "chance 0.4 %, a blob in the middle 0 %" in studied([measured(scattered(0.5))], 100, 0.004, 0)["verdict"]
+  assert "chance 0.4%, a blob in the middle 0%" in studied([measured(scattered(0.5))], 100, 0.004, 0)["verdict"]
 
 
 def test_whether_caught_fakes_are_better_localised():

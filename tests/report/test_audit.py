@@ -70,7 +70,8 @@ def test_the_files_hold_all_of_it(audited):
   for part in PARTS[:-1]:
     assert audit[part]["verdict"].replace("'", "&#39;") in html
   for item in audit["cases"]["items"]:
-    assert read_image(out / item["thumbnail"]).shape == (160, 160, 3) and read_image(out / item["panel"]).shape[1] > 1000
+    assert read_image(out / item["thumbnail"]).shape == (160, 160, 3)
+    assert read_image(out / item["panel"]).shape[1] > 1000
   assert html.count('src="data:image/jpeg;base64,') == 2 * len(audit["cases"]["items"])
 
 
