@@ -11,7 +11,7 @@ WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run (default: the 
 DATA = flags.DEFINE_string("data", None, "A data set's name, or a folder with real/ and fake/ (default: the run's).")
 SPLIT = flags.DEFINE_string("split", None, "Split to audit on (default: test; all of a folder that has no test split).")
 OUT = flags.DEFINE_string("out", None, "Folder for report.html and audit.json (default: audit/ in the run's folder).")
-METHODS = flags.DEFINE_list("methods", None, "Methods whose maps are measured (default: all but shap).")
+METHODS = flags.DEFINE_list("methods", None, "Methods whose maps are measured (default: all but scorecam and shap).")
 BATCH_SIZE = flags.DEFINE_integer("batch_size", 16, "Images per compiled call.", lower_bound=1)
 
 

@@ -32,6 +32,7 @@ from fakeface_jax.workdir import read_config, write_whole
 
 log = logging.getLogger(__name__)
 
+SLOWEST = ("scorecam", "shap")  # hundreds of network evaluations for an image: only where asked for
 ROBUST = 300  # images that are corrupted
 PAGE_FILE, FIGURES_FILE = "report.html", "audit.json"
 
@@ -43,7 +44,7 @@ def audit_run(workdir, *, data=None, split=None, out=None, methods=None, batch_s
     workdir: the run's folder.
     data, split: what to audit it on, as `report.evaluate.evaluate_run` takes them.
     out: folder; by default audit/ in the run's.
-    methods: as `Detector.explain` takes them; by default all but shap.
+    methods: as `Detector.explain` takes them; by default all but SLOWEST.
     batch_size: images per compiled call, and images a step of a prediction, rounded up to the number of devices.
   Returns: (the audit, as it is in `audit.json`; the folder; [(name, reason)] of the images and masks left out).
   Raises: UserError where there is nothing to audit, or no room for the result. What only one section lacks is said in
@@ -58,7 +59,7 @@ def audit_run(workdir, *, data=None, split=None, out=None, methods=None, batch_s
 
 def _audit(workdir, data, split, out, methods, batch_size):
   config, detector = read_config(workdir), load(workdir, batch_size)
-  resolved = resolve_methods(detector.model, methods or [name for name in METHODS if name != "shap"])
+  resolved = resolve_methods(detector.model, methods or [name for name in METHODS if name not in SLOWEST])
   dataset, own_split = what_to_score(config, data)
   split = split or own_split
   source = dataset[split]

@@ -53,7 +53,8 @@ class AuditedMaps:
     fakes = np.random.default_rng(0).permutation(np.flatnonzero(audited.labels == FAKE))
     with_mask = np.array([i for i in fakes if not audited.unplaced[i]], int)
     self._chosen = np.sort(with_mask[:LOCALISED])
-    self._sample = np.sort((with_mask if len(with_mask) else fakes)[:SAMPLE])
+    others = fakes[np.isin(fakes, with_mask, invert=True)]
+    self._sample = np.sort(np.concatenate([with_mask, others])[:SAMPLE])  # those with a mask first
     self.best, self.sane = None, {}
     if len(with_mask) > LOCALISED:
       self.notes.append(f"Maps are held against the masks of {LOCALISED} of {len(with_mask):,} fakes, drawn at random.")
@@ -64,7 +65,7 @@ class AuditedMaps:
       return self._without_masks()
     if len(self._sample) < len(self._chosen):
       self.notes.append(
-          f"Methods that evaluate the network many times are compared with the masks of {len(self._sample)} fakes.")
+          f"Methods that evaluate the network many times are held against the masks of {len(self._sample)} fakes.")
     rows, baselines = self._placed(), baseline_measures(self._audited.masks(self._chosen))
     trials = self._trials()
     rows = [row | {"trials": trials.get((row["method"], row["layer"]))} for row in rows]
@@ -84,10 +85,11 @@ class AuditedMaps:
                 for start in tqdm(starts, "maps beside masks", disable=None, leave=False, unit=f"{CHUNK} img")]
       rows += _rows({name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]},
                     np.arange(len(self._chosen)))
-    among_chosen = np.searchsorted(self._chosen, self._sample)
-    masks = self._audited.masks(self._sample)
+    with_mask = np.isin(self._sample, self._chosen)
+    among_chosen = np.searchsorted(self._chosen, self._sample[with_mask])
+    masks = self._audited.masks(self._sample[with_mask])
     for (name, layer), maps in self._sample_maps([name for name in self._methods if METHODS[name].sampled]).items():
-      rows += _rows(_flat({(name, layer): placed(maps, masks)}), among_chosen)
+      rows += _rows(_flat({(name, layer): placed(maps[with_mask], masks)}), among_chosen)
     order = list(self._methods)
     return sorted(rows, key=lambda row: order.index(row["method"]))
 
