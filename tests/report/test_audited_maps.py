@@ -11,9 +11,11 @@ from PIL import Image
 
 from fakeface_jax.data.features import FAKE, REAL, REGIONS
 from fakeface_jax.detector import Detector
+from fakeface_jax.evaluation.face_regions import FACE_REGIONS
 from fakeface_jax.evaluation.probability import probability_of_fake
 from fakeface_jax.explain.methods import resolve_methods
 from fakeface_jax.models.resnet import normalize
+from fakeface_jax.report import audited_maps as module
 from fakeface_jax.report.audited import read_audited
 from fakeface_jax.report.audited_maps import AuditedMaps
 from fakeface_jax.report.parts import Parts
@@ -127,3 +129,20 @@ def test_a_map_that_lies_on_the_mouth_while_the_network_looks_elsewhere_is_not_b
   first = next(row for row in found["corner"]["maps"] if (row["method"], row["layer"]) == ("gradcam", "conv1"))
   assert first["all"]["energy"][0] > 0.5 and found["corner"]["best"]["layer"] == "conv1"
   assert found["corner"]["verdict"].startswith("Its maps lie where the fake is, but it may not look there")
+
+
+def test_without_masks_the_maps_are_told_by_part_of_the_face(tmp_path, monkeypatch):
+  pixels, labels = pictures(40, 1)
+  detector = trained(*pictures(64, 0, corner=(REAL, FAKE)))
+  parts = np.full((SIDE, SIDE), FACE_REGIONS.index("background"), np.uint8)
+  parts[MOUTH] = FACE_REGIONS.index("mouth")
+  monkeypatch.setattr(module, "face_region_map", lambda image, framing: (parts, "template"))
+  monkeypatch.setattr(module, "BY_REGION", 15)
+  unknown = np.full((1, 1), 128, np.uint8)
+  result = audited_maps(detector, records(pixels, labels, unknown), tmp_path).localization()
+  assert result["reason"] == "no fake has a mask to compare the maps with"
+  found = result["face_regions"]
+  assert (found["method"], found["layer"], found["found_by"]) == ("gradcam", "conv2", {"template": 30})
+  rows = {row["manipulated"]: row for row in found["rows"]}
+  assert {name: row["images"] for name, row in rows.items()} == {"mouth": 15, "all fakes": 15, "reals": 15}
+  assert rows["mouth"]["share"]["mouth"][0] > 0.6 > 0.3 > rows["reals"]["share"]["mouth"][0]

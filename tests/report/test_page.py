@@ -329,3 +329,13 @@ def test_a_study_in_which_no_map_passes_says_so_in_place_of_the_best(tmp_path):
   html = render_page(audit, tmp_path)
   assert html.count("of 44 maps none shows it") == 2  # in its place, and where what is missing is listed
   assert "Best map:" not in html and "painted over from" not in html
+
+
+def test_parts_of_the_face_are_told_where_there_are_no_masks(tmp_path):
+  audit = make_audit()
+  regions = audit["localization"]["face_regions"]
+  audit["localization"] = {"reason": "no fake has a mask", "face_regions": regions}
+  page = Page(render_page(audit, tmp_path))
+  rows = table(page, "Share of the energy on each part of the face")
+  assert [row[0] for row in rows[2:]] == [row["manipulated"].replace("_", " ") for row in regions["rows"]]
+  assert "no fake has a mask" in page.sections["localization"]
