@@ -3,7 +3,7 @@ import numpy as np
 from fakeface_jax.report.cases import pick_cases
 from fakeface_jax.report.feature_grid import draw_feature_grid
 from fakeface_jax.report.items import unique_stems
-from fakeface_jax.report.panel import WIDTH, draw_panel, heatmap, jet, relief, tint
+from fakeface_jax.report.panel import WIDTH, draw_panel, heatmap, jet, outlined, relief, tint
 
 
 def explanation(level=0.0, layers=("layer4_1/conv1", "layer4_1/conv2")):
@@ -103,3 +103,13 @@ def test_the_feature_grid_draws_each_channel_against_its_own_largest_value():
   picture = np.asarray(draw_feature_grid({"conv1": {"maps": maps, "channels": np.array([5, 9, 1])}}, "a"))
   corner = lambda column: picture[60 + 10, 120 + column * 96 + 10].tolist()
   assert [corner(0), corner(1), corner(2)] == [[255] * 3, [1] * 3, [128] * 3]
+
+
+def test_the_changed_region_is_outlined_and_nothing_else_is_touched():
+  picture, mask = np.full((40, 40, 3), 90, np.uint8), np.zeros((20, 20), np.uint8)
+  mask[5:15, 5:15], mask[0, 0] = 255, 128  # unknown pixels have no outline
+  drawn = outlined(picture, mask)
+  inside, far = drawn[14:26, 14:26], np.concatenate([drawn[:7].ravel(), drawn[34:].ravel()])
+  assert (inside == 90).all() and (far == 90).all() and (picture == 90).all()
+  for line in (drawn[20, :20, 0], drawn[:20, 20, 0], drawn[20, 20:, 0], drawn[20:, 20, 0]):
+    assert (line == 255).sum() == 1 and (line == 30).sum() == 2  # white, and dark on either side
