@@ -53,7 +53,7 @@ def test_without_other_images_there_is_no_threshold(validation, words):
 
 def test_recall_by_region_and_difficulty():
   groups = detection(
-      LABELS, PROBABILITIES, regions=regions(nose=[4, 5], mouth=[5, 6, 7]),
+      LABELS, PROBABILITIES, regions=regions(nose=[0, 4, 5], mouth=[5, 6, 7]),  # 0 is a real
       difficulties=np.array([0, 0, 0, 0, 3, 3, 1, 0]))["groups"]
   assert groups["regions"] == [
       {"name": "nose", "images": 2, "caught": 1, "recall": wilson(1, 2)},

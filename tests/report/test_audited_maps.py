@@ -131,6 +131,22 @@ def test_a_map_that_lies_on_the_mouth_while_the_network_looks_elsewhere_is_not_b
   assert found["corner"]["verdict"].startswith("Its maps lie where the fake is, but it may not look there")
 
 
+def test_a_sample_of_fakes_with_and_without_masks_is_held_against_the_right_ones(mask, tmp_path):
+  pixels, labels = pictures(80, 1)
+  without = np.flatnonzero(labels == FAKE)[::2]
+  pixels[without] = pictures(80, 1, mouth=())[0][without]  # nothing is where the others' mask is
+  source = records(pixels, labels, mask)
+  for i in without:
+    source[i]["mask"] = encoded(np.full((1, 1), 128, np.uint8))
+  result = audited_maps(trained(*pictures(64, 0)), source, tmp_path).localization()
+  (row,) = [row for row in result["maps"] if row["method"] == "occlusion"]
+  assert row["images"] == result["images"] == 20 and result["left_out"] == {"no mask": 20}
+  (alone,) = [row for row in audited_maps(trained(*pictures(64, 0)), [
+      record for i, record in enumerate(source) if i not in without], tmp_path / "alone").localization()["maps"]
+      if row["method"] == "occlusion"]
+  assert row["all"]["energy"] == pytest.approx(alone["all"]["energy"], rel=1e-3)
+
+
 def test_without_masks_the_maps_are_told_by_part_of_the_face(tmp_path, monkeypatch):
   pixels, labels = pictures(40, 1)
   detector = trained(*pictures(64, 0, corner=(REAL, FAKE)))

@@ -87,10 +87,10 @@ def table_of(driver, caption):
 
 def test_a_table_is_sorted_by_the_column_that_is_clicked(browser, audit):
   table = table_of(browser, "All maps; chance")
-  pointing = table.find_elements(By.CSS_SELECTOR, "thead th")[3]
+  pointing = table.find_elements(By.CSS_SELECTOR, "thead th")[4]
   values = sorted((row["all"]["pointing"][0] for row in audit["localization"]["maps"]), reverse=True)
   written = [f"{100 * value:.1f}" for value in values]
-  numbers = lambda: [text.replace("\N{NO-BREAK SPACE}", " ").split(" ")[0] for text in column(browser, table, 3)]
+  numbers = lambda: [text.replace("\N{NO-BREAK SPACE}", " ").split(" ")[0] for text in column(browser, table, 4)]
   assert pointing.get_attribute("aria-sort") is None
   for order, expected in (("descending", written), ("ascending", written[::-1])):
     pointing.find_element(By.TAG_NAME, "button").click()
