@@ -14,7 +14,7 @@ from fakeface_jax.errors import UserError
 from fakeface_jax.evaluation import robustness as robustness_module
 from fakeface_jax.explain.engine import Engine
 from fakeface_jax.report import audit as module
-from fakeface_jax.report import audited_maps
+from fakeface_jax.report import audited_cases, audited_maps
 from fakeface_jax.report.audit import audit_run
 from fakeface_jax.workdir import SANITY_FILE
 from tests.conftest import SIZE, run_script
@@ -45,11 +45,12 @@ def flawed(tmp_path_factory):
 
 
 @pytest.fixture(scope="module", autouse=True)
-def few_corruptions():
-  """Two levels of one corruption: the others are tested where they are made."""
+def less_of_the_same():
+  """Two levels of one corruption, for the others are tested where they are made, and few cases."""
   jpeg = dataclasses.replace(module.CORRUPTIONS["jpeg"], levels=(95, 30))
   with pytest.MonkeyPatch.context() as patch:
     patch.setattr(module, "CORRUPTIONS", {"jpeg": jpeg})
+    patch.setattr(audited_cases, "EACH", 2)
     yield
 
 
