@@ -204,5 +204,5 @@ def _cases(rng, count):
         "regions": list(map(str, regions)), "energy": float(rng.uniform(0, 0.9)) if label == "fake" else None,
         "area": float(rng.uniform(0.02, 0.3)) if label == "fake" else None,
         "thumbnail": f"cases/{i + 1:04}.jpg", "panel": f"cases/{i + 1:04}_panel.jpg"})
-  return {"groups": {key: {"title": title, "images": 30 + 41 * i} for i, (key, title) in enumerate(GROUPS.items())},
-          "items": items}
+  groups = {key: {"title": title, "images": 30 + 41 * i} for i, (key, title) in enumerate(GROUPS.items())}
+  return {"map": "HiResCAM of layer4_2/conv3", "groups": groups, "items": items}

@@ -299,7 +299,7 @@ def test_an_audit_without_groups_levels_and_cases_is_still_a_page(audit, folder)
   changed["localization"]["maps"] = [row for row in changed["localization"]["maps"] if not row["layer"]]
   changed["localization"] |= {"missed": 0}
   changed["robustness"]["corruptions"] = []
-  changed["cases"] = {"groups": {}, "items": []}
+  changed["cases"] |= {"groups": {}, "items": []}
   page = Page(render_page(changed, folder))
   assert "Which fakes are missed" not in page.text and "No image was chosen" in page.sections["cases"]
   assert "All of the masked fakes were caught" in page.sections["localization"]
@@ -339,3 +339,7 @@ def test_parts_of_the_face_are_told_where_there_are_no_masks(tmp_path):
   rows = table(page, "Share of the energy on each part of the face")
   assert [row[0] for row in rows[2:]] == [row["manipulated"].replace("_", " ") for row in regions["rows"]]
   assert "no fake has a mask" in page.sections["localization"]
+
+
+def test_the_cases_say_which_map_their_energy_is_of(page):
+  assert "is that of HiResCAM of layer4_2/conv3." in page.sections["cases"]
