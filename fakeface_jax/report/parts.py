@@ -3,7 +3,6 @@
 import io
 import json
 import logging
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +26,9 @@ class Parts:
   def __init__(self, folder, state):
     self._folder = Path(folder)
     state = json.loads(json.dumps(state))
-    if self._folder.is_dir() and self._state() != state:
-      shutil.rmtree(self._folder)
+    if (self._folder / STATE_FILE).exists() and self._state() != state:
+      for path in self._folder.glob("*.npz"):  # nothing else: the folder may hold what is not ours
+        path.unlink()
     self._folder.mkdir(parents=True, exist_ok=True)
     write_whole(self._folder / STATE_FILE, json.dumps(state, indent=2) + "\n")
 

@@ -30,8 +30,9 @@ def test_a_piece_is_computed_once_and_comes_back_as_it_was(tmp_path):
 def test_pieces_made_from_something_else_are_thrown_away(tmp_path):
   compute = Counting()
   Parts(tmp_path / "parts", STATE)("piece", compute)
+  (tmp_path / "parts" / "notes.txt").write_text("mine")
   Parts(tmp_path / "parts", STATE | {"weights": 2})("piece", compute)
-  assert compute.calls == 2
+  assert compute.calls == 2 and (tmp_path / "parts" / "notes.txt").read_text() == "mine"  # which is not ours
 
 
 def test_a_damaged_piece_is_made_again(tmp_path):
