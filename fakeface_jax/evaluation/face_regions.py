@@ -11,7 +11,7 @@ from fakeface_jax.data.features import REGIONS
 from fakeface_jax.data.landmarks import find_points
 from fakeface_jax.data.regions import region_outline
 from fakeface_jax.evaluation.intervals import mean_intervals
-from fakeface_jax.evaluation.localization import enlarged
+from fakeface_jax.evaluation.placement import enlarged
 
 # In the order in which they get their pixels: parts before the face that holds them, the face before the hair around
 # it. What is left (neck, clothes and long hair, too) is background.

@@ -13,7 +13,8 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from fakeface_jax.devices import AXIS
 from fakeface_jax.evaluation.intervals import mean_interval
-from fakeface_jax.evaluation.localization import FEW, centred_gaussian, enlarged
+from fakeface_jax.evaluation.localization import FEW, name_of
+from fakeface_jax.evaluation.placement import centred_gaussian, enlarged
 from fakeface_jax.evaluation.probability import probability_of_fake
 from fakeface_jax.explain.fill import fill_images
 from fakeface_jax.explain.inpaint import inpaint
@@ -32,7 +33,7 @@ def baseline_maps(count, side, seed=0):
   """Orders that know nothing of the network, as maps: {title: float32[count, h, w]}.
 
   'random' is of single pixels; 'random patches' of areas as large as those that coarse heatmaps mark, for what is left
-  around a single pixel still tells what it was; 'centre' is `localization.centred_gaussian`, for faces stand there.
+  around a single pixel still tells what it was; 'centre' is `placement.centred_gaussian`, for faces stand there.
   """
   random = np.random.default_rng(seed)
   return {
@@ -45,7 +46,7 @@ def pixel_ranks(maps, size, seed=0):
   """The place of every pixel in the order in which the maps mark them, int32[N, *size], from 0 (the most).
 
   Equal values follow each other in a random order, the same for all maps: else what a coarse map leaves at zero would
-  go from top to bottom. The maps, float32[N, h, w] >= 0, are brought to the size by `localization.enlarged`.
+  go from top to bottom. The maps, float32[N, h, w] >= 0, are brought to the size by `placement.enlarged`.
   """
   chance = np.random.default_rng(seed).permutation(size[0] * size[1])
   ranks = np.empty((len(maps), len(chance)), np.int32)
@@ -60,7 +61,7 @@ def faithfulness_of_map(detector, pixels, maps, ends=None, fills=tuple(FILLS), k
   Args:
     detector: a `Detector`.
     pixels: uint8[N, crop, crop, 3], as `Detector.prepare` returns them.
-    maps: float32[N, h, w] >= 0, as `localization.rectified` returns them; where one is zero everywhere the order is
+    maps: float32[N, h, w] >= 0, as `placement.rectified` returns them; where one is zero everywhere the order is
       random.
     ends: what `curve_ends` returns for these images, which is the same for all maps; computed here without it.
     fills, kinds: of FILLS and KINDS, to compute less.
@@ -189,10 +190,9 @@ def _verdict(maps, areas, baselines):
   gain = {title: {fill: mean_interval(values[judging]) for fill, values in _gain("deletion", areas[best], of).items()}
           for title, of in baselines.items()}  # fmt: skip
   words = {RANDOM[0]: "pixels at random", RANDOM[1]: "patches at random", CENTRE: "the middle of the picture first"}
-  of_layer = f" of {maps[best]['layer']}" if maps[best]["layer"] else ""
   surely = "lowers" if gain[chance]["inpaint"][1] > 0 else "does not surely lower"
   sentences = [
-      f"Removing what {maps[best]['title']}{of_layer} marks {surely} the probability of fake faster than removing"
+      f"Removing what {name_of(maps[best])} marks {surely} the probability of fake faster than removing"
       f" {words[chance]}: with the removed pixels painted in, it is {area(areas[best], judging):.2f} on average against"
       f" {area(baselines[chance], judging):.2f}, a gain of {_with_interval(gain[chance]['inpaint'])}; with them blurred"
       f" the gain is {_with_interval(gain[chance]['blur'])}."]

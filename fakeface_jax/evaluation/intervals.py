@@ -1,29 +1,24 @@
 """How sure to be of a share or a mean: [value, low, high], its 95 % interval beside it, ready for JSON."""
 
-import math
-
 import numpy as np
+from scipy.stats import binomtest
 
 NONE = (None, None, None)  # of nothing there is no value and no interval
-_Z = 1.959963984540054  # of the normal distribution, 2.5 % lie beyond it
 
 
 def wilson(part, whole):
   """A share and its Wilson score interval (Wilson, 1927), which keeps within 0..1 and is honest about 0 and 1.
 
   Args:
-    part, whole: counts, 0 <= part <= whole; part may be a fraction, as an expected count is.
+    part, whole: ints, 0 <= part <= whole.
   Returns: [share, low, high] as floats; Nones for `whole` 0.
   """
   if not 0 <= part <= whole:
     raise ValueError(f"expected 0 <= part <= whole, got {part} of {whole}")
   if not whole:
     return list(NONE)
-  share = part / whole
-  shrink = 1 + _Z**2 / whole
-  middle = (share + _Z**2 / (2 * whole)) / shrink
-  reach = _Z / shrink * math.sqrt(share * (1 - share) / whole + (_Z / (2 * whole)) ** 2)
-  return [float(share), float(min(share, max(0, middle - reach))), float(max(share, min(1, middle + reach)))]
+  share, interval = part / whole, binomtest(part, whole).proportion_ci(method="wilson")
+  return [share, float(min(share, max(0, interval.low))), float(max(share, min(1, interval.high)))]
 
 
 def mean_interval(values, seed=0, bootstrap=1000):

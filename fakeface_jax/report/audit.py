@@ -1,7 +1,7 @@
 """The article's study of a detector, as JSON and a page: what is caught and missed, where it looked, how sure to be.
 
-Long parts are kept below `parts/` piece by piece: an audit that was interrupted goes on, and one given again with more
-methods computes only these.
+Long parts are kept below `parts/` piece by piece: an audit that was interrupted goes on, and one given again with other
+methods takes what it can from there.
 """
 
 import json
@@ -65,7 +65,8 @@ def _audit(workdir, data, split, out, methods, batch_size):
   source = dataset[split]
   state = {
       "weights": checksum(detector.variables), "data": dataset.fingerprint, "split": split, "resize": detector.resize,
-      "crop": detector.crop, "dtype": np.dtype(detector.model.dtype).name, "version": version("fakeface-jax")}
+      "crop": detector.crop, "dtype": np.dtype(detector.model.dtype).name,
+      "background": checksum(detector.background), "version": version("fakeface-jax")}
   parts = Parts(out / "parts", state)
   step = -(-batch_size // jax.device_count()) * jax.device_count()
   audited, failures = read_audited(detector, source, parts, step)

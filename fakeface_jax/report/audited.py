@@ -12,7 +12,7 @@ from tqdm import tqdm
 from fakeface_jax.data.features import FAKE
 from fakeface_jax.data.images import resize_and_crop_mask
 from fakeface_jax.data.loader import decode_record, record_name
-from fakeface_jax.evaluation.localization import usable
+from fakeface_jax.evaluation.placement import usable
 from fakeface_jax.evaluation.predict import make_predict_step, predict_split, reason_of
 from fakeface_jax.evaluation.probability import probability_of_fake
 

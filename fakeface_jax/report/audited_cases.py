@@ -7,12 +7,14 @@ from PIL import Image
 from tqdm import tqdm
 
 from fakeface_jax.data.features import DIFFICULTIES, LABELS, REGIONS, THRESHOLD
-from fakeface_jax.evaluation.localization import INSIDE, UNKNOWN, placed, rectified
+from fakeface_jax.evaluation.localization import name_of
+from fakeface_jax.evaluation.placement import INSIDE, UNKNOWN, placed, rectified
 from fakeface_jax.explain.methods import ARTICLE, METHODS, resolve_methods
 from fakeface_jax.explain.scale import measure_scale, missing_from
 from fakeface_jax.report.cases import STUDY_GROUPS, pick_study
 from fakeface_jax.report.map_scale import with_scale
 from fakeface_jax.report.panel import CALIBRATED, draw_panel, outlined
+from fakeface_jax.report.parts import settings_hash
 from fakeface_jax.report.sanity import sentences
 from fakeface_jax.workdir import write_whole
 
@@ -46,8 +48,8 @@ def cases(audited, workdir, best, sane, parts, out):
   items = []
   for start in tqdm(range(0, len(chosen), CHUNK), "drawing cases", disable=None, leave=False, unit=f"{CHUNK} img"):
     batch = chosen[start : start + CHUNK]
-    drawn = parts(f"cases_{best['method']}_{(best['layer'] or '').replace('/', '-')}_{start:05d}", lambda batch=batch: (
-        _draw(audited, detector, [i for _, i in batch], best, check)))
+    drawn = parts(f"cases_{settings_hash((name_of(best), check))}_{start:05d}", lambda batch=batch: _draw(
+        audited, detector, [i for _, i in batch], best, check))
     for number, (group, i) in enumerate(batch):
       name = f"{start + number + 1:04d}"
       for suffix, picture in (("", "thumbnail"), ("_panel", "panel")):
@@ -63,7 +65,7 @@ def cases(audited, workdir, best, sane, parts, out):
           "thumbnail": f"cases/{name}.jpg", "panel": f"cases/{name}_panel.jpg"})
   return {
       "groups": {group: {"title": STUDY_GROUPS[group], "images": count} for group, count in counts.items()},
-      "map": best["title"] + (f" of {best['layer']}" if best["layer"] else ""), "items": items}
+      "map": name_of(best), "items": items}
 
 
 def _draw(audited, detector, indices, best, check):

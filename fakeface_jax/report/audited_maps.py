@@ -2,7 +2,6 @@
 
 import functools
 import json
-import zlib
 
 import numpy as np
 from tqdm import tqdm
@@ -22,9 +21,11 @@ from fakeface_jax.evaluation.faithfulness import (
   probability_without,
 )
 from fakeface_jax.evaluation.intervals import mean_interval
-from fakeface_jax.evaluation.localization import INSIDE, baseline_measures, localization, moved, placed, rectified
+from fakeface_jax.evaluation.localization import localization
+from fakeface_jax.evaluation.placement import INSIDE, baseline_measures, moved, placed, rectified
 from fakeface_jax.evaluation.sanity import sanity, sanity_methods
 from fakeface_jax.explain.methods import CHANNELS, METHODS
+from fakeface_jax.report.parts import settings_hash
 
 LOCALISED = 500  # fakes, at most
 SAMPLE = 32  # fakes for what evaluates the network many times for one
@@ -50,6 +51,10 @@ class AuditedMaps:
   def __init__(self, audited, methods, parts):
     self._audited, self._parts, self.notes = audited, parts, []
     self._methods = {name: given for name, given in methods.items() if METHODS[name].kind != CHANNELS}
+    for name in [name for name in self._methods if "background" in METHODS[name].arguments]:
+      if audited.detector.background is None:
+        del self._methods[name]
+        self.notes.append(f"{METHODS[name].title} is left out: the run has no background images.")
     fakes = np.random.default_rng(0).permutation(np.flatnonzero(audited.labels == FAKE))
     with_mask = np.array([i for i in fakes if not audited.unplaced[i]], int)
     self._chosen = np.sort(with_mask[:LOCALISED])
@@ -81,15 +86,16 @@ class AuditedMaps:
     rows = []
     if quick:
       starts = range(0, len(self._chosen), CHUNK)
-      pieces = [self._parts(f"placed_{_hash(quick)}_{start:05d}", lambda start=start: self._place(quick, start))
+      pieces = [self._parts(f"placed_{settings_hash(quick)}_{start:05d}", lambda start=start: self._place(quick, start))
                 for start in tqdm(starts, "maps beside masks", disable=None, leave=False, unit=f"{CHUNK} img")]
       rows += _rows({name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]},
                     np.arange(len(self._chosen)))
     with_mask = np.isin(self._sample, self._chosen)
     among_chosen = np.searchsorted(self._chosen, self._sample[with_mask])
     masks = self._audited.masks(self._sample[with_mask])
-    for (name, layer), maps in self._sample_maps([name for name in self._methods if METHODS[name].sampled]).items():
-      rows += _rows(_flat({(name, layer): placed(maps[with_mask], masks)}), among_chosen)
+    for (name, layer), maps in self._sample_maps.items():
+      if METHODS[name].sampled:
+        rows += _rows(_flat({(name, layer): placed(maps[with_mask], masks)}), among_chosen)
     order = list(self._methods)
     return sorted(rows, key=lambda row: order.index(row["method"]))
 
@@ -132,15 +138,13 @@ class AuditedMaps:
   def _sample_pixels(self):
     return self._audited.pixels(self._sample)
 
-  def _sample_maps(self, names):
+  @functools.cached_property
+  def _sample_maps(self):
     """`_maps` of the sample, kept method by method."""
     maps = {}
-    for name in tqdm(names, "maps of a sample", disable=None, leave=False, unit="method"):
+    for name in tqdm(self._methods, "maps of a sample", disable=None, leave=False, unit="method"):
       given = {name: self._methods[name]}
-      if "background" in METHODS[name].arguments and self._audited.detector.background is None:
-        self.notes.append(f"{METHODS[name].title} is left out: the run has no background images.")
-        continue
-      flat = self._parts(f"maps_{_hash(given)}", lambda given=given: {
+      flat = self._parts(f"maps_{settings_hash(given)}", lambda given=given: {
           f"{name}|{layer or ''}": values for (name, layer), values in self._maps(given, self._sample_pixels).items()})
       maps |= {_key(name): values for name, values in flat.items()}
     return maps
@@ -160,7 +164,7 @@ class AuditedMaps:
     known = [np.flatnonzero((audited.labels == FAKE) & audited.regions.any(1)), np.flatnonzero(audited.labels == REAL)]
     indices = np.sort(np.concatenate([random.permutation(members)[:BY_REGION] for members in known]))
     given = {name: self._methods[name] | {"layers": (layer,)}}
-    kept = self._parts(f"regions_{_hash(given)}", lambda: {
+    kept = self._parts(f"regions_{settings_hash(given)}", lambda: {
         "maps": self._maps(given, audited.pixels(indices))[name, layer]})
     photographs = audited.stored(indices)
     framing = choose_framing(photographs[i] for i in range(0, len(photographs), max(1, len(photographs) // FRAMED)))
@@ -189,9 +193,9 @@ class AuditedMaps:
       return {}
     patches = baseline_maps(int(self._caught_sample.sum()), self._sample_pixels.shape[1])[RANDOM[1]]
     chance = area_under(self._deletion("patches", patches))
-    sane, trials = self._sanity().get("methods", {}), {}
-    maps = self._sample_maps(self._methods)
-    for (name, layer), values in tqdm(maps.items(), "putting maps to trial", disable=None, leave=False, unit="map"):
+    sane, trials = self._sanity.get("methods", {}), {}
+    for (name, layer), values in tqdm(
+        self._sample_maps.items(), "putting maps to trial", disable=None, leave=False, unit="map"):
       gain = chance - area_under(self._deletion((name, layer, self._methods[name]), values[self._caught_sample]))
       trials[name, layer] = {
           "deletion": mean_interval(gain), "depends_on_weights": sane.get(name, {}).get("depends_on_weights")}
@@ -199,7 +203,7 @@ class AuditedMaps:
 
   def _deletion(self, key, maps):
     """float64[n, F], the deletion curves with in-painting of the caught fakes of the sample."""
-    return self._parts(f"deletion_{_hash(key)}", lambda: faithfulness_of_map(
+    return self._parts(f"deletion_{settings_hash(key)}", lambda: faithfulness_of_map(
         self._audited.detector, self._sample_pixels[self._caught_sample], maps, self._ends, ("inpaint",),
         ("deletion",))["deletion"])["inpaint"]
 
@@ -211,7 +215,7 @@ class AuditedMaps:
     if not caught.any():
       raise UserError(f"none of {len(caught)} fakes is called fake: there is no evidence to take away")
     self.notes.append(f"Faithfulness is measured on {caught.sum()} caught fakes.")
-    maps = self._sample_maps(self._methods)
+    maps = self._sample_maps
     shown = {name: [layer for method, layer in maps if method == name][-1:] for name in self._methods}
     if self.best and self.best["layer"] not in shown[self.best["method"]]:
       shown[self.best["method"]].append(self.best["layer"])
@@ -222,26 +226,24 @@ class AuditedMaps:
     rows = []
     for name, title, layer, values in tqdm(wanted, "taking away evidence", disable=None, leave=False, unit="map"):
       curves = self._parts(
-          f"faithful_{_hash((name, title, layer, self._methods.get(name)))}",
+          f"faithful_{settings_hash((name, title, layer, self._methods.get(name)))}",
           lambda values=values: _flat(faithfulness_of_map(self._audited.detector, pixels, values, self._ends)))
       rows.append({"method": name, "title": title, "layer": layer, **_nested(curves)})
-    return faithfulness(rows, self._sanity())
+    return faithfulness(rows, self._sanity)
 
+  @functools.cached_property
   def _sanity(self):
+    """As `evaluation.sanity.sanity`, of the methods that are quick enough for it; {"reason"} where none is."""
     names = [name for name in sanity_methods() if name in self._methods]
     if not names:
       return {"reason": "none of the methods is quick enough to be checked against random weights"}
     pixels = self._sample_pixels[:SANE]
-    found = self._parts(f"sanity_{_hash(names)}", lambda: {"json": np.array(json.dumps(sanity(
+    found = self._parts(f"sanity_{settings_hash(names)}", lambda: {"json": np.array(json.dumps(sanity(
         self._audited.detector, pixels, names,
         progress=lambda steps: tqdm(steps, "randomising", disable=None, leave=False, unit="part"))))})
     result = json.loads(str(found["json"]))
     self.sane = {name: scores["depends_on_weights"] for name, scores in result["methods"].items()}
     return result
-
-
-def _hash(settings):
-  return f"{zlib.crc32(repr(settings).encode()):08x}"
 
 
 def _flat(nested):

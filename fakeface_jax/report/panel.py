@@ -8,9 +8,9 @@ from functools import lru_cache
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
-from scipy import ndimage
 
 from fakeface_jax.data.features import LABELS, THRESHOLD
+from fakeface_jax.evaluation.placement import enlarged
 from fakeface_jax.explain.methods import ATTRIBUTION, HEATMAP, METHODS, SENSITIVITY
 from fakeface_jax.explain.scale import STRONGEST, drawn, maps_with_keys, strength
 
@@ -50,7 +50,7 @@ JET = jet(np.linspace(0, 1, 256))
 
 def heatmap(cam, image, full):
   """A heatmap laid half over an image: float32[h, w] and uint8[H, W, 3] -> uint8[H, W, 3]; `full` is drawn red."""
-  level = _enlarged(255 * cam / max(full, 1e-12), image.shape[:2])
+  level = enlarged(np.float32(255 * cam / max(full, 1e-12)), image.shape[:2])
   return JET[np.clip(level, 0, 255).astype(np.uint8)] // 2 + image // 2
 
 
@@ -61,19 +61,16 @@ def relief(gradient, full):
 
 def tint(attribution, image, full):
   """Red for and blue against, over a pale grey image: float32[H, W] and uint8[h, w, 3] -> uint8[h, w, 3]."""
-  level = np.clip(_enlarged(attribution / max(full, 1e-12), image.shape[:2]), -1, 1)[..., None]
+  level = np.clip(enlarged(np.float32(attribution / max(full, 1e-12)), image.shape[:2]), -1, 1)[..., None]
   pale = 160 + 0.35 * image.mean(axis=-1, keepdims=True)
   colour = np.where(level > 0, np.array([200.0, 0, 20]), np.array([0.0, 60, 220]))
   return (pale + np.abs(level) * (colour - pale)).astype(np.uint8)
 
 
-def _enlarged(values, size):
-  """float[h, w] -> float32[*size], bilinear."""
-  return np.asarray(Image.fromarray(values.astype(np.float32)).resize(size[::-1], Image.Resampling.BILINEAR))
-
-
 def outlined(picture, mask):
   """A picture uint8[H, W, 3] with a white line, dark on either side, around what a mask uint8[h, w] calls changed."""
+  from scipy import ndimage  # slow to import, and few need it
+
   inside = np.asarray(Image.fromarray(np.uint8(mask == 255) * np.uint8(255)).resize(
       picture.shape[1::-1], Image.Resampling.BILINEAR)) > 127
   grown = lambda steps: ndimage.binary_dilation(inside, iterations=steps)

@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,11 @@ from fakeface_jax.workdir import write_whole
 log = logging.getLogger(__name__)
 
 STATE_FILE = "state.json"
+
+
+def settings_hash(settings):
+  """What a piece that depends on these settings is named by: eight letters that change with them."""
+  return f"{zlib.crc32(repr(settings).encode()):08x}"
 
 
 class Parts:

@@ -88,8 +88,7 @@ def audited_maps(detector, source, folder):
 class Maps(AuditedMaps):
   """Without the check against random weights, for which this network has too few parts."""
 
-  def _sanity(self):
-    return {"reason": "not tried"}
+  _sanity = {"reason": "not tried"}  # noqa: RUF012
 
 
 @pytest.fixture(scope="module")
@@ -162,3 +161,15 @@ def test_without_masks_the_maps_are_told_by_part_of_the_face(tmp_path, monkeypat
   rows = {row["manipulated"]: row for row in found["rows"]}
   assert {name: row["images"] for name, row in rows.items()} == {"mouth": 15, "all fakes": 15, "reals": 15}
   assert rows["mouth"]["share"]["mouth"][0] > 0.6 > 0.3 > rows["reals"]["share"]["mouth"][0]
+
+
+def test_a_method_that_lacks_its_background_is_left_out_and_that_is_said_once(mask, tmp_path):
+  pixels, labels = pictures(8, 1)
+  detector = trained(*pictures(64, 0))
+  audited, _ = read_audited(detector, records(pixels, labels, mask), Parts(tmp_path, {}), 16)
+  methods = resolve_methods(detector.model, {"gradcam": {}, "expected_gradients": {}})
+  maps = Maps(audited, methods, Parts(tmp_path, {}))
+  assert {row["method"] for row in maps.localization()["maps"]} == {"gradcam"}
+  assert {row["method"] for row in maps.faithfulness()["maps"]} == {"gradcam", None}
+  said = [note for note in maps.notes if "background" in note]
+  assert said == ["SHAP (expected gradients) is left out: the run has no background images."]
