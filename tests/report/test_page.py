@@ -54,18 +54,6 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def audit():
-  return make_audit()
-
-
-@pytest.fixture(scope="module")
-def folder(audit, tmp_path_factory):
-  folder = tmp_path_factory.mktemp("audit")
-  write_pictures(audit, folder)
-  return folder
-
-
-@pytest.fixture(scope="module")
 def html(audit, folder):
   return render_page(audit, folder)
 

@@ -6,7 +6,6 @@ import shutil
 import pytest
 
 from fakeface_jax.report.page import render_page
-from tests.report.audits import make_audit, write_pictures
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium: pip install '.[test]'")
 
@@ -20,14 +19,7 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def audit():
-  return make_audit()
-
-
-@pytest.fixture(scope="module")
-def address(audit, tmp_path_factory):
-  folder = tmp_path_factory.mktemp("audit")
-  write_pictures(audit, folder)
+def address(audit, folder):
   (folder / "report.html").write_text(render_page(audit, folder), encoding="utf-8")
   return (folder / "report.html").as_uri()
 
