@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
 from absl import app, flags
@@ -11,19 +12,21 @@ from absl import logging as absl_logging
 from fakeface_jax.errors import UserError
 
 ROOT = Path(__file__).parent.parent
-DEFAULT_CONFIG = ROOT / "configs" / "resnet.py"
 
 
-def run(main):
-  """Parses the flags, calls `main(positional arguments) -> exit code`, and turns a UserError into one line."""
-  app.run(lambda argv: _guard(main, argv[1:]), flags_parser=_parse)
+def run(main, config="resnet.py"):
+  """Parses the flags, calls `main(positional arguments) -> exit code`, and turns a UserError into one line.
+
+  Args: `config`: the file below configs/ that a script with a --config takes without one.
+  """
+  app.run(lambda argv: _guard(main, argv[1:]), flags_parser=partial(_parse, config))
 
 
-def _parse(argv):
+def _parse(config, argv):
   sys.path.append(str(ROOT))  # for configs that import another: from configs import resnet
   configured = "config" in flags.FLAGS
   if configured and not any(argument.split("=")[0] in ("--config", "-config") for argument in argv):
-    argv = [argv[0], f"--config={DEFAULT_CONFIG}", *argv[1:]]
+    argv = [argv[0], f"--config={ROOT / 'configs' / config}", *argv[1:]]
   try:
     positional = app.parse_flags_with_usage(argv)
     if configured:

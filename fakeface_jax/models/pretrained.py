@@ -89,17 +89,24 @@ def to_state_dict(variables):
   return tensors
 
 
-def save_safetensors(path, variables, **notes):
+def save_safetensors(path, variables, *, dtype=np.float32, **notes):
   """Writes `variables` for torchvision, timm and `load_pretrained`, making the folders on the way.
 
-  Args: `notes`: text for the file's metadata.
+  Args:
+    dtype: of the tensors in the file, float32 or float16.
+    notes: text for the file's metadata.
+  Raises: UserError naming what holds a NaN or an infinity, or would in float16.
   """
   import safetensors.numpy
+
+  with np.errstate(over="ignore"):  # reported below
+    tensors = {key: tensor.astype(dtype) for key, tensor in to_state_dict(variables).items()}
+  check_finite(tensors, f"the network in {np.dtype(dtype).name}")
 
   path = Path(path)
   path.parent.mkdir(parents=True, exist_ok=True)
   partial = path.with_name(f".{path.name}.part")  # a kill leaves the old file or the new one
-  partial.write_bytes(safetensors.numpy.save(to_state_dict(variables), metadata={"format": "pt", **notes}))
+  partial.write_bytes(safetensors.numpy.save(tensors, metadata={"format": "pt", **notes}))
   partial.replace(path)
 
 

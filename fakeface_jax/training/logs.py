@@ -30,8 +30,8 @@ class Logs:
     write_whole(self._path, "".join(json.dumps(row) + "\n" for row in history))
     self._tensorboard = SummaryWriter(str(self._path.parent / "tensorboard"), purge_step=len(history) + 1)
 
-  def epoch(self, row, *, best):
-    """One epoch's figures, by name; `best` marks the best epoch so far."""
+  def epoch(self, row, line):
+    """One epoch's figures, {name: number}, and the line about it to print."""
     if not self.enabled:
       return
     with self._path.open("a") as file:
@@ -40,8 +40,4 @@ class Logs:
       if name != "epoch":
         self._tensorboard.add_scalar(name, value, row["epoch"])
     self._tensorboard.flush()
-    print(
-        f"epoch {row['epoch']:3d}  train loss {row['train_loss']:.4f} acc {row['train_accuracy']:.3f}"
-        f"  val loss {row['val_loss']:.4f} acc {row['val_accuracy']:.3f} F1 {row['val_f1_macro']:.3f}"
-        f"  lr {row['learning_rate']:.1e}  {row['images_per_second']:,.0f} images/s{'  best' if best else ''}",
-        flush=True)
+    print(line, flush=True)

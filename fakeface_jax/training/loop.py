@@ -201,7 +201,7 @@ class Run:
     self.history.append(row)
     with self.stopwatch("checkpoints"):
       self._save(val_loss)
-    self.logs.epoch(row, best=self.early_stopping.has_improved)
+    self.logs.epoch(row, line_of(row, best=self.early_stopping.has_improved))
 
   def _check_finite(self, loss):
     if not np.isfinite(loss):
@@ -266,6 +266,14 @@ class Run:
       write_whole(Path(workdir) / "test_predictions.jsonl", "\n".join(lines) + "\n")
       write_whole(Path(workdir) / "test_metrics.json", json.dumps(result, indent=2) + "\n")
     return result
+
+
+def line_of(row, *, best):
+  """An epoch's figures in a line; `best` marks the best epoch so far."""
+  return (
+      f"epoch {row['epoch']:3d}  train loss {row['train_loss']:.4f} acc {row['train_accuracy']:.3f}"
+      f"  val loss {row['val_loss']:.4f} acc {row['val_accuracy']:.3f} F1 {row['val_f1_macro']:.3f}"
+      f"  lr {row['learning_rate']:.1e}  {row['images_per_second']:,.0f} images/s{'  best' if best else ''}")
 
 
 def describe(config, model, splits, mask, params, frozen):

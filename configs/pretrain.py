@@ -1,0 +1,24 @@
+"""A backbone from generated images, for scripts/pretrain.py."""
+
+from ml_collections import ConfigDict
+
+
+def get_config():
+  config = ConfigDict()
+  config.seed = 0  # of the weights, the faces and all pictures
+
+  config.model = ConfigDict()
+  config.model.depth = 18  # 18, 34, 50, 101 or 152
+  config.model.dtype = "float32"  # of the computation: float32, or bfloat16 on a GPU or TPU
+
+  config.pretexts = "formula,face,camera,tampering"  # what is asked about a picture, see pretraining/pretexts.py
+  config.crop = 96  # px: side of the pictures, a multiple of 32
+  config.classes = 1000  # of formulas
+  config.faces = 3000  # drawn once, and seen in ever new views
+
+  config.batch_size = 64  # pictures a step, over all devices
+  config.epochs = 40
+  config.steps_per_epoch = 60
+  config.val_steps = 8  # batches that every epoch is judged on
+  config.learning_rate = 1e-3  # of Adam in the first epoch; it falls along half a cosine
+  return config

@@ -1,0 +1,1 @@
+"""A backbone from images that a program draws: no photograph, of anyone or anything, goes into it."""

@@ -1,0 +1,28 @@
+"""Trains a backbone on images that the program draws itself, formulas and faces, some of them tampered with.
+
+python scripts/pretrain.py --config configs/pretrain.py [--config.FIELD=VALUE ...] [--workdir runs/NAME]
+
+The weights are then in runs/NAME/weights.safetensors: scripts/train.py --config.pretrained=THAT_FILE starts from them.
+On a GPU: --config.model.dtype=bfloat16 --config.batch_size=512 --config.epochs=100 --config.steps_per_epoch=400
+"""
+
+from absl import flags
+from ml_collections import config_flags
+
+from fakeface_jax import app
+
+CONFIG = config_flags.DEFINE_config_file("config", None, "File with the run's config (default: configs/pretrain.py).")
+WORKDIR = flags.DEFINE_string("workdir", "runs/pretrain", "Folder of the run.")
+
+
+def main(arguments):
+  app.no_positional(arguments)
+  from fakeface_jax.pretraining.loop import pretrain
+
+  figures = pretrain(CONFIG.value, WORKDIR.value)
+  print(f"validation loss {figures['val_loss']:.3f} ({len(CONFIG.value.pretexts.split(','))} pretexts;"
+        f" {WORKDIR.value}/weights.safetensors)")
+
+
+if __name__ == "__main__":
+  app.run(main, config="pretrain.py")

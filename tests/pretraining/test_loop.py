@@ -1,0 +1,88 @@
+import json
+
+import jax
+import numpy as np
+import pytest
+from ml_collections import ConfigDict
+from safetensors.numpy import load_file
+
+from configs import pretrain as default
+from fakeface_jax.errors import UserError
+from fakeface_jax.models import init_variables
+from fakeface_jax.models.pretrained import load_pretrained
+from fakeface_jax.models.resnet import resnet
+from fakeface_jax.pretraining import loop, pretexts
+from fakeface_jax.pretraining.loop import pretrain
+
+
+def tiny(**changes) -> ConfigDict:
+  config = default.get_config()
+  config.update(crop=32, classes=5, faces=6, batch_size=2 * jax.device_count(), epochs=2, steps_per_epoch=2,
+                val_steps=1)
+  config.update(changes)
+  return config
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+  folder = tmp_path_factory.mktemp("pretrain") / "whole"
+  return folder, pretrain(tiny(), str(folder))
+
+
+def test_the_weights_load_and_are_half_precision(whole):
+  folder, figures = whole
+  path = folder / "weights.safetensors"
+  tensors = load_file(path)
+  assert {tensor.dtype for tensor in tensors.values()} == {np.dtype(np.float16)}
+  variables = init_variables(resnet(18), jax.random.key(1), 32)
+  loaded = load_pretrained(str(path), variables)
+  np.testing.assert_array_equal(
+      loaded["params"]["conv1"]["kernel"], tensors["conv1.weight"].transpose(2, 3, 1, 0).astype(np.float32))
+  rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+  assert len(rows) == 2 and rows[-1] == figures
+  assert figures["learning_rate"] == pytest.approx(0.5e-3)  # half-way down the cosine
+  questions = pretexts.chosen_questions("formula,face,camera,tampering")
+  assert figures["val_loss"] == pytest.approx(sum(figures[f"val_{name}"] for name in questions))
+
+
+def test_a_killed_run_goes_on_to_the_same_weights(whole, tmp_path, monkeypatch):
+  folder, figures = whole
+  finish, calls = loop.Pretraining._finish_epoch, []
+
+  def killed(self, *arguments):
+    if calls:
+      raise KeyboardInterrupt
+    calls.append(finish(self, *arguments))
+
+  monkeypatch.setattr(loop.Pretraining, "_finish_epoch", killed)
+  with pytest.raises(KeyboardInterrupt):
+    pretrain(tiny(), str(tmp_path))
+  monkeypatch.undo()
+  resumed = pretrain(tiny(), str(tmp_path))
+  assert resumed["val_loss"] == figures["val_loss"]
+  ours, theirs = (load_file(path / "weights.safetensors") for path in (folder, tmp_path))
+  for key, tensor in theirs.items():
+    np.testing.assert_array_equal(ours[key], tensor, err_msg=key)
+
+
+def test_only_what_is_asked_teaches(tmp_path):
+  figures = pretrain(tiny(pretexts="camera", epochs=1, steps_per_epoch=1), str(tmp_path))
+  assert {name for name in figures if name.startswith("val_")} == {"val_loss", "val_camera", "val_enlarged"}
+  # The heads start at zero, so the first step's losses are those of knowing nothing.
+  assert figures["train_enlarged"] == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("changes, words", [
+    ({"pretexts": "formula,dreams"}, "no 'dreams'; use some of formula,face,camera,tampering"),
+    ({"pretexts": " "}, "--config.pretexts"),
+    ({"crop": 80}, "--config.crop=80 must be a multiple of 32"),
+    ({"faces": 0}, "--config.faces=0 must be at least 1"),
+])
+def test_a_config_that_cannot_work_is_one_line(tmp_path, changes, words):
+  with pytest.raises(UserError, match=words):
+    pretrain(tiny(**changes), str(tmp_path))
+
+
+def test_an_odd_share_of_pictures_is_refused(tmp_path):
+  with pytest.raises(UserError, match="half of them show faces"):
+    pretrain(tiny(batch_size=3 * jax.device_count()), str(tmp_path))
