@@ -59,14 +59,22 @@ def has_checkpoint(workdir):
 
 
 def read_config(workdir):
-  """The config that a run was started with."""
+  """The config that a detector's run was started with.
+
+  Raises: UserError where there is no such file, or it cannot be read, or is that of a backbone.
+  """
   path = Path(workdir) / CONFIG_FILE
   try:
-    return ConfigDict(json.loads(path.read_text()))
+    config = ConfigDict(json.loads(path.read_text()))
   except FileNotFoundError:
     raise UserError(f"{workdir} is no run folder: it has no {CONFIG_FILE}; train one with scripts/train.py") from None
   except (OSError, ValueError) as error:
     raise UserError(f"{path} cannot be read: {error}") from error
+  if is_backbone(config):
+    raise UserError(
+        f"{workdir} holds a pretrained backbone, no detector; train one with"
+        f" scripts/train.py --config.pretrained={Path(workdir) / WEIGHTS_FILE}")
+  return config
 
 
 def write_whole(path, content):
@@ -92,9 +100,16 @@ def write_output(path, text):
     raise UserError(f"{path} cannot be written: {error}") from error
 
 
+def is_backbone(config):
+  """Whether a config (or its file's text) is one of scripts/pretrain.py."""
+  return "pretexts" in config
+
+
 def last_run(folder="runs"):
-  """The run below `folder` that was worked on last and has a checkpoint."""
-  paths = [config.parent for config in Path(folder).glob(f"*/{CONFIG_FILE}") if has_checkpoint(config.parent)]
+  """The detector's run below `folder` that was worked on last and has a checkpoint."""
+  paths = [
+      config.parent for config in Path(folder).glob(f"*/{CONFIG_FILE}")
+      if has_checkpoint(config.parent) and not is_backbone(config.read_text())]
   runs = sorted((max(file.stat().st_mtime for file in path.iterdir()), path) for path in paths)
   if not runs:
     raise UserError(

@@ -50,6 +50,16 @@ def test_the_last_run_is_the_one_worked_on_last(tmp_path):
   assert last_run(tmp_path) == str(tmp_path / "b")
 
 
+def test_a_backbone_is_no_detector(tmp_path):
+  for name, fields in (("detector", {}), ("backbone", {"pretexts": "face"})):
+    claim_workdir(tmp_path / name, config(**fields))
+    (tmp_path / name / "checkpoints" / "4").mkdir(parents=True)
+    time.sleep(0.01)
+  assert last_run(tmp_path) == str(tmp_path / "detector")  # the backbone is newer
+  with pytest.raises(UserError, match=r"^\S*backbone holds a pretrained backbone, no detector; .*weights\.safetensors"):
+    read_config(tmp_path / "backbone")
+
+
 def test_output_goes_where_it_was_asked_for_or_the_file_is_named(tmp_path):
   write_output(tmp_path / "new" / "scores.json", "{}")
   assert json.loads((tmp_path / "new" / "scores.json").read_text()) == {}
