@@ -20,8 +20,7 @@ def main(arguments):
   from fakeface_jax.pretraining.loop import pretrain
 
   figures = pretrain(CONFIG.value, WORKDIR.value)
-  print(f"validation loss {figures['val_loss']:.3f} ({len(CONFIG.value.pretexts.split(','))} pretexts;"
-        f" {WORKDIR.value}/weights.safetensors)")
+  print(f"validation loss {figures['val_loss']:.3f}; the weights are in {WORKDIR.value}/weights.safetensors")
 
 
 if __name__ == "__main__":
