@@ -1,13 +1,10 @@
 """What forged faces teach: detectors trained on them, on fakes made by people, and on both, scored on the latter."""
 
 import json
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
-from fakeface_jax.app import ROOT
-from fakeface_jax.errors import UserError
+from fakeface_jax.benchmarks.commands import check_split_folders, run_script
 
 SHARE = 0.3  # of the real faces that are forged on the fly where there are other fakes beside
 SCORES = ("f1_macro", "roc_auc")
@@ -23,9 +20,7 @@ def bench_forging(faces, *, depth=18, resize=256, crop=160, epochs=6, seed=0):
   Returns: (text, {"forged": scores as `evaluation.scores.scores`, "expert": ..., "both": ...}).
   """
   faces = Path(faces).expanduser().resolve()
-  for place in (faces / "train" / "real", faces / "train" / "fake", faces / "val" / "real", faces / "val" / "fake"):
-    if not place.is_dir():
-      raise UserError(f"{place}: no such folder; expected train/ and val/ with real/ and fake/ in each")
+  check_split_folders(faces)
   expert = {"data.name": "folder", "data.path": faces, "data.train_split": "train[:85%]",
             "data.val_split": "train[85%:]", "data.test_split": "val"}
   kinds = {
@@ -40,8 +35,8 @@ def bench_forging(faces, *, depth=18, resize=256, crop=160, epochs=6, seed=0):
     for kind, flags in kinds.items():
       workdir, out = Path(folder) / kind, Path(folder) / f"{kind}.json"
       config = [f"--config.{key}={value}" for key, value in {**common, **flags}.items()]
-      _script("train", f"--workdir={workdir}", *config)
-      _script("evaluate", f"--workdir={workdir}", f"--data={faces}", "--split=val", f"--out={out}")
+      run_script("train", f"--workdir={workdir}", *config)
+      run_script("evaluate", f"--workdir={workdir}", f"--data={faces}", "--split=val", f"--out={out}")
       figures[kind] = json.loads(out.read_text())
   lines = [f"ResNet-{depth} from scratch, {crop} of {resize} px, {epochs} epochs; scores on {faces.name}/val,"
            f" {figures['expert']['n']} images", f"{'trained on':<12}{'macro F1':<26}ROC AUC"]
@@ -52,10 +47,3 @@ def bench_forging(faces, *, depth=18, resize=256, crop=160, epochs=6, seed=0):
 
 def _with_interval(scores, name):
   return "{:.3f} ({:.3f} to {:.3f})".format(scores[name], *scores["intervals"][name])
-
-
-def _script(name, *flags):
-  command = [sys.executable, str(ROOT / "scripts" / f"{name}.py"), *flags]
-  process = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
-  if process.returncode:
-    raise UserError(f"{name}.py failed: {process.stderr.strip().splitlines()[-1:]}")

@@ -1,0 +1,56 @@
+"""Training itself is tested with scripts/train.py; here is which runs are asked for, and what becomes of the scores."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from fakeface_jax.benchmarks import backbone
+from fakeface_jax.errors import UserError
+
+
+def faces(folder):
+  for split in ("train", "val"):
+    for label in ("real", "fake"):
+      (folder / split / label).mkdir(parents=True)
+  return folder
+
+
+def test_every_kind_runs_with_every_seed_and_only_two_get_the_backbone(tmp_path, monkeypatch):
+  runs = []
+
+  def train(name, *flags):
+    given = dict(flag.removeprefix("--").split("=", 1) for flag in flags)
+    runs.append((name, given))
+    workdir, seed = Path(given["workdir"]), int(given["config.seed"])
+    workdir.mkdir()
+    score = 0.5 + 0.1 * seed + 0.2 * ("config.pretrained" in given)
+    (workdir / "test_metrics.json").write_text(json.dumps({"f1_macro": score, "roc_auc": score + 0.05}))
+
+  monkeypatch.setattr(backbone, "run_script", train)
+  weights = tmp_path / "weights.safetensors"
+  weights.touch()
+  text, figures = backbone.bench_backbone(weights, [faces(tmp_path / "gan")], epochs=7, seeds=3)
+
+  assert len(runs) == 2 * 4 * 3 and {name for name, _ in runs} == {"train"}
+  assert all(given["config.epochs"] == "7" for _, given in runs)
+  photographs = [given for _, given in runs if given.get("config.data.name") == "folder"]
+  assert len(photographs) == 12
+  assert {given["config.data.test_split"] for given in photographs} == {"val"}
+  assert {given["config.data.train_split"] for given in photographs} == {"train[:85%]"}
+  sides = {(given["config.trainable"], given["config.data.crop"]) for given in photographs}
+  assert sides == {("last_block", "224"), ("all", "160")}
+  pretrained = [given for _, given in runs if "config.pretrained" in given]
+  assert len(pretrained) == 12 and {given["config.pretrained"] for given in pretrained} == {str(weights)}
+
+  assert figures["gan"]["frozen, from the backbone"]["roc_auc"] == pytest.approx([0.75, 0.85, 0.95])
+  assert figures["gan"]["all layers, from scratch"]["f1_macro"] == pytest.approx([0.5, 0.6, 0.7])
+  line = next(line for line in text.splitlines() if line.startswith("frozen, random"))
+  assert line.split("  ")[-1].strip() == "0.650 (0.550 to 0.750)"
+
+
+def test_what_is_missing_is_named_before_anything_runs(tmp_path):
+  with pytest.raises(UserError, match=r"none\.safetensors: no such weights file"):
+    backbone.bench_backbone(tmp_path / "none.safetensors", [], epochs=1, seeds=1)
+  with pytest.raises(UserError, match=r"train/real: no such folder"):
+    backbone.bench_backbone(tmp_path / "none.safetensors", [tmp_path], epochs=1, seeds=1)
