@@ -70,7 +70,7 @@ def read_config(workdir):
     raise UserError(f"{workdir} is no run folder: it has no {CONFIG_FILE}; train one with scripts/train.py") from None
   except (OSError, ValueError) as error:
     raise UserError(f"{path} cannot be read: {error}") from error
-  if is_backbone(config):
+  if holds_backbone(workdir):
     raise UserError(
         f"{workdir} holds a pretrained backbone, no detector; train one with"
         f" scripts/train.py --config.pretrained={Path(workdir) / WEIGHTS_FILE}")
@@ -100,16 +100,19 @@ def write_output(path, text):
     raise UserError(f"{path} cannot be written: {error}") from error
 
 
-def is_backbone(config):
-  """Whether a config (or its file's text) is one of scripts/pretrain.py."""
-  return "pretexts" in config
+def holds_backbone(workdir):
+  """Whether a run's config is one of scripts/pretrain.py; a config that cannot be read is not."""
+  try:
+    return "pretexts" in json.loads((Path(workdir) / CONFIG_FILE).read_text())
+  except (OSError, ValueError):
+    return False
 
 
 def last_run(folder="runs"):
   """The detector's run below `folder` that was worked on last and has a checkpoint."""
   paths = [
       config.parent for config in Path(folder).glob(f"*/{CONFIG_FILE}")
-      if has_checkpoint(config.parent) and not is_backbone(config.read_text())]
+      if has_checkpoint(config.parent) and not holds_backbone(config.parent)]
   runs = sorted((max(file.stat().st_mtime for file in path.iterdir()), path) for path in paths)
   if not runs:
     raise UserError(

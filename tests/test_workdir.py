@@ -51,7 +51,7 @@ def test_the_last_run_is_the_one_worked_on_last(tmp_path):
 
 
 def test_a_backbone_is_no_detector(tmp_path):
-  for name, fields in (("detector", {}), ("backbone", {"pretexts": "face"})):
+  for name, fields in (("detector", {"path": "/my/pretexts"}), ("backbone", {"pretexts": "face"})):
     claim_workdir(tmp_path / name, config(**fields))
     (tmp_path / name / "checkpoints" / "4").mkdir(parents=True)
     time.sleep(0.01)

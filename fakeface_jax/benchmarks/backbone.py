@@ -13,7 +13,7 @@ SCORES = {"f1_macro": "macro F1", "roc_auc": "ROC AUC"}
 FROZEN = {"trainable": "last_block", "data.views": 2, "data.augment": "flip", "batch_size": 32, "learning_rate": 1e-3,
           "plateau.patience": 2, "early_stopping_patience": 5}
 ALL = {"trainable": "all", "plateau.patience": 2, "early_stopping_patience": 5}
-KINDS = {  # (what trains, whether from the backbone): the flags of training
+KINDS = {  # (flags of training, whether it starts from the backbone)
     "frozen, from the backbone": (FROZEN, True), "frozen, random": (FROZEN, False),
     "all layers, from the backbone": (ALL, True), "all layers, from scratch": (ALL, False)}
 DRAWN = {"data.resize": 80, "data.crop": 72}  # of synthetic_faces; photographs are cut out of 256 px
@@ -24,15 +24,18 @@ def bench_backbone(weights, faces, *, epochs, seeds, depth=18):
   """Fine-tunes each of `KINDS` on `synthetic_faces` and on folders of faces.
 
   Args:
-    weights: of the backbone, as --config.pretrained takes it.
-    faces: folders with train/ and val/, each with real/ and fake/; val is used for nothing but the scores, and an epoch
-      is chosen on 15 % of train.
+    weights: file of the backbone.
+    faces: folders of different names with train/ and val/, each with real/ and fake/; val is used for nothing but the
+      scores, and an epoch is chosen on 15 % of train.
     epochs, depth: of every run. seeds: how many, 0, 1, ...
   Returns: (text, {set: {kind: {score: [one for each seed]}}}).
+  Raises: UserError for a folder or file that is missing, two folders of one name, or a run that fails.
   """
   folders = [Path(folder).expanduser().resolve() for folder in faces]
   for folder in folders:
     check_split_folders(folder)
+  if len({folder.name for folder in folders} | {"synthetic_faces"}) <= len(folders):
+    raise UserError("--faces: the table tells folders apart by their names; give each one of its own")
   if not (weights := Path(weights).expanduser().resolve()).is_file():
     raise UserError(f"{weights}: no such weights file; scripts/pretrain.py makes one")
   sets = {"synthetic_faces": (DRAWN, None)} | {folder.name: (

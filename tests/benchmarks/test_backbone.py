@@ -54,3 +54,6 @@ def test_what_is_missing_is_named_before_anything_runs(tmp_path):
     backbone.bench_backbone(tmp_path / "none.safetensors", [], epochs=1, seeds=1)
   with pytest.raises(UserError, match=r"train/real: no such folder"):
     backbone.bench_backbone(tmp_path / "none.safetensors", [tmp_path], epochs=1, seeds=1)
+  twice = [faces(tmp_path / parent / "gan") for parent in "ab"]
+  with pytest.raises(UserError, match="folders apart by their names"):
+    backbone.bench_backbone(tmp_path / "none.safetensors", twice, epochs=1, seeds=1)
