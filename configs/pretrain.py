@@ -11,13 +11,13 @@ def get_config():
   config.model.depth = 18  # 18, 34, 50, 101 or 152
   config.model.dtype = "float32"  # of the computation: float32, or bfloat16 on a GPU or TPU
 
-  config.pretexts = "formula,face,camera,tampering"  # what is asked about a picture, see pretraining/pretexts.py
+  config.pretexts = "formula,face,residual,camera,tampering"  # asked about a picture, see pretexts.py
   config.crop = 96  # px: side of the pictures, a multiple of 32
   config.classes = 1000  # of formulas
   config.faces = 3000  # drawn once, and seen in ever new views
 
   config.batch_size = 64  # pictures a step, over all devices
-  config.epochs = 40
+  config.epochs = 32
   config.steps_per_epoch = 60
   config.val_steps = 8  # batches that every epoch is judged on
   config.learning_rate = 1e-3  # of Adam in the first epoch; it falls along half a cosine

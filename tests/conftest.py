@@ -13,12 +13,20 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 from PIL import Image
 
 ROOT = Path(__file__).parent.parent
 SIZE = 32  # px; XLA's CPU convolutions are slow for a last stage of 2 x 2, and quick for 1 x 1
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _programs_are_given_back():
+  """Every compiled program holds memory maps, of which Linux allows a process 65,530; all modules' together crash."""
+  yield
+  jax.clear_caches()
 
 
 def write_faces(folder, counts, seed=0):
@@ -45,9 +53,9 @@ def faces_folder(tmp_path_factory):
 @pytest.fixture(scope="session")
 def config(faces_folder, tmp_path_factory):
   """A quick run's config on `faces_folder`; copy it before changing it."""
-  from configs import resnet  # found from the repository's root
+  from configs import scratch  # found from the repository's root
 
-  config = resnet.get_config()
+  config = scratch.get_config()
   config.data.name, config.data.path = "folder", str(faces_folder)
   config.data.dir = str(tmp_path_factory.mktemp("records"))
   config.data.resize = config.data.crop = SIZE
@@ -76,9 +84,10 @@ def run_script(name, *arguments, environment=None, **kwargs):
 
 
 def config_flags(config):
-  """The --config.FIELD=VALUE flags that make a config of the default one."""
-  from configs import resnet
+  """The flags that make a config of configs/scratch.py."""
+  from configs import scratch
   from fakeface_jax.workdir import flatten_config
 
-  default = flatten_config(resnet.get_config().to_dict())
-  return [f"--config.{key}={value}" for key, value in flatten_config(config.to_dict()).items() if default[key] != value]
+  default, given = (flatten_config(chosen.to_dict()) for chosen in (scratch.get_config(), config))
+  changed = [f"--config.{key}={value}" for key, value in given.items() if default[key] != value]
+  return [f"--config={ROOT / 'configs' / 'scratch.py'}", *changed]

@@ -6,25 +6,25 @@ from pathlib import Path
 
 import numpy as np
 
-from fakeface_jax.benchmarks.commands import check_split_folders, run_script
+from fakeface_jax.app import ROOT
+from fakeface_jax.benchmarks.commands import SCRATCH, check_split_folders, run_script
 from fakeface_jax.errors import UserError
+from fakeface_jax.models.weight_files import weights_path
 
+PATIENCE = 5  # epochs without a better validation loss that every run forgives
 SCORES = {"f1_macro": "macro F1", "roc_auc": "ROC AUC"}
-FROZEN = {"trainable": "last_block", "data.views": 2, "data.augment": "flip", "batch_size": 32, "learning_rate": 1e-3,
-          "plateau.patience": 2, "early_stopping_patience": 5}
-ALL = {"trainable": "all", "plateau.patience": 2, "early_stopping_patience": 5}
-KINDS = {  # (flags of training, whether it starts from the backbone)
-    "frozen, from the backbone": (FROZEN, True), "frozen, random": (FROZEN, False),
-    "all layers, from the backbone": (ALL, True), "all layers, from scratch": (ALL, False)}
-DRAWN = {"data.resize": 80, "data.crop": 72}  # of synthetic_faces; photographs are cut out of 256 px
-SIDES = {"frozen": 224, "all layers": 160}  # px of that
+DEFAULT = ROOT / "configs" / "resnet.py"  # the last block and a new head are trained, the trunk is frozen
+KINDS = {  # (config, whether it starts from the backbone)
+    "frozen, from the backbone": (DEFAULT, True), "frozen, random": (DEFAULT, False),
+    "all layers, from the backbone": (SCRATCH, True), "all layers, from scratch": (SCRATCH, False)}
+SIDES = {"frozen": 224, "all layers": 160}  # px that are cut out of photographs of 256 px
 
 
 def bench_backbone(weights, faces, *, epochs, seeds, depth=18):
   """Fine-tunes each of `KINDS` on `synthetic_faces` and on folders of faces.
 
   Args:
-    weights: file of the backbone.
+    weights: of the backbone, as `load_pretrained` takes them.
     faces: folders of different names with train/ and val/, each with real/ and fake/; val is used for nothing but the
       scores, and an epoch is chosen on 15 % of train.
     epochs, depth: of every run. seeds: how many, 0, 1, ...
@@ -36,21 +36,21 @@ def bench_backbone(weights, faces, *, epochs, seeds, depth=18):
     check_split_folders(folder)
   if len({folder.name for folder in folders} | {"synthetic_faces"}) <= len(folders):
     raise UserError("--faces: the table tells folders apart by their names; give each one of its own")
-  if not (weights := Path(weights).expanduser().resolve()).is_file():
-    raise UserError(f"{weights}: no such weights file; scripts/pretrain.py makes one")
-  sets = {"synthetic_faces": (DRAWN, None)} | {folder.name: (
-      {"data.name": "folder", "data.path": folder, "data.train_split": "train[:85%]", "data.val_split": "train[85%:]",
-       "data.test_split": "val", "data.resize": 256}, folder) for folder in folders}
+  weights = Path(weights_path(weights)).resolve()
+  sets = {"synthetic_faces": {}} | {folder.name: {
+      "data.name": "folder", "data.path": folder, "data.train_split": "train[:85%]", "data.val_split": "train[85%:]",
+      "data.test_split": "val", "data.resize": 256} for folder in folders}
   figures = {name: {kind: {score: [] for score in SCORES} for kind in KINDS} for name in sets}
   with tempfile.TemporaryDirectory() as place:
-    for name, (data, folder) in sets.items():
-      for kind, (training, pretrained) in KINDS.items():
+    for name, data in sets.items():
+      for kind, (config, pretrained) in KINDS.items():
         for seed in range(seeds):
           workdir = Path(place) / f"{name} {kind} {seed}"
-          flags = {**data, **training, "epochs": epochs, "seed": seed, "model.depth": depth}
-          flags |= {"data.crop": SIDES[kind.partition(",")[0]], "data.dir": Path(place) / "records"} if folder else {}
-          flags |= {"pretrained": weights} if pretrained else {}
-          run_script("train", f"--workdir={workdir}", *(f"--config.{key}={value}" for key, value in flags.items()))
+          flags = {**data, "epochs": epochs, "early_stopping_patience": PATIENCE, "plateau.patience": 2, "seed": seed,
+                   "model.depth": depth, "pretrained": weights if pretrained else ""}
+          flags |= {"data.crop": SIDES[kind.partition(",")[0]], "data.dir": Path(place) / "records"} if data else {}
+          run_script("train", f"--config={config}", f"--workdir={workdir}", *(
+              f"--config.{key}={value}" for key, value in flags.items()))
           found = json.loads((workdir / "test_metrics.json").read_text())
           for score in SCORES:
             figures[name][kind][score].append(found[score])

@@ -24,7 +24,8 @@ from fakeface_jax.errors import UserError
 from fakeface_jax.models import init_variables, make_model
 from fakeface_jax.models.pretrained import save_safetensors
 from fakeface_jax.models.resnet import normalize
-from fakeface_jax.pretraining.pretexts import Heads, chosen_questions, losses, make_batch
+from fakeface_jax.pretraining import residuals
+from fakeface_jax.pretraining.pretexts import WEIGHTS, Heads, chosen_questions, losses, make_batch
 from fakeface_jax.pretraining.rendered import render_faces
 from fakeface_jax.training.checkpoints import Checkpoints
 from fakeface_jax.training.logs import Logs
@@ -34,7 +35,8 @@ from fakeface_jax.workdir import SECONDS_FILE, WEIGHTS_FILE, claim_workdir, writ
 
 log = logging.getLogger(__name__)
 
-TRAINING, VALIDATION = 0, 1  # streams of pictures that never meet
+TRAINING, VALIDATION, MEASURED = range(3)  # streams of pictures that never meet
+MEASURED_CELLS = 4000  # that the spread of the residuals' statistics is taken from
 
 
 @flax.struct.dataclass
@@ -43,13 +45,14 @@ class PretrainState:
 
   Attributes:
     params: {"network", "heads"}. batch_stats: the network's. opt_state: of Adam.
-    totals: {question: sum of its losses over this epoch's steps}.
+    totals: {question: sum of its losses over this epoch's steps}. whitening: of `residuals.statistics`.
   """
 
   params: dict
   batch_stats: dict
   opt_state: tuple
   totals: dict
+  whitening: tuple
 
 
 def pretrain(config, workdir):
@@ -106,23 +109,31 @@ class Pretraining:
         for stop in ("layer4_0", self.model.blocks[-1], "head")]
     head_params = heads.init(
         random.key(config.seed), *(jnp.zeros(like.shape, like.dtype) for like in features))["params"]
+    stem = variables["params"]["conv1"]
+    stem["kernel"] = stem["kernel"].at[..., ::2].set(high_pass(stem["kernel"][..., ::2]))
     params = {"network": variables["params"], "heads": head_params}
     tx = make_optimizer(config.learning_rate)
+    self.faces = tuple(replicate(jnp.asarray(array)) for array in faces)
+    self._step, self._validate, measure = make_steps(config, self.model, heads, tx, questions)
+    totals = {name: jnp.zeros(()) for name in questions}
     self.state = PretrainState(
-        params, variables["batch_stats"], tx.init(params), {name: jnp.zeros(()) for name in questions})
+        params, variables["batch_stats"], tx.init(params), totals, self._whitening(measure))
     self.history = []
     if checkpoints.latest is not None:
       saved = checkpoints.restore(checkpoints.latest, self._arrays())
       self.state = PretrainState(**saved["variables"], **saved["training"])
       self.history = list(checkpoints.progress(checkpoints.latest)["history"])
       log.info("Going on after epoch %d.", len(self.history))
-    self.faces = tuple(replicate(jnp.asarray(array)) for array in faces)
-    self._step, self._validate = make_steps(config, self.model, heads, tx, questions)
     size = sum(leaf.size for leaf in jax.tree.leaves(params["network"]))
     logs.start(self.history, (
         f"ResNet-{config.model.depth} from scratch, {size:,} parameters, on generated images of {config.crop} px:"
         f" {config.pretexts}\n{config.epochs} epochs of {config.steps_per_epoch} batches of {config.batch_size} on"
         f" {jax.device_count()} {jax.devices()[0].device_kind} device(s)"))
+
+  def _whitening(self, measure):
+    batches = -(-MEASURED_CELLS // (self.config.batch_size * (self.config.crop // residuals.CELL) ** 2))
+    found = [np.array(measure(*self.faces, on_each(number))) for number in range(batches)]
+    return residuals.whitening(np.concatenate(found).reshape(-1, found[0].shape[-1]))
 
   def fit(self):
     """Trains until the last epoch; the learning rate falls from epoch to epoch along half a cosine."""
@@ -149,7 +160,7 @@ class Pretraining:
 
   def _validation(self):
     results = [
-        self._validate(self.state.params, self.state.batch_stats, *self.faces, on_each(step))
+        self._validate(self.state, *self.faces, on_each(step))
         for step in range(self.config.val_steps)]
     return {name: float(np.mean([result[name] for result in results])) for name in results[0]}
 
@@ -175,11 +186,20 @@ class Pretraining:
   def _arrays(self):
     state = self.state
     return {"variables": {"params": state.params, "batch_stats": state.batch_stats},
-            "training": {"opt_state": state.opt_state, "totals": state.totals}}
+            "training": {"opt_state": state.opt_state, "totals": state.totals, "whitening": state.whitening}}
 
   def network_variables(self):
     """The network's variables as they stand now."""
     return {"params": self.state.params["network"], "batch_stats": self.state.batch_stats}
+
+
+def high_pass(kernels):
+  """[k, k, C, D] without their part that answers to smooth pictures: to polynomials up to the second degree."""
+  size = len(kernels)
+  x, y = np.meshgrid(*[np.linspace(-1, 1, size)] * 2)
+  smooth, _ = np.linalg.qr(np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1).reshape(size**2, 6))
+  flat = kernels.reshape(size**2, -1)
+  return (flat - smooth @ (smooth.T @ flat)).reshape(kernels.shape)
 
 
 def on_each(number):
@@ -189,8 +209,9 @@ def on_each(number):
 def make_steps(config, model, heads, tx, questions):
   """Compiles a training step and a validation step over all devices.
 
-  Returns: (`step(state, faces, parameters, number) -> state`, `state` donated; `validate(params, batch_stats, faces,
-    parameters, number) -> {question: loss}`); number: int32[D], the step's number for each device.
+  Returns: (`step(state, faces, parameters, number) -> state`, `state` donated; `validate(state, faces, parameters,
+    number) -> {question: loss}`; `measure(faces, parameters, number) -> float32[D, N, h, w, S]`, the statistics of
+    pictures that neither sees); number: int32[D], the step's number for each device.
   """
   share = config.batch_size // jax.device_count()
   model = model.clone(axis_name=AXIS)
@@ -211,25 +232,35 @@ def make_steps(config, model, heads, tx, questions):
   def pictures(stream, number, faces, parameters):
     key = random.fold_in(random.fold_in(random.key(config.seed), stream), number)
     key = random.fold_in(key, jax.lax.axis_index(AXIS))
-    return make_batch(key, faces, parameters, size=share, crop=config.crop, classes=config.classes)
+    batch = make_batch(key, faces, parameters, size=share, crop=config.crop, classes=config.classes)
+    return batch | {"residual": residuals.statistics(batch["image"])}
+
+  def labelled(stream, number, faces, parameters, whitening):
+    batch, (mean, matrix) = pictures(stream, number, faces, parameters), whitening
+    return batch | {"residual": (batch["residual"] - mean) @ matrix}
 
   @partial(jax.pmap, axis_name=AXIS, in_axes=(None, None, None, 0), out_axes=None, donate_argnums=0)
   def step(state, faces, parameters, number):
-    batch = pictures(TRAINING, number, faces, parameters)
+    batch = labelled(TRAINING, number, faces, parameters, state.whitening)
 
     def loss_of(params):
       found, batch_stats = ask(params, state.batch_stats, batch, train=True)
-      return sum(found.values()), (found, batch_stats)
+      return sum(WEIGHTS.get(name, 1.0) * loss for name, loss in found.items()), (found, batch_stats)
 
     grads, (found, batch_stats) = jax.grad(loss_of, has_aux=True)(state.params)
     grads, found = jax.lax.pmean((grads, found), AXIS)
     updates, opt_state = tx.update(grads, state.opt_state, state.params)
     totals = jax.tree.map(jnp.add, state.totals, found)
-    return PretrainState(optax.apply_updates(state.params, updates), batch_stats, opt_state, totals)
+    return state.replace(
+        params=optax.apply_updates(state.params, updates), batch_stats=batch_stats, opt_state=opt_state, totals=totals)
 
-  @partial(jax.pmap, axis_name=AXIS, in_axes=(None, None, None, None, 0), out_axes=None)
-  def validate(params, batch_stats, faces, parameters, number):
-    batch = pictures(VALIDATION, number, faces, parameters)
-    return jax.lax.pmean(ask(params, batch_stats, batch, train=False)[0], AXIS)
+  @partial(jax.pmap, axis_name=AXIS, in_axes=(None, None, None, 0), out_axes=None)
+  def validate(state, faces, parameters, number):
+    batch = labelled(VALIDATION, number, faces, parameters, state.whitening)
+    return jax.lax.pmean(ask(state.params, state.batch_stats, batch, train=False)[0], AXIS)
 
-  return step, validate
+  @partial(jax.pmap, axis_name=AXIS, in_axes=(None, None, 0))
+  def measure(faces, parameters, number):
+    return pictures(MEASURED, number, faces, parameters)["residual"]
+
+  return step, validate, measure

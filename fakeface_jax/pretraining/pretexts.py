@@ -5,6 +5,7 @@ Half of a batch shows formulas and half drawn faces; all went through a camera, 
 * formula: which program drew it (of the first half).
 * face: the parameters of the face (of the second half).
 * camera: noise, blur, compression and the like of the whole picture, and by which kernel it was enlarged.
+* residual: the statistics of noise in every cell of the grid before the last block, see `residuals`.
 * tampering: whether a region has another past, in what it differs, and where: a mask on the grids of layer3 and of the
   last block.
 """
@@ -17,11 +18,12 @@ import optax
 from jax import random
 
 from fakeface_jax.errors import UserError
-from fakeface_jax.pretraining import rendered, scenes, tampering
+from fakeface_jax.pretraining import rendered, residuals, scenes, tampering
 
 PRETEXTS = {  # what is asked under each name
-    "formula": ("formula",), "face": ("face",), "camera": ("camera", "enlarged"),
+    "formula": ("formula",), "face": ("face",), "residual": ("residual",), "camera": ("camera", "enlarged"),
     "tampering": ("tampered", "differs", "mask16", "mask32")}
+WEIGHTS = {"formula": 2.0, "residual": 4.0}  # of losses that are means over many classes or numbers; 1 for the others
 
 
 def chosen_questions(names):
@@ -70,6 +72,7 @@ class Heads(nn.Module):
     formulas, faces = jnp.split(pooled, 2)
     return {
         "formula": ask("formula", formulas, self.classes), "face": ask("face", faces, self.parameters),
+        "residual": ask("residual", before_last, residuals.COMPONENTS),
         "camera": ask("camera", pooled, len(tampering.CAMERA)),
         "enlarged": ask("enlarged", pooled, len(tampering.ENLARGED_BY)),
         "tampered": ask("tampered", pooled, 1)[..., 0], "differs": ask("differs", pooled, len(tampering.PROPERTIES)),
@@ -87,7 +90,8 @@ def losses(answers, batch):
   area = lambda like: batch["mask"].reshape(
       len(like), like.shape[1], batch["mask"].shape[1] // like.shape[1], like.shape[2], -1).mean((2, 4))
   return {
-      "formula": choice("formula"), "face": error("face"), "camera": error("camera"), "enlarged": choice("enlarged"),
+      "formula": choice("formula"), "face": error("face"), "residual": error("residual"), "camera": error("camera"),
+      "enlarged": choice("enlarged"),
       "tampered": yes_or_no(answers["tampered"], batch["tampered"]),
       "differs": yes_or_no(answers["differs"], batch["differs"]),
       "mask16": yes_or_no(answers["mask16"], area(answers["mask16"])),

@@ -41,7 +41,7 @@ def test_the_weights_load_and_are_half_precision(whole):
   rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
   assert len(rows) == 2 and rows[-1] == figures
   assert figures["learning_rate"] == pytest.approx(0.5e-3)  # half-way down the cosine
-  questions = pretexts.chosen_questions("formula,face,camera,tampering")
+  questions = pretexts.chosen_questions("formula,face,residual,camera,tampering")
   assert figures["val_loss"] == pytest.approx(sum(figures[f"val_{name}"] for name in questions))
 
 
@@ -73,7 +73,7 @@ def test_only_what_is_asked_teaches(tmp_path):
 
 
 @pytest.mark.parametrize("changes, words", [
-    ({"pretexts": "formula,dreams"}, "no 'dreams'; use some of formula,face,camera,tampering"),
+    ({"pretexts": "formula,dreams"}, "no 'dreams'; use some of formula,face,residual,camera,tampering"),
     ({"pretexts": " "}, "--config.pretexts"),
     ({"crop": 80}, "--config.crop=80 must be a multiple of 32"),
     ({"faces": 0}, "--config.faces=0 must be at least 1"),
