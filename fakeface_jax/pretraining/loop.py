@@ -36,7 +36,7 @@ from fakeface_jax.workdir import SECONDS_FILE, WEIGHTS_FILE, claim_workdir, writ
 log = logging.getLogger(__name__)
 
 TRAINING, VALIDATION, MEASURED = range(3)  # streams of pictures that never meet
-MEASURED_CELLS = 4000  # that the spread of the residuals' statistics is taken from
+MEASURED_CELLS = 25_000  # that the spread of the residuals' statistics is taken from
 
 
 @flax.struct.dataclass
@@ -189,8 +189,9 @@ class Pretraining:
             "training": {"opt_state": state.opt_state, "totals": state.totals, "whitening": state.whitening}}
 
   def network_variables(self):
-    """The network's variables as they stand now."""
-    return {"params": self.state.params["network"], "batch_stats": self.state.batch_stats}
+    """The network's variables as they stand now, without the head, which nothing was asked of."""
+    params = {name: leaf for name, leaf in self.state.params["network"].items() if name != "head"}
+    return {"params": params, "batch_stats": self.state.batch_stats}
 
 
 def high_pass(kernels):

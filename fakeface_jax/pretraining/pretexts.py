@@ -23,7 +23,7 @@ from fakeface_jax.pretraining import rendered, residuals, scenes, tampering
 PRETEXTS = {  # what is asked under each name
     "formula": ("formula",), "face": ("face",), "residual": ("residual",), "camera": ("camera", "enlarged"),
     "tampering": ("tampered", "differs", "mask16", "mask32")}
-WEIGHTS = {"formula": 2.0, "residual": 4.0}  # of losses that are means over many classes or numbers; 1 for the others
+WEIGHTS = {"residual": 16.0, "tampered": 0.5, "differs": 0.5}  # of the losses; 1 for the others
 
 
 def chosen_questions(names):

@@ -3,7 +3,8 @@
 A host picture goes through a random camera. In some, a soft-edged region is replaced by other content, or by the
 host's own a few pixels off, that went through a camera which differs in one property or several: sharpness, noise,
 resampling, compression, colour. Both kinds are then developed and compressed alike, so only local evidence tells them
-apart. (Blurred seams as evidence: Face X-ray, Li et al., 2020; self-blending: Shiohara & Yamasaki, 2022.)
+apart. Other colour means other light too, hardly or strongly: what is easy to see is learned first, and shows where to
+look. (Blurred seams as evidence: Face X-ray, Li et al., 2020; self-blending: Shiohara & Yamasaki, 2022.)
 """
 
 import jax
@@ -13,6 +14,7 @@ from jax import random
 from fakeface_jax.pretraining import optics
 
 MARGIN = 16  # px by which a picture is larger than the crop, so that JPEG's grid lies anywhere
+LIGHT = 0.5  # of the range from black to white
 TAMPERED, RESAMPLED, RECOMPRESSED, SHARPENED, MOVED = 0.6, 0.6, 0.6, 0.4, 0.5  # shares
 CAMERA = ("blur", "noise", "grain", "factor", "quality", "sharpening", "red", "green", "blue")  # what labels say of it
 PROPERTIES = ("sharpness", "noise", "resampling", "compression", "colour", "content")  # in which a region can differ
@@ -28,7 +30,7 @@ def sample(key, host, donor, crop):
     opacity; "tampered": 0 or 1; "differs": float32[len(PROPERTIES)], 0 or 1; "camera": float32[len(CAMERA)], of about
     unit spread, the host's; "enlarged": int32, index of ENLARGED_BY}.
   """
-  keys = random.split(key, 12)
+  keys = random.split(key, 13)
   own, foreign = camera_of(keys[0]), camera_of(keys[1])
   tampered = random.bernoulli(keys[2], TAMPERED)
   differs = random.bernoulli(keys[3], 0.5, (len(PROPERTIES),))
@@ -40,8 +42,10 @@ def sample(key, host, donor, crop):
 
   host, content = photograph(keys[5], host, own), photograph(keys[6], content, other)
   region = blob(keys[7], host.shape[0])[..., None]
-  difference = ((host - content) * region).sum((0, 1)) / (region.sum() + 1e-3)
-  content = content + random.uniform(keys[8], minval=0.5, maxval=1.0) * difference  # a forger matches colours
+  mean = lambda image: (image * region).sum((0, 1)) / (region.sum() + 1e-3)
+  matched = random.uniform(keys[8], minval=0.5, maxval=1.0)  # a forger matches colours
+  content = content + matched * (mean(host) - mean(content))
+  content = jnp.clip(content + differs[4] * lamp(keys[12], mean(content)), 0, 1)
   alpha = tampered * jnp.where(random.bernoulli(keys[9], 0.8), 1.0, 0.6) * region
   image = develop(keys[10], host + alpha * (content - host))
 
@@ -52,6 +56,15 @@ def sample(key, host, donor, crop):
       "tampered": tampered.astype(jnp.float32), "differs": (differs & tampered).astype(jnp.float32),
       "camera": camera_label(own),
       "enlarged": jnp.where(own["factor"] < 0.85, own["kernel"] + 1, 0)}
+
+
+def lamp(key, colour):
+  """What other light adds to a region of mean `colour` float32[3]: float32[3], on average up to LIGHT, away from the
+  nearer of black and white, with a cast."""
+  keys = random.split(key, 2)
+  cast = random.normal(keys[0], (3,))
+  towards = jnp.where(colour.mean() > 0.5, -1.0, 1.0) + 0.3 * (cast - cast.mean())
+  return random.uniform(keys[1], maxval=LIGHT) * towards
 
 
 def camera_of(key):

@@ -24,7 +24,7 @@ def test_every_kind_runs_with_every_seed_and_only_two_get_the_backbone(tmp_path,
     runs.append((name, given))
     workdir, seed = Path(given["workdir"]), int(given["config.seed"])
     workdir.mkdir()
-    score = 0.5 + 0.1 * seed + 0.2 * bool(given["config.pretrained"])
+    score = 0.5 + 0.1 * seed + 0.2 * ("config.pretrained" in given)
     (workdir / "test_metrics.json").write_text(json.dumps({"f1_macro": score, "roc_auc": score + 0.05}))
 
   monkeypatch.setattr(backbone, "run_script", train)
@@ -38,14 +38,14 @@ def test_every_kind_runs_with_every_seed_and_only_two_get_the_backbone(tmp_path,
   assert len(photographs) == 12
   assert {given["config.data.test_split"] for given in photographs} == {"val"}
   assert {given["config.data.train_split"] for given in photographs} == {"train[:85%]"}
-  sides = {(Path(given["config"]).name, given["config.data.crop"]) for given in photographs}
-  assert sides == {("resnet.py", "224"), ("scratch.py", "160")}
-  pretrained = [given for _, given in runs if given["config.pretrained"]]
+  sides = {(given["config.trainable"], given["config.data.crop"]) for given in photographs}
+  assert sides == {("last_block", "224"), ("all", "160")}
+  pretrained = [given for _, given in runs if "config.pretrained" in given]
   assert len(pretrained) == 12 and {given["config.pretrained"] for given in pretrained} == {str(weights)}
 
-  assert figures["gan"]["frozen, from the backbone"]["roc_auc"] == pytest.approx([0.75, 0.85, 0.95])
-  assert figures["gan"]["all layers, from scratch"]["f1_macro"] == pytest.approx([0.5, 0.6, 0.7])
-  line = next(line for line in text.splitlines() if line.startswith("frozen, random"))
+  assert figures["gan"]["frozen"]["roc_auc"] == pytest.approx([0.75, 0.85, 0.95])
+  assert figures["gan"]["all random"]["f1_macro"] == pytest.approx([0.5, 0.6, 0.7])
+  line = next(line for line in text.splitlines() if line.startswith("frozen random"))
   assert line.split("  ")[-1].strip() == "0.650 (0.550 to 0.750)"
 
 
@@ -57,3 +57,8 @@ def test_what_is_missing_is_named_before_anything_runs(tmp_path):
   twice = [faces(tmp_path / parent / "gan") for parent in "ab"]
   with pytest.raises(UserError, match="folders apart by their names"):
     backbone.bench_backbone(tmp_path / "none.safetensors", twice, epochs=1, seeds=1)
+
+
+def test_an_unknown_kind_is_named(tmp_path):
+  with pytest.raises(UserError, match=r"--kinds: there is no 'melted'; use some of frozen,frozen random"):
+    backbone.bench_backbone(tmp_path / "none.safetensors", [], epochs=1, seeds=1, kinds=("melted",))

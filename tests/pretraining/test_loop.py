@@ -23,6 +23,13 @@ def tiny(**changes) -> ConfigDict:
   return config
 
 
+@pytest.fixture(scope="module", autouse=True)
+def few_cells():
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(loop, "MEASURED_CELLS", 500)
+    yield
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
   folder = tmp_path_factory.mktemp("pretrain") / "whole"
@@ -34,6 +41,7 @@ def test_the_weights_load_and_are_half_precision(whole):
   path = folder / "weights.safetensors"
   tensors = load_file(path)
   assert {tensor.dtype for tensor in tensors.values()} == {np.dtype(np.float16)}
+  assert not {"fc.weight", "fc.bias"} & set(tensors)  # a detector's head is new
   variables = init_variables(resnet(18), jax.random.key(1), 32)
   loaded = load_pretrained(str(path), variables)
   np.testing.assert_array_equal(

@@ -62,3 +62,22 @@ def test_pixels_are_whole_numbers_and_labels_have_unit_spread(samples):
   camera = jax.vmap(lambda key: tampering.camera_label(tampering.camera_of(key)))(random.split(random.key(2), 4000))
   np.testing.assert_allclose(camera.mean(0), 0, atol=0.12)
   np.testing.assert_allclose(camera.std(0), 1, atol=0.15)
+
+
+def test_another_lamp_changes_light_more_than_hue_and_away_from_black_and_white():
+  keys = random.split(random.key(3), 2000)
+  dark, bright = (np.array(jax.vmap(lambda key: tampering.lamp(key, jnp.full(3, grey)))(keys)) for grey in (0.2, 0.8))  # noqa: B023
+  assert (dark.mean(1) > 0).all() and (bright.mean(1) < 0).all()
+  assert dark.mean(1).max() == pytest.approx(tampering.LIGHT, abs=0.01)
+  assert dark.mean(1).mean() == pytest.approx(tampering.LIGHT / 2, abs=0.01)
+  assert dark.std(1).mean() < 0.5 * dark.mean(1).mean()
+
+
+def test_a_region_of_another_colour_is_lighter_or_darker(samples, pictures):
+  colour = tampering.PROPERTIES.index("colour")
+  jump = np.array([
+      np.abs(image[mask > 0.9].mean(0) - image[mask == 0].mean(0)).mean() if (mask > 0.9).any() and (mask == 0).any()
+      else np.nan for image, mask in zip(samples[0]["image"], samples[0]["mask"], strict=True)])
+  other = samples[0]["differs"][:, colour] > 0
+  same = (samples[0]["tampered"] > 0) & ~other
+  assert np.nanmean(jump[other]) > 1.5 * np.nanmean(jump[same])
