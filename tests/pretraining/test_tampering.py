@@ -73,7 +73,7 @@ def test_another_lamp_changes_light_more_than_hue_and_away_from_black_and_white(
   assert dark.std(1).mean() < 0.5 * dark.mean(1).mean()
 
 
-def test_a_region_of_another_colour_is_lighter_or_darker(samples, pictures):
+def test_a_region_of_another_colour_is_lighter_or_darker(samples):
   colour = tampering.PROPERTIES.index("colour")
   jump = np.array([
       np.abs(image[mask > 0.9].mean(0) - image[mask == 0].mean(0)).mean() if (mask > 0.9).any() and (mask == 0).any()
