@@ -25,7 +25,7 @@ from fakeface_jax.models import init_variables, make_model
 from fakeface_jax.models.pretrained import save_safetensors
 from fakeface_jax.models.resnet import normalize
 from fakeface_jax.pretraining import residuals
-from fakeface_jax.pretraining.pretexts import WEIGHTS, Heads, chosen_questions, losses, make_batch
+from fakeface_jax.pretraining.pretexts import FORMULAS, WEIGHTS, Heads, chosen_questions, losses, make_batch
 from fakeface_jax.pretraining.rendered import render_faces
 from fakeface_jax.training.checkpoints import Checkpoints
 from fakeface_jax.training.logs import Logs
@@ -87,10 +87,11 @@ def check_sizes(config):
   if config.crop < 32 or config.crop % 32:
     raise UserError(f"--config.crop={config.crop} must be a multiple of 32 px, the grid of the network's last layer")
   share = config.batch_size // jax.device_count()
-  if share % 2:
+  if share % FORMULAS:
+    enough = -(-share // FORMULAS) * FORMULAS * jax.device_count()
     raise UserError(
-        f"--config.batch_size={config.batch_size} gives each device {share} images; half of them show faces, so give"
-        f" an even number to each, such as {config.batch_size + jax.device_count()} in all")
+        f"--config.batch_size={config.batch_size} gives each device {share} images; a quarter of them show formulas, so"
+        f" give a multiple of {FORMULAS} to each, such as {enough} in all")
   for name in ("faces", "classes", "epochs", "steps_per_epoch", "val_steps"):
     if config[name] < 1:
       raise UserError(f"--config.{name}={config[name]} must be at least 1")
@@ -105,7 +106,7 @@ class Pretraining:
     heads = Heads(config.classes, faces[1].shape[1])
     variables = init_variables(self.model, random.key(config.seed), config.crop)
     features = [
-        jax.eval_shape(lambda stop=stop: self.model.apply(variables, jnp.zeros((2, *[config.crop] * 2, 3)), stop=stop))
+        jax.eval_shape(lambda stop=stop: self.model.apply(variables, jnp.zeros((FORMULAS, *[config.crop] * 2, 3)), stop=stop))
         for stop in ("layer4_0", self.model.blocks[-1], "head")]
     head_params = heads.init(
         random.key(config.seed), *(jnp.zeros(like.shape, like.dtype) for like in features))["params"]
@@ -117,13 +118,16 @@ class Pretraining:
     self._step, self._validate, measure = make_steps(config, self.model, heads, tx, questions)
     totals = {name: jnp.zeros(()) for name in questions}
     self.state = PretrainState(
-        params, variables["batch_stats"], tx.init(params), totals, self._whitening(measure))
+        params, variables["batch_stats"], tx.init(params), totals,
+        (np.zeros(residuals.STATISTICS, np.float32), np.zeros((residuals.STATISTICS, residuals.COMPONENTS), np.float32)))
     self.history = []
     if checkpoints.latest is not None:
       saved = checkpoints.restore(checkpoints.latest, self._arrays())
       self.state = PretrainState(**saved["variables"], **saved["training"])
       self.history = list(checkpoints.progress(checkpoints.latest)["history"])
       log.info("Going on after epoch %d.", len(self.history))
+    elif "residual" in questions:
+      self.state = self.state.replace(whitening=self._whitening(measure))
     size = sum(leaf.size for leaf in jax.tree.leaves(params["network"]))
     logs.start(self.history, (
         f"ResNet-{config.model.depth} from scratch, {size:,} parameters, on generated images of {config.crop} px:"

@@ -1,9 +1,9 @@
 """What the backbone is asked about generated pictures, and how well it answers.
 
-Half of a batch shows formulas and half drawn faces; all went through a camera, and some were tampered with.
+A quarter of a batch shows formulas and the rest drawn faces; all went through a camera, and some were tampered with.
 
-* formula: which program drew it (of the first half).
-* face: the parameters of the face (of the second half).
+* formula: which program drew it (of the first quarter).
+* face: the parameters of the face (of the others).
 * camera: noise, blur, compression and the like of the whole picture, and by which kernel it was enlarged.
 * residual: the statistics of noise in every cell of the grid before the last block, see `residuals`.
 * tampering: whether a region has another past, in what it differs, and where: a mask on the grids of layer3 and of the
@@ -23,7 +23,8 @@ from fakeface_jax.pretraining import rendered, residuals, scenes, tampering
 PRETEXTS = {  # what is asked under each name
     "formula": ("formula",), "face": ("face",), "residual": ("residual",), "camera": ("camera", "enlarged"),
     "tampering": ("tampered", "differs", "mask16", "mask32")}
-WEIGHTS = {"residual": 16.0, "tampered": 0.5, "differs": 0.5}  # of the losses; 1 for the others
+WEIGHTS = {"residual": 8.0, "tampered": 2.0, "mask16": 4.0, "mask32": 4.0}  # of the losses; 1 for the others
+FORMULAS = 4  # one picture in so many shows a formula
 
 
 def chosen_questions(names):
@@ -40,19 +41,18 @@ def make_batch(key, faces, face_parameters, *, size, crop, classes):
 
   Args:
     faces, face_parameters: from `rendered.render_faces`.
-    size: even; the first half shows formulas, the second faces.
-  Returns: the samples, stacked; "formula": int32[size / 2]; "face": float32[size / 2, P].
+    size: a multiple of FORMULAS = 4; the first quarter shows formulas, the rest faces.
+  Returns: the samples, stacked; "formula": int32[size / 4]; "face": float32[3 size / 4, P].
   """
-  half, n = size // 2, crop + tampering.MARGIN
+  formulas, n = size // FORMULAS, crop + tampering.MARGIN
   keys = random.split(key, 5)
-  numbers = random.randint(keys[0], (half,), 0, classes)
-  drawn = jax.vmap(lambda key, number: scenes.scene(key, number, n))(random.split(keys[1], half), numbers)
-  chosen = random.randint(keys[2], (half,), 0, len(faces))
-  seen = jax.vmap(lambda key, face: rendered.view(key, face, n))(random.split(keys[3], half), faces[chosen])
+  numbers = random.randint(keys[0], (formulas,), 0, classes)
+  drawn = jax.vmap(lambda key, number: scenes.scene(key, number, n))(random.split(keys[1], formulas), numbers)
+  chosen = random.randint(keys[2], (size - formulas,), 0, len(faces))
+  seen = jax.vmap(lambda key, face: rendered.view(key, face, n))(random.split(keys[3], len(chosen)), faces[chosen])
   hosts = jnp.concatenate([drawn, seen])
-  donors = jnp.concatenate([jnp.roll(drawn, 1, 0), jnp.roll(seen, 1, 0)])
   samples = jax.vmap(lambda key, host, donor: tampering.sample(key, host, donor, crop))(
-      random.split(keys[4], size), hosts, donors)
+      random.split(keys[4], size), hosts, jnp.roll(hosts, 1, 0))
   return samples | {"formula": numbers, "face": face_parameters[chosen]}
 
 
@@ -64,12 +64,12 @@ class Heads(nn.Module):
 
   @nn.compact
   def __call__(self, layer3, before_last, pooled):
-    """The features after layer3, before the last block (both [N, h, w, C]) and before the head ([N, C]), N even.
+    """The features after layer3, before the last block (both [N, h, w, C]) and before the head ([N, C]), as `make_batch` orders them.
 
-    Returns: {question: answer}, first axis N, of "formula" and "face" N / 2.
+    Returns: {question: answer}, first axis N, of "formula" N / 4 and of "face" 3 N / 4.
     """
     ask = lambda name, features, count: nn.Dense(count, kernel_init=nn.initializers.zeros, name=name)(features)
-    formulas, faces = jnp.split(pooled, 2)
+    formulas, faces = jnp.split(pooled, [len(pooled) // FORMULAS])
     return {
         "formula": ask("formula", formulas, self.classes), "face": ask("face", faces, self.parameters),
         "residual": ask("residual", before_last, residuals.COMPONENTS),

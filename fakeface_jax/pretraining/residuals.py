@@ -9,7 +9,7 @@ import numpy as np
 
 CELL = 32  # px: side of the squares that are described, the grid of the last stage
 SCALES, STEPS, LAGS = (1, 2, 4), (0.5, 1.0, 2.0, 4.0), (1, 2, 3)
-COMPONENTS = 192  # of the statistics, the strongest
+STATISTICS, COMPONENTS = 354, 192  # numbers that describe a cell, and the strongest that are made of them
 
 
 def statistics(images):
@@ -21,7 +21,7 @@ def statistics(images):
 
   Args:
     images: float32[N, n, n, 3] in 0..255, n a multiple of CELL.
-  Returns: float32[N, n / CELL, n / CELL, 354].
+  Returns: float32[N, n / CELL, n / CELL, STATISTICS = 354].
   """
   red, green, blue = jnp.moveaxis(images, -1, 0)
   planes = jnp.stack([0.299 * red + 0.587 * green + 0.114 * blue, red - green, blue - green], axis=-1)

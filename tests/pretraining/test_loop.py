@@ -17,7 +17,7 @@ from fakeface_jax.pretraining.loop import pretrain
 
 def tiny(**changes) -> ConfigDict:
   config = default.get_config()
-  config.update(crop=32, classes=5, faces=6, batch_size=2 * jax.device_count(), epochs=2, steps_per_epoch=2,
+  config.update(crop=32, classes=5, faces=6, batch_size=4 * jax.device_count(), epochs=2, steps_per_epoch=2,
                 val_steps=1)
   config.update(changes)
   return config
@@ -91,6 +91,6 @@ def test_a_config_that_cannot_work_is_one_line(tmp_path, changes, words):
     pretrain(tiny(**changes), str(tmp_path))
 
 
-def test_an_odd_share_of_pictures_is_refused(tmp_path):
-  with pytest.raises(UserError, match="half of them show faces"):
-    pretrain(tiny(batch_size=3 * jax.device_count()), str(tmp_path))
+def test_a_share_without_a_quarter_is_refused(tmp_path):
+  with pytest.raises(UserError, match=f"a quarter of them show formulas, .* such as {8 * jax.device_count()} in all"):
+    pretrain(tiny(batch_size=6 * jax.device_count()), str(tmp_path))
