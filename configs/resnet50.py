@@ -10,14 +10,9 @@ def get_config():
   config = resnet.get_config()
   config.model.depth = 50
   config.pretrained = "timm/resnet50.tv_in1k"  # needs the network once
-  config.trainable = "last_block"
   config.data.name = "folder"
   config.data.resize = 256
   config.data.crop = 224
   config.data.views = 1
   config.data.augment = "crop,flip,jpeg,blur"  # with views > 1
-  config.batch_size = 32
-  config.epochs = 20
-  config.learning_rate = 1e-3
-  config.plateau.patience = 2
   return config

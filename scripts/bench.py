@@ -4,8 +4,8 @@ python scripts/bench.py explain [--out FILE.json]   explanations: FLOPs, images/
 python scripts/bench.py train [--images 1024]       fine-tuning: FLOPs, whole runs, beside PyTorch where it is installed
 python scripts/bench.py input                       reading and decoding beside decoding alone
 python scripts/bench.py forge --faces FOLDER        detectors trained on forged fakes, on the folder's own, and on both
-python scripts/bench.py backbone --pretrained FILE  detectors fine-tuned from a backbone and from random weights, also
-                             [--faces FOLDER,...]   on folders of faces
+python scripts/bench.py backbone                    detectors fine-tuned from the bundled backbone or --pretrained and
+   [--faces FOLDER,...] [--workdir FOLDER]          from random weights, also on folders of faces
 python scripts/bench.py first                       the wait for the first picture, and where it goes
 python scripts/bench.py many [--workdir RUN]        time and memory of folders of 100 and 1,000 photographs
 python scripts/bench.py layers                      convolutions and max-pooling beside XLA's own
@@ -18,14 +18,15 @@ from absl import flags
 from fakeface_jax import app
 
 OUT = flags.DEFINE_string("out", None, "JSON file for the figures.")
-WORKDIR = flags.DEFINE_string("workdir", None, "explain, many: measure this run's network.")
+WORKDIR = flags.DEFINE_string(
+    "workdir", None, "explain, many: measure this run's network. backbone: keep the runs there, and go on with them.")
 DEPTH = flags.DEFINE_integer("depth", 50, "Of the ResNet.")
 SIZE = flags.DEFINE_integer("size", 224, "Side of the images in pixels.", lower_bound=32)
 BATCH_SIZE = flags.DEFINE_integer("batch_size", None, "Images per call (explain: 8, train: 32).", lower_bound=1)
 IMAGES = flags.DEFINE_integer("images", 1024, "train: number of training images.", lower_bound=8)
 EPOCHS = flags.DEFINE_integer("epochs", None, "Of every run (train, backbone: 20, forge: 6).", lower_bound=1)
 FACES = flags.DEFINE_list("faces", [], "forge, backbone: folders with train/ and val/, each with real/ and fake/.")
-PRETRAINED = flags.DEFINE_string("pretrained", None, "backbone: the weights file, of --depth 18 unless told.")
+PRETRAINED = flags.DEFINE_string("pretrained", "bundled", "backbone: its weights, of --depth 18 unless told.")
 KINDS = flags.DEFINE_list("kinds", None, "backbone: of frozen, frozen random, all, all random (default: all four).")
 SEEDS = flags.DEFINE_integer("seeds", 3, "backbone: how many runs of each kind.", lower_bound=1)
 REPEATS = flags.DEFINE_integer("repeats", 4, "Measurements in each of two turns; the median counts.", lower_bound=1)
@@ -53,12 +54,10 @@ def main(arguments):
     from fakeface_jax.benchmarks.backbone import KINDS as BACKBONE_KINDS
     from fakeface_jax.benchmarks.backbone import bench_backbone
 
-    if not PRETRAINED.value:
-      raise UserError("say which backbone: --pretrained FILE, as scripts/pretrain.py writes it")
     depth = DEPTH.value if flags.FLAGS["depth"].present else 18
     text, figures = bench_backbone(
         PRETRAINED.value, FACES.value, epochs=EPOCHS.value or 20, seeds=SEEDS.value,
-        kinds=KINDS.value or tuple(BACKBONE_KINDS), depth=depth)
+        kinds=KINDS.value or tuple(BACKBONE_KINDS), depth=depth, workdir=WORKDIR.value)
   elif arguments == ["input"]:
     from fakeface_jax.benchmarks.reading import bench_input
 

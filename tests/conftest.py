@@ -53,9 +53,9 @@ def faces_folder(tmp_path_factory):
 @pytest.fixture(scope="session")
 def config(faces_folder, tmp_path_factory):
   """A quick run's config on `faces_folder`; copy it before changing it."""
-  from configs import resnet  # found from the repository's root
+  from configs import scratch  # found from the repository's root
 
-  config = resnet.get_config()
+  config = scratch.get_config()
   config.data.name, config.data.path = "folder", str(faces_folder)
   config.data.dir = str(tmp_path_factory.mktemp("records"))
   config.data.resize = config.data.crop = SIZE
@@ -84,9 +84,10 @@ def run_script(name, *arguments, environment=None, **kwargs):
 
 
 def config_flags(config):
-  """The --config.FIELD=VALUE flags that make a config of the default one."""
-  from configs import resnet
+  """The flags that make a config of configs/scratch.py."""
+  from configs import scratch
   from fakeface_jax.workdir import flatten_config
 
-  default = flatten_config(resnet.get_config().to_dict())
-  return [f"--config.{key}={value}" for key, value in flatten_config(config.to_dict()).items() if default[key] != value]
+  default, given = (flatten_config(chosen.to_dict()) for chosen in (scratch.get_config(), config))
+  changed = [f"--config.{key}={value}" for key, value in given.items() if default[key] != value]
+  return [f"--config={ROOT / 'configs' / 'scratch.py'}", *changed]

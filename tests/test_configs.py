@@ -2,7 +2,7 @@
 
 import pytest
 
-from configs import ciplab, resnet, resnet50, resnet50_140k
+from configs import ciplab, resnet, resnet50, resnet50_140k, scratch
 from fakeface_jax.data.datasets import BUILDERS
 from fakeface_jax.workdir import flatten_config
 
@@ -20,3 +20,10 @@ def test_the_articles_experiment_is_trained_on_one_data_set_and_tested_on_anothe
   data = resnet50_140k.get_config().data
   assert (data.name, data.train_size, data.test_name) == ("real_fake_140k", 40_000, "hard_fake_real")
   assert {data.name, data.test_name, ciplab.get_config().data.name} < set(BUILDERS)
+
+
+def test_the_default_is_the_articles_recipe_on_the_weights_that_come_along():
+  config, other = resnet.get_config(), scratch.get_config()
+  assert (config.pretrained, config.trainable, config.epochs) == ("bundled", "last_block", 20)
+  assert (other.pretrained, other.trainable) == ("", "all")
+  assert set(flatten_config(config.to_dict())) == set(flatten_config(other.to_dict()))

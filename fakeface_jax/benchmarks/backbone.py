@@ -7,27 +7,30 @@ from pathlib import Path
 
 import numpy as np
 
-from fakeface_jax.benchmarks.commands import check_split_folders, run_script
+from fakeface_jax.app import ROOT
+from fakeface_jax.benchmarks.commands import SCRATCH, check_split_folders, run_script
 from fakeface_jax.errors import UserError
+from fakeface_jax.models.weight_files import weights_path
 
 log = logging.getLogger(__name__)
 
 SCORES = {"f1_macro": "macro F1", "roc_auc": "ROC AUC"}
-FROZEN = {"trainable": "last_block", "data.views": 4, "batch_size": 32, "learning_rate": 1e-3}
-ALL = {"trainable": "all"}
-KINDS = {  # (flags of training, whether it starts from the backbone)
-    "frozen": (FROZEN, True), "frozen random": (FROZEN, False), "all": (ALL, True), "all random": (ALL, False)}
+DEFAULT = ROOT / "configs" / "resnet.py"
+KINDS = {  # (config, whether it starts from the backbone)
+    "frozen": (DEFAULT, True), "frozen random": (DEFAULT, False),  # but for the last block and the head
+    "all": (SCRATCH, True), "all random": (SCRATCH, False)}
 SIDES = {"frozen": 224, "all": 160}  # px that are cut out of photographs of 256 px
 
 
-def bench_backbone(weights, faces, *, epochs, seeds, kinds=tuple(KINDS), depth=18):
+def bench_backbone(weights, faces, *, epochs, seeds, kinds=tuple(KINDS), depth=18, workdir=None):
   """Fine-tunes `kinds` of detectors on `synthetic_faces` and on folders of faces.
 
   Args:
-    weights: file of the backbone.
+    weights: of the backbone, as `load_pretrained` takes them.
     faces: folders of different names with train/ and val/, each with real/ and fake/; val is used for nothing but the
       scores, and an epoch is chosen on 15 % of train.
     epochs, depth: of every run. seeds: how many, 0, 1, ... kinds: some of `KINDS`.
+    workdir: folder that keeps the runs; those that it has are not run again, and an unfinished one goes on.
   Returns: (text, {set: {kind: {score: [one for each seed]}}}).
   Raises: UserError for a folder or file that is missing, two folders of one name, or a run that fails.
   """
@@ -38,23 +41,24 @@ def bench_backbone(weights, faces, *, epochs, seeds, kinds=tuple(KINDS), depth=1
     raise UserError("--faces: the table tells folders apart by their names; give each one of its own")
   if unknown := [kind for kind in kinds if kind not in KINDS]:
     raise UserError(f"--kinds: there is no {unknown[0]!r}; use some of {','.join(KINDS)}")
-  if not (weights := Path(weights).expanduser().resolve()).is_file():
-    raise UserError(f"{weights}: no such weights file; scripts/pretrain.py makes one")
+  weights = Path(weights_path(weights)).resolve()
   sets = {"synthetic_faces": {}} | {folder.name: {
       "data.name": "folder", "data.path": folder, "data.train_split": "train[:85%]", "data.val_split": "train[85%:]",
       "data.test_split": "val", "data.resize": 256} for folder in folders}
   figures = {name: {kind: {score: [] for score in SCORES} for kind in kinds} for name in sets}
-  with tempfile.TemporaryDirectory() as place:
+  with tempfile.TemporaryDirectory() as temporary:
+    place = Path(workdir or temporary)
     for name, data in sets.items():
       for kind in kinds:
-        training, pretrained = KINDS[kind]
+        config, pretrained = KINDS[kind]
         for seed in range(seeds):
-          workdir = Path(place) / f"{name} {kind} {seed}"
-          flags = {**data, **training, "epochs": epochs, "plateau.patience": 2, "seed": seed, "model.depth": depth}
-          flags |= {"pretrained": weights} if pretrained else {}
-          flags |= {"data.crop": SIDES[kind.partition(" ")[0]], "data.dir": Path(place) / "records"} if data else {}
-          run_script("train", f"--workdir={workdir}", *(f"--config.{key}={value}" for key, value in flags.items()))
-          found = json.loads((workdir / "test_metrics.json").read_text())
+          run = place / f"{name} {kind} {seed}"
+          flags = {**data, "epochs": epochs, "plateau.patience": 2, "seed": seed, "model.depth": depth,
+                   "pretrained": weights if pretrained else ""}
+          flags |= {"data.crop": SIDES[kind.partition(" ")[0]], "data.dir": place / "records"} if data else {}
+          run_script("train", f"--config={config}", f"--workdir={run}", *(
+              f"--config.{key}={value}" for key, value in flags.items()))
+          found = json.loads((run / "test_metrics.json").read_text())
           for score in SCORES:
             figures[name][kind][score].append(found[score])
           log.info("%s, %s, seed %d: ROC AUC %.3f", name, kind, seed, found["roc_auc"])

@@ -6,6 +6,8 @@ import sys
 from fakeface_jax.app import ROOT
 from fakeface_jax.errors import UserError
 
+SCRATCH = ROOT / "configs" / "scratch.py"  # for train.py: every layer, from random weights
+
 
 def run_script(name, *flags):
   """Runs scripts/NAME.py. Raises: UserError with its last line where it fails."""

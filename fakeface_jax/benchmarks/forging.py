@@ -4,7 +4,7 @@ import json
 import tempfile
 from pathlib import Path
 
-from fakeface_jax.benchmarks.commands import check_split_folders, run_script
+from fakeface_jax.benchmarks.commands import SCRATCH, check_split_folders, run_script
 
 SHARE = 0.3  # of the real faces that are forged on the fly where there are other fakes beside
 SCORES = ("f1_macro", "roc_auc")
@@ -35,7 +35,7 @@ def bench_forging(faces, *, depth=18, resize=256, crop=160, epochs=6, seed=0):
     for kind, flags in kinds.items():
       workdir, out = Path(folder) / kind, Path(folder) / f"{kind}.json"
       config = [f"--config.{key}={value}" for key, value in {**common, **flags}.items()]
-      run_script("train", f"--workdir={workdir}", *config)
+      run_script("train", f"--config={SCRATCH}", f"--workdir={workdir}", *config)
       run_script("evaluate", f"--workdir={workdir}", f"--data={faces}", "--split=val", f"--out={out}")
       figures[kind] = json.loads(out.read_text())
   lines = [f"ResNet-{depth} from scratch, {crop} of {resize} px, {epochs} epochs; scores on {faces.name}/val,"

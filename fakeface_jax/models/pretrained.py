@@ -52,8 +52,9 @@ def load_pretrained(source, variables):
   loaded brings its own class order; this project's is real = 0, fake = 1.
 
   Args:
-    source: a `.safetensors` file; a torch file (`.pth`, `.pt`, ...; needs torch, and runs no code from the file); or a
-      repository of the Hugging Face hub such as 'timm/resnet50.tv_in1k', whose `model.safetensors` is downloaded once.
+    source: 'bundled', a ResNet-18 that comes along (`bundled/MODEL_CARD.md`); a `.safetensors` file; a torch file
+      (`.pth`, `.pt`, ...; needs torch, and runs no code from the file); or a repository of the Hugging Face hub such as
+      'timm/resnet50.tv_in1k', whose `model.safetensors` is downloaded once.
     variables: {"params": ..., "batch_stats": ...} as `ResNet.init` returns them.
   Returns: the same tree, NumPy float32. Float16, bfloat16 and float64 tensors are converted.
   Raises: UserError saying what is wrong with the source, or listing all tensors that do not fit.

@@ -14,6 +14,7 @@ import numpy as np
 
 from fakeface_jax.errors import UserError
 
+BUNDLED = Path(__file__).parent / "bundled" / "resnet18.safetensors"  # what it is: MODEL_CARD.md beside it
 HUB_FILE = "model.safetensors"
 HUB_SECONDS = 5  # to hear from the hub at all; the download itself has no limit
 TORCH_SUFFIXES = (".pth", ".pt", ".bin", ".ckpt", ".tar")
@@ -22,7 +23,9 @@ DTYPES = {"F16": np.float16, "BF16": jnp.bfloat16, "F32": np.float32, "F64": np.
 
 
 def weights_path(source):
-  """The path of a file as it is, or of the hub's file after its download."""
+  """The path of a file as it is, of the file that comes with the project, or of the hub's after its download."""
+  if source == "bundled":
+    return BUNDLED
   path = Path(source).expanduser()
   if path.is_file():
     return path

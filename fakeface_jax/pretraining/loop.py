@@ -105,8 +105,9 @@ class Pretraining:
     self.model = make_model(config.model)
     heads = Heads(config.classes, faces[1].shape[1])
     variables = init_variables(self.model, random.key(config.seed), config.crop)
+    images = jnp.zeros((FORMULAS, config.crop, config.crop, 3))
     features = [
-        jax.eval_shape(lambda stop=stop: self.model.apply(variables, jnp.zeros((FORMULAS, *[config.crop] * 2, 3)), stop=stop))
+        jax.eval_shape(lambda stop=stop: self.model.apply(variables, images, stop=stop))
         for stop in ("layer4_0", self.model.blocks[-1], "head")]
     head_params = heads.init(
         random.key(config.seed), *(jnp.zeros(like.shape, like.dtype) for like in features))["params"]
@@ -118,8 +119,7 @@ class Pretraining:
     self._step, self._validate, measure = make_steps(config, self.model, heads, tx, questions)
     totals = {name: jnp.zeros(()) for name in questions}
     self.state = PretrainState(
-        params, variables["batch_stats"], tx.init(params), totals,
-        (np.zeros(residuals.STATISTICS, np.float32), np.zeros((residuals.STATISTICS, residuals.COMPONENTS), np.float32)))
+        params, variables["batch_stats"], tx.init(params), totals, whitening=residuals.UNMEASURED)
     self.history = []
     if checkpoints.latest is not None:
       saved = checkpoints.restore(checkpoints.latest, self._arrays())

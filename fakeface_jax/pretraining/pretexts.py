@@ -64,7 +64,9 @@ class Heads(nn.Module):
 
   @nn.compact
   def __call__(self, layer3, before_last, pooled):
-    """The features after layer3, before the last block (both [N, h, w, C]) and before the head ([N, C]), as `make_batch` orders them.
+    """The features after layer3, before the last block (both [N, h, w, C]) and before the head ([N, C]).
+
+    N is a multiple of FORMULAS, and the pictures are in `make_batch`'s order.
 
     Returns: {question: answer}, first axis N, of "formula" N / 4 and of "face" 3 N / 4.
     """

@@ -10,6 +10,7 @@ import numpy as np
 CELL = 32  # px: side of the squares that are described, the grid of the last stage
 SCALES, STEPS, LAGS = (1, 2, 4), (0.5, 1.0, 2.0, 4.0), (1, 2, 3)
 STATISTICS, COMPONENTS = 354, 192  # numbers that describe a cell, and the strongest that are made of them
+UNMEASURED = np.zeros(STATISTICS, np.float32), np.zeros((STATISTICS, COMPONENTS), np.float32)  # a whitening yet to come
 
 
 def statistics(images):

@@ -24,7 +24,7 @@ def test_every_kind_runs_with_every_seed_and_only_two_get_the_backbone(tmp_path,
     runs.append((name, given))
     workdir, seed = Path(given["workdir"]), int(given["config.seed"])
     workdir.mkdir()
-    score = 0.5 + 0.1 * seed + 0.2 * ("config.pretrained" in given)
+    score = 0.5 + 0.1 * seed + 0.2 * bool(given["config.pretrained"])
     (workdir / "test_metrics.json").write_text(json.dumps({"f1_macro": score, "roc_auc": score + 0.05}))
 
   monkeypatch.setattr(backbone, "run_script", train)
@@ -38,9 +38,9 @@ def test_every_kind_runs_with_every_seed_and_only_two_get_the_backbone(tmp_path,
   assert len(photographs) == 12
   assert {given["config.data.test_split"] for given in photographs} == {"val"}
   assert {given["config.data.train_split"] for given in photographs} == {"train[:85%]"}
-  sides = {(given["config.trainable"], given["config.data.crop"]) for given in photographs}
-  assert sides == {("last_block", "224"), ("all", "160")}
-  pretrained = [given for _, given in runs if "config.pretrained" in given]
+  sides = {(Path(given["config"]).name, given["config.data.crop"]) for given in photographs}
+  assert sides == {("resnet.py", "224"), ("scratch.py", "160")}
+  pretrained = [given for _, given in runs if given["config.pretrained"]]
   assert len(pretrained) == 12 and {given["config.pretrained"] for given in pretrained} == {str(weights)}
 
   assert figures["gan"]["frozen"]["roc_auc"] == pytest.approx([0.75, 0.85, 0.95])

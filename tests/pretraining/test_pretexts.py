@@ -48,7 +48,8 @@ def test_the_mask_is_asked_for_where_it_is(batch):
 def test_the_first_quarter_shows_formulas_and_the_others_the_faces_that_the_labels_say():
   grey = np.uint8([40, 120, 200])
   faces = np.broadcast_to(grey[:, None, None, None], (3, 192, 192, 3))
-  batch = make_batch(jax.random.key(0), jnp.asarray(faces), jnp.asarray(grey[:, None] / 1.0), size=32, crop=32, classes=7)
+  parameters = jnp.asarray(grey[:, None] / 1.0)
+  batch = make_batch(jax.random.key(0), jnp.asarray(faces), parameters, size=32, crop=32, classes=7)
   assert batch["formula"].shape == (8,) and set(np.array(batch["formula"])) <= set(range(7))
   whole = np.array(batch["tampered"][8:]) == 0
   seen, said = np.array(batch["image"][8:]).mean((1, 2, 3))[whole], np.array(batch["face"])[whole, 0]
