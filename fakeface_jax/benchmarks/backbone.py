@@ -30,7 +30,7 @@ def bench_backbone(weights, faces, *, epochs, seeds, kinds=tuple(KINDS), depth=1
     faces: folders of different names with train/ and val/, each with real/ and fake/; val is used for nothing but the
       scores, and an epoch is chosen on 15 % of train.
     epochs, depth: of every run. seeds: how many, 0, 1, ... kinds: some of `KINDS`.
-    workdir: folder that keeps the runs; those that it has are not run again, and an unfinished one goes on.
+    workdir: folder that keeps the runs; a finished one is not trained again, and an unfinished one goes on.
   Returns: (text, {set: {kind: {score: [one for each seed]}}}).
   Raises: UserError for a folder or file that is missing, two folders of one name, or a run that fails.
   """
@@ -41,13 +41,13 @@ def bench_backbone(weights, faces, *, epochs, seeds, kinds=tuple(KINDS), depth=1
     raise UserError("--faces: the table tells folders apart by their names; give each one of its own")
   if unknown := [kind for kind in kinds if kind not in KINDS]:
     raise UserError(f"--kinds: there is no {unknown[0]!r}; use some of {','.join(KINDS)}")
-  weights = Path(weights_path(weights)).resolve()
+  weights = weights_path(weights).absolute()
   sets = {"synthetic_faces": {}} | {folder.name: {
       "data.name": "folder", "data.path": folder, "data.train_split": "train[:85%]", "data.val_split": "train[85%:]",
       "data.test_split": "val", "data.resize": 256} for folder in folders}
   figures = {name: {kind: {score: [] for score in SCORES} for kind in kinds} for name in sets}
   with tempfile.TemporaryDirectory() as temporary:
-    place = Path(workdir or temporary)
+    place = Path(workdir or temporary).expanduser().absolute()
     for name, data in sets.items():
       for kind in kinds:
         config, pretrained = KINDS[kind]

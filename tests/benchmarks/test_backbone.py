@@ -30,10 +30,13 @@ def test_every_kind_runs_with_every_seed_and_only_two_get_the_backbone(tmp_path,
   monkeypatch.setattr(backbone, "run_script", train)
   weights = tmp_path / "weights.safetensors"
   weights.touch()
-  text, figures = backbone.bench_backbone(weights, [faces(tmp_path / "gan")], epochs=7, seeds=3)
+  monkeypatch.chdir(tmp_path)
+  (tmp_path / "runs").mkdir()
+  text, figures = backbone.bench_backbone(weights, [faces(tmp_path / "gan")], epochs=7, seeds=3, workdir="runs")
 
   assert len(runs) == 2 * 4 * 3 and {name for name, _ in runs} == {"train"}
   assert all(given["config.epochs"] == "7" for _, given in runs)
+  assert {Path(given["workdir"]).parent for _, given in runs} == {tmp_path / "runs"}  # scripts run elsewhere
   photographs = [given for _, given in runs if given.get("config.data.name") == "folder"]
   assert len(photographs) == 12
   assert {given["config.data.test_split"] for given in photographs} == {"val"}
