@@ -14,7 +14,11 @@ BACKGROUNDS = ("gradient", "blobs", "noise", "stripes", "horizon")
 
 
 def render_faces(count, seed):
-  """(uint8[count, SIDE, SIDE, 3], float32[count, P]): faces, and their parameters in units of their spread."""
+  """(uint8[count, SIDE, SIDE, 3], float32[count, P]): faces, and their parameters in units of their spread.
+
+  Seeds 0, 1 and 2 give the people of `synthetic_faces`' train, val and test splits: NumPy takes [seed, number], here,
+  and [seed, number, 0], there, for the same. So do not pretrain with 1 or 2 what is to be tested on those.
+  """
   def one(number):
     face = sample_face(np.random.default_rng([seed, number]))
     image, _ = render_face(face, SIDE)
