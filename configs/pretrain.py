@@ -21,4 +21,5 @@ def get_config():
   config.steps_per_epoch = 60
   config.val_steps = 8  # batches that every epoch is judged on
   config.learning_rate = 1e-3  # of Adam in the first epoch; it falls along half a cosine
+  config.checkpoint_minutes = 10.0  # a long epoch is saved that often in between
   return config

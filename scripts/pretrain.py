@@ -19,7 +19,7 @@ WORKDIR = flags.DEFINE_string("workdir", "runs/pretrain", "Folder of the run.")
 
 def main(arguments):
   app.no_positional(arguments)
-  from fakeface_jax.pretraining.loop import pretrain
+  from fakeface_jax.pretraining.backbone import pretrain
 
   figures = pretrain(CONFIG.value, WORKDIR.value)
   print(f"validation loss {figures['val_loss']:.3f}; the weights are in {WORKDIR.value}/weights.safetensors")

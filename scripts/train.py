@@ -24,7 +24,7 @@ def main(arguments):
 
   from fakeface_jax.evaluation.scores import table
   from fakeface_jax.report.run import report_run
-  from fakeface_jax.training.loop import train
+  from fakeface_jax.training.fine_tuning import train
 
   if MULTI_PROCESS.value or COORDINATOR.value:
     jax.distributed.initialize(COORDINATOR.value, NUM_PROCESSES.value, PROCESS_ID.value)

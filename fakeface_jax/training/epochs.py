@@ -12,11 +12,10 @@ from fakeface_jax.data.order import epoch_order
 from fakeface_jax.data.views import augmentations
 from fakeface_jax.devices import to_devices
 from fakeface_jax.evaluation.predict import make_predict_step, predict_split, reason_of
+from fakeface_jax.training.loop import STEPS_IN_FLIGHT
 from fakeface_jax.training.steps import make_feature_predict, make_feature_steps, make_image_step
 from fakeface_jax.training.tables import check_home, make_table
 from fakeface_jax.training.trunk import TrunkPass
-
-STEPS_IN_FLIGHT = 8  # how far the host runs ahead of the devices
 
 
 class ImageEpochs:

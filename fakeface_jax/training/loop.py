@@ -1,207 +1,88 @@
-"""Fine-tuning from start to finish: data, epochs, plateau, early stopping, best epoch, test scores.
+"""The loop of all training, fine-tuning or pretraining: epochs, their figures, checkpoints, going on from them."""
 
-A run is a function of its config alone: the order of the data and every crop follow from (seed, epoch), so a run that
-was killed goes on from its last checkpoint to the same parameters, bit for bit on CPU.
-"""
-
-import json
 import logging
 import time
-from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
-from flax.training.early_stopping import EarlyStopping
-from jax.experimental import multihost_utils
-from sklearn.metrics import f1_score
 from tqdm import tqdm
 
-from fakeface_jax.data.loader import plan_batches, record_name
-from fakeface_jax.data.splits import RunSplits
-from fakeface_jax.devices import check_batch_size, replicate
 from fakeface_jax.errors import UserError
-from fakeface_jax.evaluation.data_check import first_look
-from fakeface_jax.evaluation.predict import make_predict_step, predict_split, reason_of
-from fakeface_jax.evaluation.probability import cross_entropy, probability_of_fake
-from fakeface_jax.evaluation.scores import scores
-from fakeface_jax.models import init_variables, make_model
-from fakeface_jax.models.pretrained import load_pretrained
-from fakeface_jax.training.checkpoints import Checkpoints
-from fakeface_jax.training.epochs import make_epochs
-from fakeface_jax.training.logs import Logs
-from fakeface_jax.training.optimizer import (
-  first_trained_cut,
-  make_optimizer,
-  make_plateau,
-  merge_params,
-  split_params,
-  trainable_mask,
-)
-from fakeface_jax.training.steps import TrainState, make_tail_step, zero_totals
-from fakeface_jax.training.stopwatch import Stopwatch
-from fakeface_jax.training.trunk import Trunk
-from fakeface_jax.workdir import SECONDS_FILE, claim_workdir, write_whole
 
 log = logging.getLogger(__name__)
 
+STEPS_IN_FLIGHT = 8  # how far the host runs ahead of the devices
 
-def train(config, workdir):
-  """Trains a detector and scores it on the test split.
 
-  Args:
-    config: as `configs/resnet.py` returns it.
-    workdir: folder of the run; where it holds an unfinished run of the same config, that one goes on.
-  Returns: (the scores, as `evaluation.scores.scores`, which are in `test_metrics.json` too; the files that the data
-    sets had to leave out, (name, reason)).
-  Raises: UserError for what the user can mend, a loss that is no longer finite among it.
+class Loop:
+  """Epochs until there are enough.
+
+  What is learned, and from what, a subclass says by
+    steps(epoch, first): a generator that does the steps of an epoch from step `first`, leaving each one's result in
+      `state`; it yields the number of steps done every `STEPS_IN_FLIGHT` or so, and after the last;
+    learning_rate(): of the epoch that begins;
+    judge(totals): scores the epoch and decides what follows from it; returns its figures, {name: number}, `train_loss`
+      and `val_loss` among them; totals: {name: sum over the epoch's steps};
+    describe(row): an epoch's line, of its row in `metrics.jsonl`;
+    arrays(), progress(): what a checkpoint holds of it, as `Checkpoints.save` takes them.
+
+  Attributes:
+    state: what a step carries on, with an `opt_state` of `make_optimizer` and with `totals`; the subclass sets it.
+    position: {"epoch": epochs finished, "step": steps done in the one after}.
+    history: the row of every epoch so far.
   """
-  main = jax.process_index() == 0
-  check_batch_size(config.batch_size)
-  model = make_model(config.model)
-  with Stopwatch() as stopwatch:
-    with stopwatch("data set"):
-      if main:
-        claim_workdir(workdir, config)
-        RunSplits(config).prepare()
-      if jax.process_count() > 1:
-        multihost_utils.sync_global_devices("data set prepared")
-      data = RunSplits(config)
-      splits = {use: data[use] for use in ("train", "val", "test")}
-      check_splits(splits)
-      if main:
-        first_look(splits["train"], workdir)
-    with Checkpoints(workdir) as checkpoints, Logs(workdir, enabled=main) as logs:
-      with stopwatch("network"):
-        run = Run(config, model, splits, checkpoints, logs, stopwatch)
-      run.fit(workdir, data.fingerprint)
-      with stopwatch("test"):
-        test_scores = run.test(run.best_variables(), workdir if main else None)
-      failures = run.failures()
-  if main:
-    log.info("This took %s.", stopwatch)
-    seconds = {"parts": stopwatch.parts, "compiling": stopwatch.compiling}
-    write_whole(Path(workdir) / SECONDS_FILE, json.dumps(seconds, indent=2) + "\n")
-  return test_scores, [*data.unreadable, *failures]
 
+  def __init__(self, config, steps_per_epoch, checkpoints, logs, stopwatch):
+    self.config, self.steps_per_epoch = config, steps_per_epoch
+    self.checkpoints, self.logs, self.stopwatch = checkpoints, logs, stopwatch
+    self.position, self.history = {"epoch": 0, "step": 0}, []
 
-def check_splits(splits):
-  """Raises UserError where a split is too small, or has one class only, to train or choose an epoch on."""
-  for use, source in splits.items():
-    if use != "test" and not has_both_classes(source):
-      raise UserError(
-          f"the {use} split has {len(source)} images but not both classes; add images, make the splits yourself"
-          f" (train/, val/, test/, each with real/ and fake/), or choose another with --config.data.{use}_split")
-  if len(splits["train"]) < jax.device_count():
-    raise UserError(
-        f"{len(splits['train'])} training images are fewer than the {jax.device_count()} devices; use more images or"
-        f" fewer devices")
+  def resume(self, like):
+    """(arrays, progress) of the latest checkpoint, for `like` see `Checkpoints.restore`; (None, None) without any."""
+    latest = self.checkpoints.latest
+    if latest is None:
+      return None, None
+    progress = self.checkpoints.progress(latest)
+    self.position, self.history = dict(progress["position"]), list(progress["history"])
+    log.info("Going on after epoch %d, step %d.", self.position["epoch"], self.position["step"])
+    return self.checkpoints.restore(latest, like), progress
 
+  @property
+  def finished(self):
+    return self.position["epoch"] >= self.config.epochs
 
-def has_both_classes(source):
-  """Whether there is an image of each; looks no further than needed."""
-  first = source[0]["label"]
-  return any(source[i]["label"] != first for i in range(1, len(source)))
+  def fit(self):
+    """Trains until `finished`.
 
-
-class Run:
-  """The moving parts of one training run."""
-
-  def __init__(self, config, model, splits, checkpoints, logs, stopwatch):
-    self.config, self.model, self.splits, self.checkpoints, self.logs = config, model, splits, checkpoints, logs
-    self.stopwatch = stopwatch
-    variables = init_variables(model, jax.random.key(config.seed), config.data.crop)
-    latest = checkpoints.latest
-    if config.pretrained and latest is None:
-      variables = load_pretrained(config.pretrained, variables)
-    mask = trainable_mask(model, variables["params"], config.trainable)
-    tx = make_optimizer(config.learning_rate)
-    self.plateau = make_plateau(config.plateau.factor, config.plateau.patience)
-    self.early_stopping = EarlyStopping(patience=config.early_stopping_patience)
-    self.position = {"epoch": 0, "step": 0}  # epochs finished, and steps done in the one after
-    self.history = []
-
-    params, frozen = split_params(variables["params"], mask)
-    training = {"opt_state": tx.init(params), "totals": zero_totals(), "plateau": self.plateau.init(params)}
-    self.variables_like = jax.tree.map(np.asarray, variables)
-    if latest is not None:
-      saved = checkpoints.restore(latest, {"variables": variables, "training": training})
-      training = saved["training"]
-      params, frozen = split_params(saved["variables"]["params"], mask)
-      variables = saved["variables"]
-      self._resume(checkpoints.progress(latest))
-    self.frozen, self.plateau_state = replicate(frozen), training["plateau"]
-    self.state = TrainState(params, variables["batch_stats"], training["opt_state"], training["totals"])
-    self.steps_per_epoch = plan_batches(len(splits["train"]), config.batch_size).steps
-    self.logs.start(self.history, describe(config, model, splits, mask, params, frozen))
-
-    cut = first_trained_cut(model, mask)
-    # Copies: the steps donate the state, statistics among it.
-    self.trunk = None if cut == "stem" else Trunk(model, cut, jax.tree.map(np.array, variables), config.data.crop)
-    self.tail_step = make_tail_step(model, tx, mask)
-    self.left_out = {}  # {split: {record number: why it cannot be read}}
-
-  def fit(self, workdir, fingerprint):
-    """Trains until the last epoch or until early stopping; see `epochs.make_epochs`."""
-    if self.finished:
-      return
-    with self.stopwatch("features"):
-      self.epochs = make_epochs(
-          self.config, self.model, self.splits, self.tail_step, self.trunk, workdir, fingerprint)
-    self.left_out |= self.epochs.left_out
+    Raises: UserError for a loss that is no longer finite, or a checkpoint that cannot be written.
+    """
     saved, images = time.monotonic(), self.steps_per_epoch * self.config.batch_size
     while not self.finished:
       epoch, first = self.position["epoch"], self.position["step"]
-      learning_rate = self.config.learning_rate * float(self.plateau_state.scale)
+      learning_rate = self.learning_rate()
       self.state.opt_state.hyperparams["learning_rate"] = np.float32(learning_rate)
       started = time.monotonic()
       bar = tqdm(
           desc=f"epoch {epoch + 1}/{self.config.epochs}", total=images, initial=first * self.config.batch_size,
           unit="img", leave=False, disable=None if self.logs.enabled else True)
       with bar, self.stopwatch("epochs"):
-        for state, step in self.epochs.run(self.state, self.frozen, epoch, first):
-          self.state = state
-          self._check_finite(float(self.state.totals["loss"]))
+        for step in self.steps(epoch, first):
+          self._check_finite(sum(self._totals().values()))
           bar.update((step - self.position["step"]) * self.config.batch_size)
           self.position["step"] = step
           due = time.monotonic() - saved > 60 * self.config.checkpoint_minutes
           if due and step < self.steps_per_epoch:  # the end of the epoch is saved with its scores
             self._save()
             saved = time.monotonic()
-      totals = {name: float(value) for name, value in self.state.totals.items()}
       seconds = time.monotonic() - started
-      self._finish_epoch(totals, learning_rate, (images - first * self.config.batch_size) / seconds)
+      self._finish_epoch(learning_rate, (images - first * self.config.batch_size) / seconds)
       saved = time.monotonic()
     with self.stopwatch("checkpoints"):
-      self.checkpoints.wait(self._arrays())
+      self.checkpoints.wait(self.arrays())
 
-  @property
-  def finished(self):
-    return self.position["epoch"] >= self.config.epochs or self.early_stopping.should_stop
-
-  def _finish_epoch(self, totals, learning_rate, images_per_second):
-    with self.stopwatch("validation"):
-      logits, labels = self.epochs.validate(self.variables())
-    val_loss = cross_entropy(logits, labels)
-    self._check_finite(val_loss)
-    _, self.plateau_state = self.plateau.update({}, self.plateau_state, value=np.float32(val_loss))
-    self.early_stopping = self.early_stopping.update(val_loss)
-    self.position = {"epoch": self.position["epoch"] + 1, "step": 0}
-    self.state = self.state.replace(totals=zero_totals())
-    predicted = logits.argmax(-1)
-    row = {
-        "epoch": self.position["epoch"],
-        "train_loss": totals["loss"] / totals["count"],
-        "train_accuracy": totals["correct"] / totals["count"],
-        "val_loss": val_loss,
-        "val_accuracy": float(np.mean(predicted == labels)),
-        "val_f1_macro": float(f1_score(labels, predicted, average="macro", labels=[0, 1], zero_division=0)),
-        "learning_rate": learning_rate,
-        "images_per_second": images_per_second,
-    }
-    self.history.append(row)
-    with self.stopwatch("checkpoints"):
-      self._save(val_loss)
-    self.logs.epoch(row, line_of(row, best=self.early_stopping.has_improved))
+  def _totals(self):
+    return {name: float(total) for name, total in self.state.totals.items()}
 
   def _check_finite(self, loss):
     if not np.isfinite(loss):
@@ -211,81 +92,21 @@ class Run:
           f"the loss became {loss} in epoch {self.position['epoch'] + 1}, so training stops; {kept}; lower"
           f" --config.learning_rate (now {self.config.learning_rate}) and use a new --workdir")
 
-  def failures(self):
-    """(name, reason) of every image that any process left out because it cannot be read."""
-    found = []
-    for use, reasons in self.left_out.items():
-      unreadable = np.zeros(len(self.splits[use]), bool)
-      unreadable[list(reasons)] = True
-      if jax.process_count() > 1:
-        unreadable = multihost_utils.process_allgather(unreadable).any(0)
-      for i in np.flatnonzero(unreadable).tolist():
-        record = self.splits[use][i]
-        found.append((record_name(record), reasons.get(i) or reason_of(record)))
-    return found
-
-  def variables(self):
-    """All variables as they stand now."""
-    return {"params": merge_params(self.state.params, self.frozen), "batch_stats": self.state.batch_stats}
-
-  def _arrays(self):
-    training = {"opt_state": self.state.opt_state, "totals": self.state.totals, "plateau": self.plateau_state}
-    return {"variables": self.variables(), "training": training}
+  def _finish_epoch(self, learning_rate, images_per_second):
+    with self.stopwatch("validation"):
+      figures = self.judge(self._totals())
+    self._check_finite(figures["val_loss"])
+    self.position = {"epoch": self.position["epoch"] + 1, "step": 0}
+    self.state = self.state.replace(totals=jax.tree.map(jnp.zeros_like, self.state.totals))
+    row = {"epoch": self.position["epoch"], **figures, "learning_rate": learning_rate,
+           "images_per_second": images_per_second}
+    self.history.append(row)
+    with self.stopwatch("checkpoints"):
+      self._save(figures["val_loss"])
+    self.logs.epoch(row, f"epoch {row['epoch']:3d}  {self.describe(row)}")
 
   def _save(self, val_loss=None):
     step = self.position["epoch"] * self.steps_per_epoch + self.position["step"]
-    stopping = {name: getattr(self.early_stopping, name) for name in ("best_metric", "patience_count", "should_stop")}
-    progress = {"position": self.position, "early_stopping": stopping, "history": self.history}
+    progress = {"position": self.position, "history": self.history, **self.progress()}
     # Copies: the next step donates these buffers while Orbax is still writing.
-    self.checkpoints.save(step, jax.tree.map(np.array, self._arrays()), progress, val_loss)
-
-  def _resume(self, progress):
-    self.position, self.history = dict(progress["position"]), list(progress["history"])
-    self.early_stopping = self.early_stopping.replace(**progress["early_stopping"])
-    log.info("Going on after epoch %d, step %d.", self.position["epoch"], self.position["step"])
-
-  def best_variables(self):
-    """Variables of the epoch with the lowest validation loss."""
-    return self.checkpoints.restore(self.checkpoints.best, {"variables": self.variables_like})["variables"]
-
-  def test(self, variables, workdir):
-    """Scores on the test split; with `workdir` also written there, with each image's probability."""
-    data, source = self.config.data, self.splits["test"]
-    logits, labels, known = predict_split(
-        make_predict_step(self.model), variables, source, batch_size=self.config.batch_size, resize=data.resize,
-        crop=data.crop, title="test" if self.logs.enabled else None)
-    self.left_out["test"] = {i: reason_of(source[i]) for i in np.flatnonzero(~known).tolist()}
-    probabilities = probability_of_fake(logits)
-    result = scores(labels[known], probabilities[known])
-    if workdir is not None:
-      lines = [
-          json.dumps({
-              "path": record_name(source[i]), "record": i, "label": int(labels[i]),
-              "probability": float(probabilities[i])})
-          for i in np.flatnonzero(known).tolist()]
-      write_whole(Path(workdir) / "test_predictions.jsonl", "\n".join(lines) + "\n")
-      write_whole(Path(workdir) / "test_metrics.json", json.dumps(result, indent=2) + "\n")
-    return result
-
-
-def line_of(row, *, best):
-  """An epoch's figures in a line; `best` marks the best epoch so far."""
-  return (
-      f"epoch {row['epoch']:3d}  train loss {row['train_loss']:.4f} acc {row['train_accuracy']:.3f}"
-      f"  val loss {row['val_loss']:.4f} acc {row['val_accuracy']:.3f} F1 {row['val_f1_macro']:.3f}"
-      f"  lr {row['learning_rate']:.1e}  {row['images_per_second']:,.0f} images/s{'  best' if best else ''}")
-
-
-def describe(config, model, splits, mask, params, frozen):
-  """The run in a few lines, for the log."""
-  size = lambda tree: sum(leaf.size for leaf in jax.tree.leaves(tree))
-  cut = first_trained_cut(model, mask)
-  trunk = "nothing is frozen" if cut == "stem" else f"frozen up to {cut}"
-  images = ", ".join(f"{len(source):,} {use}" for use, source in splits.items())
-  other = config.data.get("test_name")
-  name = f"{config.data.name}, tested on {other}" if other else config.data.name
-  return (
-      f"ResNet-{config.model.depth} from {config.pretrained or 'scratch'}, trainable={config.trainable}: {trunk},"
-      f" {size(params):,} of {size(params) + size(frozen):,} parameters train\n"
-      f"{name}: {images} images at {config.data.crop} px; batches of {config.batch_size} on"
-      f" {jax.device_count()} {jax.devices()[0].device_kind} device(s)")
+    self.checkpoints.save(step, jax.tree.map(np.array, self.arrays()), progress, val_loss)

@@ -1,10 +1,17 @@
 """Where a run's time goes."""
 
 import collections
+import json
+import logging
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import jax
+
+from fakeface_jax.workdir import SECONDS_FILE, write_whole
+
+log = logging.getLogger(__name__)
 
 _COMPILED = "/jax/core/compile/backend_compile_duration"
 
@@ -40,6 +47,12 @@ class Stopwatch:
       yield
     finally:
       self.parts[part] += time.perf_counter() - start
+
+  def write(self, workdir):
+    """Writes `seconds.json` to the run's folder, and a line to the log."""
+    log.info("This took %s.", self)
+    seconds = {"parts": self.parts, "compiling": self.compiling}
+    write_whole(Path(workdir) / SECONDS_FILE, json.dumps(seconds, indent=2) + "\n")
 
   def __str__(self):
     parts = ", ".join(f"{part} {seconds:,.1f}" for part, seconds in self.parts.items())

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from fakeface_jax.pretraining import residuals
-from fakeface_jax.pretraining.loop import high_pass
+from fakeface_jax.pretraining.backbone import high_pass
 
 
 def test_a_flat_picture_has_a_colour_and_no_residual():

@@ -9,7 +9,7 @@ from fakeface_jax.report.evaluate import evaluate_run
 from fakeface_jax.report.items import items_of_run
 from fakeface_jax.report.run import report_run
 from fakeface_jax.report.run_data import split_of_run
-from fakeface_jax.training.loop import train
+from fakeface_jax.training.fine_tuning import train
 from tests.data.replicas import write_hard
 
 

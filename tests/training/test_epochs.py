@@ -11,7 +11,8 @@ from fakeface_jax.errors import UserError
 from fakeface_jax.models import abstract_variables, init_variables
 from fakeface_jax.models.pretrained import save_safetensors
 from fakeface_jax.models.resnet import resnet
-from fakeface_jax.training import epochs, loop, tables
+from fakeface_jax.training import epochs, fine_tuning, tables
+from fakeface_jax.training.loop import Loop
 from fakeface_jax.training.optimizer import first_trained_cut, make_optimizer, split_params, trainable_mask
 from fakeface_jax.training.steps import TrainState, make_feature_steps, make_image_step, make_tail_step, zero_totals
 from fakeface_jax.training.trunk import Trunk, TrunkPass
@@ -36,7 +37,7 @@ def run(config, workdir, **changes):
   for name, value in changes.items():
     node, _, leaf = name.rpartition("__")
     setattr(config[node] if node else config, leaf, value)
-  scores, failures = loop.train(config, str(workdir))
+  scores, failures = fine_tuning.train(config, str(workdir))
   assert failures == []
   return scores, read_history(workdir), latest_variables(workdir)
 
@@ -111,16 +112,16 @@ def test_a_part_of_the_data_trains_alike_over_features_and_another_part_is_not_m
 def test_killed_within_an_epoch_it_ends_with_the_same_bits(recipe, tmp_path, monkeypatch):
   monkeypatch.setattr(tables, "PIECE_STEPS", 2)
   whole = run(recipe, tmp_path / "whole")
-  saved, save = [], loop.Run._save
+  saved, save = [], Loop._save
 
   def killed(self, *arguments):
     save(self, *arguments)
     saved.append(self.position["step"])
     if len(saved) == 5:
-      self.checkpoints.wait(self._arrays())
+      self.checkpoints.wait(self.arrays())
       raise KeyboardInterrupt
 
-  monkeypatch.setattr(loop.Run, "_save", killed)
+  monkeypatch.setattr(Loop, "_save", killed)
   # A checkpoint after every piece: the fifth comes within the second epoch.
   often = {"checkpoint_minutes": 0.0}
   with pytest.raises(KeyboardInterrupt):
@@ -182,9 +183,9 @@ def test_a_record_that_cannot_be_read_is_named_and_left_out_of_every_epoch(recip
   config = recipe.copy_and_resolve_references()
   config.trunk, counts = trunk, []
   monkeypatch.setattr(
-      loop.Run, "_finish_epoch", lambda self, totals, *arguments, original=loop.Run._finish_epoch: (
-          counts.append(totals["count"]), original(self, totals, *arguments)))
-  scores, failures = loop.train(config, str(tmp_path / "run"))
+      fine_tuning.FineTuning, "judge", lambda self, totals, original=fine_tuning.FineTuning.judge: (
+          counts.append(totals["count"]), original(self, totals))[1])
+  scores, failures = fine_tuning.train(config, str(tmp_path / "run"))
   assert counts == [63, 63, 63] and scores["n"] == 34
   assert len(failures) == 2 and all("truncated or damaged" in reason for _, reason in failures)
   assert [name.split("/")[0] for name, _ in failures] == ["train", "val"]

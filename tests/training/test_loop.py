@@ -19,7 +19,7 @@ from fakeface_jax.errors import UserError
 from fakeface_jax.models import init_variables
 from fakeface_jax.models.pretrained import load_pretrained, save_safetensors
 from fakeface_jax.models.resnet import resnet
-from fakeface_jax.training import loop
+from fakeface_jax.training import fine_tuning
 from fakeface_jax.training.checkpoints import Checkpoints
 from tests.conftest import ROOT, config_flags, run_script
 
@@ -53,7 +53,7 @@ def test_the_frozen_recipe_from_a_pretrained_file(config, tmp_path):
   variables = init_variables(resnet(18), jax.random.key(7), 32)
   save_safetensors(tmp_path / "trunk.safetensors", variables)
   config.pretrained, config.trainable = str(tmp_path / "trunk.safetensors"), "last_block"
-  loop.train(config, str(tmp_path / "run"))
+  fine_tuning.train(config, str(tmp_path / "run"))
   trained = latest_variables(tmp_path / "run")
   given = load_pretrained(config.pretrained, variables)
   for name in given["params"]:
@@ -129,7 +129,7 @@ def test_killed_and_started_again_it_ends_with_the_same_bits(config, tmp_path):
 def test_a_finished_run_started_again_only_scores_again(finished, config):
   workdir, scores = finished
   before = latest_variables(workdir)
-  again, _ = loop.train(config, str(workdir))
+  again, _ = fine_tuning.train(config, str(workdir))
   assert again == scores
   assert all(jax.tree.leaves(jax.tree.map(np.array_equal, latest_variables(workdir), before)))
 
@@ -148,8 +148,8 @@ def test_early_stopping_forgives_as_many_epochs_as_it_says(config, tmp_path, mon
   config = config.copy_and_resolve_references()
   config.epochs, config.early_stopping_patience = 9, 1
   losses = iter([0.5, 0.4, 0.6, 0.45, 0.1, 0.1])
-  monkeypatch.setattr(loop, "cross_entropy", lambda logits, labels: next(losses))
-  loop.train(config, str(tmp_path / "run"))
+  monkeypatch.setattr(fine_tuning, "cross_entropy", lambda logits, labels: next(losses))
+  fine_tuning.train(config, str(tmp_path / "run"))
   # 0.6 is forgiven, 0.45 (still not below 0.4) is not.
   assert [row["val_loss"] for row in read_history(tmp_path / "run")] == [0.5, 0.4, 0.6, 0.45]
   with Checkpoints(tmp_path / "run") as checkpoints:
@@ -160,14 +160,14 @@ def test_another_config_is_refused_and_the_differing_fields_named(finished, conf
   other = config.copy_and_resolve_references()
   other.learning_rate, other.data.views = 0.5, 1
   with pytest.raises(UserError, match=r"data\.views \(there 0, now 1\), learning_rate \(there 0\.0005, now"):
-    loop.train(other, str(finished[0]))
+    fine_tuning.train(other, str(finished[0]))
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpoint(config, tmp_path, monkeypatch):
   losses = iter([0.5, float("nan")])
-  monkeypatch.setattr(loop, "cross_entropy", lambda logits, labels: next(losses))
+  monkeypatch.setattr(fine_tuning, "cross_entropy", lambda logits, labels: next(losses))
   with pytest.raises(UserError, match=r"loss became nan in epoch 2.*best epoch so far is kept \(step 4\)"):
-    loop.train(config, str(tmp_path / "run"))
+    fine_tuning.train(config, str(tmp_path / "run"))
   with Checkpoints(tmp_path / "run") as checkpoints:
     assert checkpoints.latest == 4
 
@@ -176,7 +176,7 @@ def test_a_full_disk_is_one_line_and_loses_nothing(config, tmp_path, monkeypatch
   free = iter([10**12, 10**6])
   monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=next(free)))
   with pytest.raises(UserError, match=r"checkpoint \(128 MiB\) could not be written.*only 1 MiB are free; make room"):
-    loop.train(config, str(tmp_path / "run"))
+    fine_tuning.train(config, str(tmp_path / "run"))
   with Checkpoints(tmp_path / "run") as checkpoints:
     assert checkpoints.latest == 4
 
@@ -185,20 +185,20 @@ def test_too_few_images_and_unwritable_folders(config, tmp_path, monkeypatch):
   small = config.copy_and_resolve_references()
   small.data.val_split = "val[:1]"
   with pytest.raises(UserError, match="the val split has 1 images but not both classes; add images"):
-    loop.train(small, str(tmp_path / "small"))
+    fine_tuning.train(small, str(tmp_path / "small"))
   nothing = config.copy_and_resolve_references()
   nothing.data.train_split = "training"
   with pytest.raises(UserError, match="folder has no split 'training'; it has train, val, test"):
-    loop.train(nothing, str(tmp_path / "nothing"))
+    fine_tuning.train(nothing, str(tmp_path / "nothing"))
   blocked = tmp_path / "file"
   blocked.write_text("")
   with pytest.raises(UserError, match=r"--workdir .* cannot be used: .*; choose a folder"):
-    loop.train(config, str(blocked / "run"))
-  monkeypatch.setattr(loop.jax, "device_count", lambda: 128)
+    fine_tuning.train(config, str(blocked / "run"))
+  monkeypatch.setattr(fine_tuning.jax, "device_count", lambda: 128)
   few = config.copy_and_resolve_references()
   few.batch_size = 128
   with pytest.raises(UserError, match="64 training images are fewer than the 128 devices"):
-    loop.train(few, str(tmp_path / "few"))
+    fine_tuning.train(few, str(tmp_path / "few"))
 
 
 def test_a_broken_file_is_left_out_listed_at_the_end_and_told_by_the_exit_code(config, faces_folder, tmp_path):

@@ -11,8 +11,8 @@ from fakeface_jax.errors import UserError
 from fakeface_jax.models import init_variables
 from fakeface_jax.models.pretrained import load_pretrained
 from fakeface_jax.models.resnet import resnet
-from fakeface_jax.pretraining import loop, pretexts
-from fakeface_jax.pretraining.loop import pretrain
+from fakeface_jax.pretraining import backbone, pretexts
+from fakeface_jax.pretraining.backbone import pretrain
 
 
 def tiny(**changes) -> ConfigDict:
@@ -26,7 +26,7 @@ def tiny(**changes) -> ConfigDict:
 @pytest.fixture(scope="module", autouse=True)
 def few_cells():
   with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(loop, "MEASURED_CELLS", 500)
+    patch.setattr(backbone, "MEASURED_CELLS", 500)
     yield
 
 
@@ -55,27 +55,33 @@ def test_the_weights_load_and_are_half_precision(whole):
 
 def test_a_killed_run_goes_on_to_the_same_weights(whole, tmp_path, monkeypatch):
   folder, figures = whole
-  finish, calls = loop.Pretraining._finish_epoch, []
+  saved, save = [], backbone.Pretraining._save
 
   def killed(self, *arguments):
-    if calls:
+    save(self, *arguments)
+    saved.append(self.position["step"])
+    if len(saved) == 3:
+      self.checkpoints.wait(self.arrays())
       raise KeyboardInterrupt
-    calls.append(finish(self, *arguments))
 
-  monkeypatch.setattr(loop.Pretraining, "_finish_epoch", killed)
-  with pytest.raises(KeyboardInterrupt):
-    pretrain(tiny(), str(tmp_path))
-  monkeypatch.undo()
-  monkeypatch.setattr(loop.Pretraining, "_whitening", None)  # what was measured is in the checkpoint
-  resumed = pretrain(tiny(), str(tmp_path))
-  assert resumed["val_loss"] == figures["val_loss"]
+  # A checkpoint after every step: the third comes within the second epoch.
+  often = tiny(checkpoint_minutes=0.0)
+  with monkeypatch.context() as patch:
+    patch.setattr(backbone, "STEPS_IN_FLIGHT", 1)
+    patch.setattr(backbone.Pretraining, "_save", killed)
+    with pytest.raises(KeyboardInterrupt):
+      pretrain(often, str(tmp_path))
+  assert saved == [1, 0, 1]
+  monkeypatch.setattr(backbone.Pretraining, "_whitening", None)  # what was measured is in the checkpoint
+  resumed = pretrain(often, str(tmp_path))
+  assert all(resumed[name] == value for name, value in figures.items() if name != "images_per_second")
   ours, theirs = (load_file(path / "weights.safetensors") for path in (folder, tmp_path))
   for key, tensor in theirs.items():
     np.testing.assert_array_equal(ours[key], tensor, err_msg=key)
 
 
 def test_only_what_is_asked_teaches(tmp_path, monkeypatch):
-  monkeypatch.setattr(loop.Pretraining, "_whitening", None)  # nor is anything else measured
+  monkeypatch.setattr(backbone.Pretraining, "_whitening", None)  # nor is anything else measured
   figures = pretrain(tiny(pretexts="camera", epochs=1, steps_per_epoch=1), str(tmp_path))
   assert {name for name in figures if name.startswith("val_")} == {"val_loss", "val_camera", "val_enlarged"}
   # The heads start at zero, so the first step's losses are those of knowing nothing.
