@@ -21,7 +21,8 @@ OUT = flags.DEFINE_string("out", None, "JSON file for the figures.")
 WORKDIR = flags.DEFINE_string(
     "workdir", None, "explain, many: measure this run's network. backbone: keep the runs there, and go on with them.")
 DEPTH = flags.DEFINE_integer("depth", 50, "Of the ResNet.")
-SIZE = flags.DEFINE_integer("size", 224, "Side of the images in pixels.", lower_bound=32)
+SIZE = flags.DEFINE_integer(
+    "size", 224, "Side of the images in pixels (backbone: of the photographs, 256 at most).", lower_bound=32)
 BATCH_SIZE = flags.DEFINE_integer("batch_size", None, "Images per call (explain: 8, train: 32).", lower_bound=1)
 IMAGES = flags.DEFINE_integer("images", 1024, "train: number of training images.", lower_bound=8)
 EPOCHS = flags.DEFINE_integer("epochs", None, "Of every run (train, backbone: 20, forge: 6).", lower_bound=1)
@@ -57,7 +58,8 @@ def main(arguments):
     depth = DEPTH.value if flags.FLAGS["depth"].present else 18
     text, figures = bench_backbone(
         PRETRAINED.value, FACES.value, epochs=EPOCHS.value or 20, seeds=SEEDS.value,
-        kinds=KINDS.value or tuple(BACKBONE_KINDS), depth=depth, workdir=WORKDIR.value)
+        kinds=KINDS.value or tuple(BACKBONE_KINDS), depth=depth, size=SIZE.value,
+        workdir=WORKDIR.value)
   elif arguments == ["input"]:
     from fakeface_jax.benchmarks.reading import bench_input
 

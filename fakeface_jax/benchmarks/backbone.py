@@ -19,10 +19,9 @@ DEFAULT = ROOT / "configs" / "resnet.py"
 KINDS = {  # (config, whether it starts from the backbone)
     "frozen": (DEFAULT, True), "frozen random": (DEFAULT, False),  # but for the last block and the head
     "all": (SCRATCH, True), "all random": (SCRATCH, False)}
-SIDES = {"frozen": 224, "all": 160}  # px that are cut out of photographs of 256 px
 
 
-def bench_backbone(weights, faces, *, epochs, seeds, kinds=tuple(KINDS), depth=18, workdir=None):
+def bench_backbone(weights, faces, *, epochs, seeds, kinds=tuple(KINDS), depth=18, size=224, workdir=None):
   """Fine-tunes `kinds` of detectors on `synthetic_faces` and on folders of faces.
 
   Args:
@@ -30,6 +29,7 @@ def bench_backbone(weights, faces, *, epochs, seeds, kinds=tuple(KINDS), depth=1
     faces: folders of different names with train/ and val/, each with real/ and fake/; val is used for nothing but the
       scores, and an epoch is chosen on 15 % of train.
     epochs, depth: of every run. seeds: how many, 0, 1, ... kinds: some of `KINDS`.
+    size: px that are cut out of photographs of 256 px.
     workdir: folder that keeps the runs; a finished one is not trained again, and an unfinished one goes on.
   Returns: (text, {set: {kind: {score: [one for each seed]}}}).
   Raises: UserError for a folder or file that is missing, two folders of one name, or a run that fails.
@@ -52,22 +52,23 @@ def bench_backbone(weights, faces, *, epochs, seeds, kinds=tuple(KINDS), depth=1
       for kind in kinds:
         config, pretrained = KINDS[kind]
         for seed in range(seeds):
-          run = place / f"{name} {kind} {seed}"
+          run = place / (f"{name} {size} px {kind} {seed}" if data else f"{name} {kind} {seed}")
           flags = {**data, "epochs": epochs, "plateau.patience": 2, "seed": seed, "model.depth": depth,
                    "pretrained": weights if pretrained else ""}
-          flags |= {"data.crop": SIDES[kind.partition(" ")[0]], "data.dir": place / "records"} if data else {}
+          flags |= {"data.crop": size, "data.dir": place / "records"} if data else {}
           run_script("train", f"--config={config}", f"--workdir={run}", *(
               f"--config.{key}={value}" for key, value in flags.items()))
           found = json.loads((run / "test_metrics.json").read_text())
           for score in SCORES:
             figures[name][kind][score].append(found[score])
           log.info("%s, %s, seed %d: ROC AUC %.3f", name, kind, seed, found["roc_auc"])
-  return describe(figures, weights.name, epochs, seeds), figures
+  return describe(figures, weights.name, epochs, seeds, size), figures
 
 
-def describe(figures, weights, epochs, seeds):
+def describe(figures, weights, epochs, seeds, size):
   """A table for each set: mean over the seeds, and the lowest and highest."""
-  lines = [f"backbone {weights}; at most {epochs} epochs; mean over {seeds} seeds (lowest to highest)"]
+  lines = [f"backbone {weights}; at most {epochs} epochs; photographs of {size} px; mean over {seeds} seeds (lowest to"
+           " highest)"]
   for name, kinds in figures.items():
     lines += ["", f"{name:<32}" + "".join(f"{title:<26}" for title in SCORES.values()).rstrip()]
     lines += [f"{kind:<32}" + "".join(
