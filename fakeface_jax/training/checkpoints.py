@@ -1,7 +1,7 @@
 """A run's checkpoints: the latest, to go on from, and the best, to use. Orbax writes them in the background.
 
-A checkpoint is whole. Its items are `variables` ("params" of all layers and "batch_stats"), `training` (`opt_state` and
-`totals`) and, as JSON, `progress` (position in the data, plateau, early stopping, history). 
+A checkpoint is whole. Its items are `variables` ("params" and "batch_stats"), `training` (`opt_state`, `totals`, and
+what else goes on) and, as JSON, `progress` (position in the data, history, and what a `Loop` adds to them).
 """
 
 import shutil
