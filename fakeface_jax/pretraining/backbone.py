@@ -135,9 +135,6 @@ class Pretraining(Loop):
     return {"variables": {"params": state.params, "batch_stats": state.batch_stats},
             "training": {"opt_state": state.opt_state, "totals": state.totals, "whitening": state.whitening}}
 
-  def progress(self):
-    return {}
-
   def network_variables(self):
     """The network's variables as they stand now, without the head, which nothing was asked of."""
     params = {name: leaf for name, leaf in self.state.params["network"].items() if name != "head"}

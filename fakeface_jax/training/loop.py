@@ -25,7 +25,7 @@ class Loop:
     judge(totals): scores the epoch and decides what follows from it; returns its figures, {name: number}, `train_loss`
       and `val_loss` among them; totals: {name: sum over the epoch's steps};
     describe(row): an epoch's line, of its row in `metrics.jsonl`;
-    arrays(), progress(): what a checkpoint holds of it, as `Checkpoints.save` takes them.
+    arrays(): what a checkpoint holds of it, and progress() what else than position and history; see `Checkpoints.save`.
 
   Attributes:
     state: what a step carries on, with an `opt_state` of `make_optimizer` and with `totals`; the subclass sets it.
@@ -47,6 +47,9 @@ class Loop:
     self.position, self.history = dict(progress["position"]), list(progress["history"])
     log.info("Going on after epoch %d, step %d.", self.position["epoch"], self.position["step"])
     return self.checkpoints.restore(latest, like), progress
+
+  def progress(self):
+    return {}
 
   @property
   def finished(self):
