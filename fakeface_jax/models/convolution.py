@@ -1,9 +1,10 @@
-"""The network's convolution and max-pooling: torch's values, in the forms whose gradients are fast everywhere.
+"""The network's convolution and max-pooling: torch's values and gradients.
 
-XLA's CPU backend runs a 1 x 1 convolution at half the speed of the same matrix product, is several times slower at the
-gradients of the first layer (stride 2, three channels) and of max-pooling than in the forms below, and within a loop
-computes the gradients of a 3 x 3 convolution many times faster where that to x is written as plain convolutions and
-that to the kernel as nine matrix products. `python scripts/bench.py layers` prints the figures.
+On accelerators XLA's own operations stand. Its CPU backend runs a 1 x 1 convolution at half the speed of the same
+matrix product, is several times slower at the gradients of the first layer (stride 2, three channels) and of
+max-pooling than in the forms below, and within a loop computes the gradients of a 3 x 3 convolution many times faster
+where that to x is written as plain convolutions and that to the kernel as nine matrix products. So there, and only
+there, these forms take its place. `python scripts/bench.py layers` prints the figures.
 """
 
 from collections.abc import Callable
@@ -43,32 +44,59 @@ class Convolution(nn.Module):
 
 def convolve(x, kernel, stride):
   """float[N, H, W, C] and [k, k, C, D] -> float[N, ceil(H / stride), ceil(W / stride), D], padded by k // 2."""
-  if kernel.shape[0] == 1:
-    return jnp.einsum("nhwc,cd->nhwd", x[:, ::stride, ::stride], kernel[0, 0])
-  if stride == 2 and x.shape[-1] <= FEW_CHANNELS:
-    return strided_on_image(x, kernel)
-  return convolution(x, kernel, stride)
+  form = form_for_cpu(kernel.shape[0], x.shape[-1], stride)
+  return dilated(x, kernel, stride) if form is None else _with_form(form, x, kernel, stride)
+
+
+def form_for_cpu(size, channels, stride):
+  """(forward(x, kernel, stride), gradients(x, kernel, stride, gradient)) of a kind of convolution, or None."""
+  if size == 1:
+    return _product, _product_gradients
+  if stride == 2 and channels <= FEW_CHANNELS:
+    return dilated, _strided_gradients
+  if size == 3 and stride in (1, 2):
+    return dilated, _gradients_by_parts
+  return None
 
 
 def dilated(x, kernel, stride):
-  """`convolve` as XLA has it."""
+  """`convolve` as XLA has it; float32 is computed in float32, also where the hardware would rather round it."""
   half = kernel.shape[0] // 2
-  return jax.lax.conv_general_dilated(x, kernel, (stride, stride), [(half, half)] * 2, dimension_numbers=NHWC)
+  return jax.lax.conv_general_dilated(
+      x, kernel, (stride, stride), [(half, half)] * 2, dimension_numbers=NHWC, precision=precision(x.dtype))
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(2,))
-def convolution(x, kernel, stride):
-  """`convolve` with gradients that are as fast within a loop as outside of one."""
-  return dilated(x, kernel, stride)
+def precision(dtype):
+  """For a product of that dtype: GPUs compute float32 in TF32 and TPUs in bfloat16 unless told not to."""
+  return jax.lax.Precision.HIGHEST if dtype == jnp.float32 else jax.lax.Precision.DEFAULT
 
 
-def _gradients(stride, residuals, gradient):
+@partial(jax.custom_vjp, nondiff_argnums=(0, 3))
+def _with_form(form, x, kernel, stride):
+  """`dilated`, on CPU in the form of `form_for_cpu`."""
   return jax.lax.platform_dependent(
-      *residuals, gradient, cpu=partial(_gradients_by_parts, stride),
+      x, kernel, cpu=partial(form[0], stride=stride), default=partial(dilated, stride=stride))
+
+
+def _backward(form, stride, residuals, gradient):
+  return jax.lax.platform_dependent(
+      *residuals, gradient,
+      cpu=lambda x, kernel, gradient: form[1](x, kernel, stride, gradient),
       default=lambda x, kernel, gradient: jax.vjp(partial(dilated, stride=stride), x, kernel)[1](gradient))
 
 
-def _gradients_by_parts(stride, x, kernel, gradient):
+_with_form.defvjp(lambda form, x, kernel, stride: (_with_form(form, x, kernel, stride), (x, kernel)), _backward)
+
+
+def _product(x, kernel, stride):
+  return jnp.einsum("nhwc,cd->nhwd", x[:, ::stride, ::stride], kernel[0, 0])
+
+
+def _product_gradients(x, kernel, stride, gradient):
+  return jax.vjp(partial(_product, stride=stride), x, kernel)[1](gradient)
+
+
+def _gradients_by_parts(x, kernel, stride, gradient):
   if stride == 1:
     to_x = dilated(gradient, kernel[::-1, ::-1].swapaxes(2, 3), 1)
   else:
@@ -96,17 +124,8 @@ def _to_kernel_by_products(size, stride, x, gradient):
   return taps.astype(x.dtype)
 
 
-convolution.defvjp(lambda x, kernel, stride: (convolution(x, kernel, stride), (x, kernel)), _gradients)
-
-
-@jax.custom_vjp
-def strided_on_image(x, kernel):
-  """`convolve` with stride 2, its gradients taken in the equivalent form of stride 1 on 2 x 2 blocks of pixels."""
-  return dilated(x, kernel, 2)
-
-
-def _strided_gradients(residuals, gradient):
-  x, kernel = residuals
+def _strided_gradients(x, kernel, stride, gradient):
+  """Of stride 2, in the equivalent form of stride 1 on 2 x 2 blocks of pixels."""
   size, channels, features = kernel.shape[1:]
   odd = [(0, side % 2) for side in x.shape[1:3]]
   blocks = blocks_of(jnp.pad(x, ((0, 0), *odd, (0, 0))))
@@ -134,9 +153,6 @@ def _strided_gradients(residuals, gradient):
   return to_x.astype(x.dtype), to_kernel.astype(kernel.dtype)
 
 
-strided_on_image.defvjp(lambda x, kernel: (strided_on_image(x, kernel), (x, kernel)), _strided_gradients)
-
-
 def blocks_of(x):
   """[N, 2 H, 2 W, C] -> [N, H, W, 4 C]: each 2 x 2 block of pixels as one."""
   count, height, width, channels = x.shape
@@ -151,13 +167,31 @@ def pixels_of(blocks):
   return x.transpose(0, 1, 3, 2, 4, 5).reshape(count, 2 * height, 2 * width, channels // 4)
 
 
+@jax.custom_vjp
 def max_pool(x):
-  """3 x 3 maximum, stride 2, padding 1, over rows and then over columns; the same values as `nn.max_pool`.
+  """3 x 3 maximum, stride 2, padding 1, as `nn.max_pool`; a tie's gradient goes to its first pixel in reading order.
 
-  The gradient of a tie goes to one of its pixels or is shared, which differs from `nn.max_pool`'s: after a ReLU only
-  zeros tie, whose gradient the ReLU stops.
+  Borders, bars and overexposed skies tie by the thousand, and torch decides so.
   """
-  return _pool_along(_pool_along(x, 1), 2)
+  return jax.lax.platform_dependent(x, cpu=pool_by_pairs, default=pool_by_window)
+
+
+def _pool_gradient(x, gradient):
+  of = lambda form: lambda x, gradient: jax.vjp(form, x)[1](gradient)
+  return jax.lax.platform_dependent(x, gradient, cpu=of(pool_by_pairs), default=of(pool_by_window))
+
+
+max_pool.defvjp(lambda x: (max_pool(x), x), _pool_gradient)
+
+
+def pool_by_window(x):
+  """`max_pool` as XLA has it."""
+  return nn.max_pool(x, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
+
+
+def pool_by_pairs(x):
+  """`max_pool` for CPU: along rows, then over them, so that of equals the topmost, then the leftmost is first."""
+  return _pool_along(_pool_along(x, 2), 1)
 
 
 def _pool_along(x, axis):
@@ -169,4 +203,9 @@ def _pool_along(x, axis):
   even, odd = (jax.lax.index_in_dim(pairs, i, axis + 1, keepdims=False) for i in (0, 1))
   pad[axis] = (1, 0)
   before = jax.lax.slice_in_dim(jnp.pad(odd, pad, constant_values=-jnp.inf), 0, odd.shape[axis], axis=axis)
-  return jnp.maximum(jnp.maximum(before, even), odd)
+  return _later_if_larger(_later_if_larger(before, even), odd)
+
+
+def _later_if_larger(first, later):
+  """`jnp.maximum`, whose gradient of a tie goes to the first."""
+  return jnp.where((later > first) | jnp.isnan(later), later, first)

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from fakeface_jax.errors import UserError
-from fakeface_jax.models.convolution import Convolution, max_pool
+from fakeface_jax.models.convolution import Convolution, max_pool, precision
 
 MEAN_RGB = (0.485, 0.456, 0.406)  # of ImageNet, in 0..1, as every ported weight expects
 STD_RGB = (0.229, 0.224, 0.225)
@@ -151,7 +151,7 @@ class ResNet(nn.Module):
         x = self.act(norm(conv(64, 7, 2, "conv1")(x), "bn1"))
         x = max_pool(x)
       elif part == "head":
-        x = nn.Dense(self.num_classes, name="head")(x.astype(jnp.float32))
+        x = nn.Dense(self.num_classes, precision=precision(jnp.float32), name="head")(x.astype(jnp.float32))
       else:
         stage, index = int(part[5]), int(part[7:])
         stride = 2 if stage > 1 and index == 0 else 1

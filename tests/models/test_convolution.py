@@ -10,7 +10,8 @@ from fakeface_jax.models.convolution import blocks_of, convolve, dilated, pixels
 
 @pytest.mark.parametrize("size, kernel_size, stride, channels", [
     ((8, 10), 7, 2, 3), ((9, 11), 7, 2, 3), ((12, 7), 3, 2, 3), ((7, 8), 5, 2, 1), ((32, 32), 7, 2, 3),  # on images
-    ((6, 7), 1, 1, 16), ((6, 7), 1, 2, 16), ((6, 7), 3, 2, 16), ((6, 7), 3, 1, 16)])
+    ((6, 7), 1, 1, 16), ((6, 7), 1, 2, 16), ((6, 7), 3, 2, 16), ((6, 7), 3, 1, 16),
+    ((9, 7), 5, 2, 16), ((9, 8), 7, 2, 16), ((9, 8), 5, 1, 3), ((9, 8), 3, 3, 16)])
 def test_every_form_equals_the_dilated_convolution(size, kernel_size, stride, channels):
   keys = jax.random.split(jax.random.key(0), 3)
   x = jax.random.normal(keys[0], (2, *size, channels))

@@ -209,11 +209,30 @@ def test_max_pool_and_its_gradient_equal_flax(size):
 
 
 @pytest.mark.parametrize("size", [(7, 9), (8, 8), (49, 38)])
+def test_the_gradient_of_a_tie_goes_to_the_first_pixel(size):
+  rng = np.random.default_rng(0)
+  x = jnp.asarray(rng.integers(0, 3, (2, *size, 3)), jnp.float32)
+  weights = rng.standard_normal(max_pool(x).shape).astype(np.float32)
+  expected = np.zeros(x.shape, np.float32)
+  for n, i, j, c in np.ndindex(weights.shape):
+    rows, columns = (slice(max(2 * at - 1, 0), 2 * at + 2) for at in (i, j))
+    window = np.asarray(x[n, rows, columns, c])
+    row, column = np.unravel_index(window.argmax(), window.shape)  # argmax: the first of equals
+    expected[n, rows.start + row, columns.start + column, c] += weights[n, i, j, c]
+  np.testing.assert_allclose(jax.grad(lambda x: (weights * max_pool(x)).sum())(x), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [(7, 9), (8, 8), (49, 38)])
 def test_max_pool_equals_torch_live(size):
   torch = pytest.importorskip("torch")
   x = np.random.default_rng(0).standard_normal((2, *size, 3), np.float32) - 5
   expected = torch.nn.functional.max_pool2d(torch.from_numpy(x.transpose(0, 3, 1, 2)), 3, 2, 1)
   np.testing.assert_array_equal(max_pool(jnp.asarray(x)), expected.permute(0, 2, 3, 1))
+
+
+def test_max_pool_passes_nan_on():
+  x = jnp.zeros((1, 6, 6, 1)).at[0, 2, 3, 0].set(jnp.nan)
+  np.testing.assert_array_equal(np.isnan(max_pool(x))[0, :, :, 0], [[0, 0, 0], [0, 1, 1], [0, 0, 0]])
 
 
 def test_max_pool_by_hand():
