@@ -9,6 +9,7 @@ python scripts/bench.py backbone                    detectors fine-tuned from th
 python scripts/bench.py first                       the wait for the first picture, and where it goes
 python scripts/bench.py many [--workdir RUN]        time and memory of folders of 100 and 1,000 photographs
 python scripts/bench.py layers                      convolutions and max-pooling beside XLA's own
+python scripts/bench.py gpu [--out DIR] [--small]   all figures of an accelerator, each kept as soon as it is there
 """
 
 import json
@@ -17,7 +18,7 @@ from absl import flags
 
 from fakeface_jax import app
 
-OUT = flags.DEFINE_string("out", None, "JSON file for the figures.")
+OUT = flags.DEFINE_string("out", None, "JSON file for the figures (gpu: a folder).")
 WORKDIR = flags.DEFINE_string(
     "workdir", None, "explain, many: measure this run's network. backbone: keep the runs there, and go on with them.")
 DEPTH = flags.DEFINE_integer("depth", 50, "Of the ResNet.")
@@ -30,6 +31,8 @@ FACES = flags.DEFINE_list("faces", [], "forge, backbone: folders with train/ and
 PRETRAINED = flags.DEFINE_string("pretrained", "bundled", "backbone: its weights, of --depth 18 unless told.")
 KINDS = flags.DEFINE_list("kinds", None, "backbone: of frozen, frozen random, all, all random (default: all four).")
 SEEDS = flags.DEFINE_integer("seeds", 3, "backbone: how many runs of each kind.", lower_bound=1)
+SMALL = flags.DEFINE_bool("small", False, "gpu: sizes that a CPU can do, to try the command.")
+PARTS = flags.DEFINE_list("parts", None, "gpu: some of them only (default: all).")
 REPEATS = flags.DEFINE_integer("repeats", 4, "Measurements in each of two turns; the median counts.", lower_bound=1)
 
 
@@ -77,10 +80,15 @@ def main(arguments):
     from fakeface_jax.benchmarks.layers import bench_layers
 
     text, figures = bench_layers(REPEATS.value)
+  elif arguments == ["gpu"]:
+    from fakeface_jax.benchmarks.gpu import bench_gpu
+
+    print(bench_gpu(OUT.value or "bench_gpu", SMALL.value, PARTS.value))
+    return
   else:
     raise UserError(
         f"cannot measure {' '.join(arguments) or 'nothing'}; say explain, train, input, forge, backbone, first,"
-        " many, layers")
+        " many, layers, gpu")
   print(text)
   if OUT.value:
     write_output(OUT.value, json.dumps(figures, indent=2) + "\n")

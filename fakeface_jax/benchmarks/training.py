@@ -110,10 +110,10 @@ def compare_runs(depth, size, images, batch_size, epochs):
       seconds["inference"].append(_timed(infer))
       if find_spec("torch"):
         for each in PREFIX:
-          figures["torch"] = torch = _torch(folder, each, depth, size, batch_size)
+          figures["torch"] = torch = run_torch(folder, each, depth, size, batch_size)
           seconds[f"torch {each}"].append(torch["epoch"])
           seconds.setdefault("torch inference", []).append(torch["inference"])
-      figures[f"{prefix}seconds"] = _run(folder, trainable, depth, size, batch_size, epochs)
+      figures[f"{prefix}seconds"] = run_training(folder, trainable, depth, size, batch_size, epochs)
     seconds["inference"].append(_timed(infer))
     figures["decoding"] = _timed(lambda: [_read(source, **options) for source in sources])
   for name in ("inference", "torch inference"):
@@ -159,7 +159,7 @@ def _read(source, batch_size, resize, crop):
     pass
 
 
-def _torch(folder, trainable, depth, size, batch_size):
+def run_torch(folder, trainable, depth, size, batch_size):
   """What `torch_training` prints."""
   workers = 1 if on_cpu() else os.cpu_count()  # on CPU its threads compute
   options = dict(
@@ -171,7 +171,7 @@ def _torch(folder, trainable, depth, size, batch_size):
   return json.loads(_output(command).splitlines()[-1])
 
 
-def _run(folder, trainable, depth, size, batch_size, epochs):
+def run_training(folder, trainable, depth, size, batch_size, epochs):
   """{"parts": seconds of a run by part, "compiling": of these, "test": besides, "command": of the whole command}.
 
   Nothing is compiled, and no records are written, before it.

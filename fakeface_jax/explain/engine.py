@@ -100,10 +100,13 @@ class Engine:
     return result | {"completeness_error": errors}
 
   def compile(self, methods, count, shape, background=None):
-    """Compiles what `count` images uint8[*shape] take, ahead of time; `methods` is one sampled one or all others."""
+    """Compiles what `count` images uint8[*shape] take, ahead of time; `methods` is one sampled one or all others.
+
+    Returns: the call(variables, pixels, target, background), whose arguments lie on the devices.
+    """
     if not any("background" in METHODS[name].arguments for name in methods):
       background = None
-    self._call_for(methods, count, shape, jax.device_put(background, self._placed(PartitionSpec())))
+    return self._call_for(methods, count, shape, jax.device_put(background, self._placed(PartitionSpec())))[1]
 
   def _in_batches(self, methods, pixels, target, background):
     background = jax.device_put(background, self._placed(PartitionSpec()))

@@ -1,0 +1,238 @@
+"""All figures of an accelerator by one command, in the order of their worth, each written as soon as it is there.
+
+Every part runs in a process of its own, so that one that fails, or takes too long, costs only itself.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+from fakeface_jax.app import ROOT
+from fakeface_jax.errors import UserError
+from fakeface_jax.workdir import write_whole
+
+FIGURES_FILE = "gpu.json"
+NEEDS = {  # packages beside the project's own
+    "captum": ("torch", "captum"), "training_torch": ("torch",), "exactness": ("pytest",)}
+SECONDS = {  # a part is ended after so many
+    "explain_bfloat16": 120, "captum": 90, "training": 200, "training_torch": 120, "explain_float32": 120,
+    "pretraining": 150, "exactness": 120, "layers": 60}
+
+
+def bench_gpu(out, small=False, parts=None):
+  """Runs the parts, by default all of `SECONDS`, and prints and writes each one's figures as it ends.
+
+  Args:
+    out: folder for `gpu.json` and each part's `PART.log`.
+    small: sizes that a CPU can do, to try the command.
+  Returns: where the figures, {part: figures}, are; a part that could not be measured has {"not_measured": why}.
+  Raises: UserError where there is no accelerator, or a part is unknown.
+  """
+  out = Path(out)
+  out.mkdir(parents=True, exist_ok=True)
+  device = _part("device", small, out / "device.log", 120)
+  if not small and device.get("platform", "cpu") == "cpu":
+    raise UserError(f"gpu: JAX finds no GPU or TPU here ({device}); install '.[cuda]' or '.[tpu]', or try it: --small")
+  if unknown := [name for name in parts or [] if name not in SECONDS]:
+    raise UserError(f"--parts: there is no {unknown[0]!r}; use some of {','.join(SECONDS)}")
+  figures = {"device": device}
+  for part in parts or SECONDS:
+    missing = [package for package in NEEDS.get(part, ()) if not find_spec(package)]
+    start = time.perf_counter()
+    figures[part] = {"not_measured": f"not installed: {', '.join(missing)}"} if missing else _part(
+        part, small, out / f"{part}.log", SECONDS[part])
+    figures[part]["seconds"] = time.perf_counter() - start
+    write_whole(out / FIGURES_FILE, json.dumps(figures, indent=2) + "\n")
+    print(f"{part}: {json.dumps(figures[part])}", flush=True)
+  return f"written to {out / FIGURES_FILE}"
+
+
+def _part(part, small, log, seconds):
+  """The figures that a part prints as its last line."""
+  command = [sys.executable, "-m", "fakeface_jax.benchmarks.gpu", part, *["small"] * small]
+  with open(log, "w") as file:
+    try:
+      done = subprocess.run(command, stdout=subprocess.PIPE, stderr=file, text=True, cwd=ROOT, timeout=seconds)
+    except subprocess.TimeoutExpired:
+      return {"not_measured": f"it took more than {seconds} s"}
+  if done.returncode:
+    lines = log.read_text().strip().splitlines()
+    return {"not_measured": f"exit code {done.returncode}: {lines[-1] if lines else 'no word'}"}
+  return json.loads(done.stdout.splitlines()[-1])
+
+
+def device(small):
+  import jax
+
+  found = jax.devices()
+  return {"platform": found[0].platform, "kind": found[0].device_kind, "count": len(found),
+          "jax": jax.__version__, "cores": os.cpu_count()}
+
+
+def explain(small, dtype):
+  """Images per second of inference, ten Grad-CAMs and the article's set at the best batch size, and shares of the peak.
+
+  `on_device` leaves out bringing pixels there and maps back, which `whole_call` has.
+  """
+  import jax
+  import numpy as np
+
+  from fakeface_jax.benchmarks.chips import chip_of
+  from fakeface_jax.benchmarks.timing import take_turns
+  from fakeface_jax.data.features import FAKE
+  from fakeface_jax.explain.engine import Engine
+  from fakeface_jax.explain.methods import ARTICLE, resolve_methods
+  from fakeface_jax.models import init_variables
+  from fakeface_jax.models.resnet import normalize, resnet
+
+  depth, size, batches = (18, 64, (4,)) if small else (50, 224, (64, 256))
+  model = resnet(depth, dtype=jax.numpy.dtype(dtype))
+  variables = jax.device_put(init_variables(model, jax.random.key(0), size))
+  sets = {"inference": [], "ten_cams": ["gradcam"], "article_set": ARTICLE}
+  rows, compiling = {}, {}
+  for batch_size in batches:
+    pixels = np.random.default_rng(0).integers(0, 256, (batch_size, size, size, 3), np.uint8)
+    target = np.full(batch_size, FAKE, np.int32)
+    on_device, engine, candidates = jax.device_put((pixels, target)), Engine(model, variables, batch_size), {}
+    for name, methods in sets.items():
+      methods = resolve_methods(model, methods) if methods else {}
+      start = time.perf_counter()
+      call = engine.compile(methods, batch_size, pixels.shape[1:])
+      compiling[f"{name} {batch_size}"] = time.perf_counter() - start
+      candidates[name, "on_device"] = lambda call=call, given=on_device: jax.block_until_ready(
+          call(variables, *given, None))
+      candidates[name, "whole_call"] = lambda methods=methods, engine=engine, pixels=pixels, target=target: (
+          engine.explain(pixels, target, methods))
+    for (name, kind), seconds in take_turns(candidates, 5).items():
+      rows.setdefault(name, {}).setdefault(kind, {})[batch_size] = batch_size / seconds
+  best = {name: {kind: max(rates.values()) for kind, rates in kinds.items()} for name, kinds in rows.items()}
+  image = jax.ShapeDtypeStruct((1, size, size, 3), np.uint8)
+  flops = jax.jit(lambda variables, image: model.apply(variables, normalize(image))).lower(
+      variables, image).cost_analysis()["flops"]
+  chip = chip_of(jax.devices()[0].device_kind)
+  share = chip and {name: best[name]["on_device"] * flops / getattr(chip, dtype) for name in best}
+  return {
+      "network": f"ResNet-{depth}, {size} px, {dtype}", "images_per_second": rows, "best": best,
+      "gflop_of_a_forward_pass": flops / 1e9,
+      "share_of_peak_counting_forward_passes_only": share, "peak": chip and getattr(chip, dtype),
+      "set_over_forward_in_time": best["inference"]["on_device"] / best["article_set"]["on_device"],
+      "compile_seconds": compiling}
+
+
+def captum(small):
+  """captum on the same chip, PyTorch's defaults (which allow TF32): images per second at the best batch size."""
+  import numpy as np
+  import torch
+
+  from fakeface_jax.benchmarks.captum_process import CaptumProcess
+  from fakeface_jax.benchmarks.timing import take_turns
+  from fakeface_jax.explain.capture import last_conv_layers
+  from fakeface_jax.models import abstract_variables
+  from fakeface_jax.models.pretrained import to_state_dict
+  from fakeface_jax.models.resnet import resnet
+
+  depth, size, batches = (18, 64, (4,)) if small else (50, 224, (64, 256))
+  model = resnet(depth)
+  import jax
+
+  random = np.random.default_rng(0)
+  variables = jax.tree.map(
+      lambda leaf: random.uniform(0.5, 1, leaf.shape).astype(np.float32) / max(leaf.size // leaf.shape[-1], 1),
+      abstract_variables(model, size))
+  rates = {"logits": {}, "article_set": {}}
+  with CaptumProcess(depth, to_state_dict(variables)) as process:
+    for batch_size in batches:
+      images = random.standard_normal((batch_size, size, size, 3), np.float32)
+      process.send(images, np.zeros(batch_size, np.int64), last_conv_layers(model))
+      times = take_turns({name: lambda name=name: process(name) for name in rates}, 2)
+      for name, seconds in times.items():
+        rates[name][batch_size] = batch_size / seconds
+  return {"about": process.about, "tf32": torch.backends.cudnn.allow_tf32, "images_per_second": rates,
+          "best": {name: max(found.values()) for name, found in rates.items()}}
+
+
+def _training_set(small):
+  """(folder with faces/ and weights.safetensors, depth, size, images); made once for the parts that need it."""
+  import jax
+
+  from fakeface_jax.benchmarks.photographs import write_data_set
+  from fakeface_jax.benchmarks.training import VAL_SHARE
+  from fakeface_jax.models import init_variables
+  from fakeface_jax.models.pretrained import save_safetensors
+  from fakeface_jax.models.resnet import resnet
+
+  depth, size, images = (18, 64, 64) if small else (50, 224, 40_000)
+  folder = Path(tempfile.gettempdir()) / f"fakeface_jax_bench_{depth}_{size}_{images}"
+  if not (folder / "weights.safetensors").exists():
+    write_data_set(folder / "faces", {"train": images, "val": max(images // VAL_SHARE, 2)})
+    save_safetensors(folder / "weights.safetensors", init_variables(resnet(depth), jax.random.key(0), size))
+  return folder, depth, size, images
+
+
+def training(small):
+  """The article's recipe on JPEGs: seconds of 20 epochs from start to finish, by part."""
+  from fakeface_jax.benchmarks.training import VAL_SHARE, run_training
+
+  folder, depth, size, images = _training_set(small)
+  epochs = 2 if small else 20
+  seconds = run_training(folder, "last_block", depth, size, 32, epochs)
+  return {"network": f"ResNet-{depth}, {size} px, last_block", "images": images, "epochs": epochs, **seconds,
+          "run": sum(seconds["parts"].values()),
+          "trunk_images_per_second": images * (1 + 1 / VAL_SHARE) / seconds["parts"]["features"]}
+
+
+def training_torch(small):
+  """PyTorch on the same images: an epoch and an inference pass, compiled, channels last, bfloat16 by autocast."""
+  from fakeface_jax.benchmarks.training import VAL_SHARE, run_torch
+
+  folder, depth, size, images = _training_set(small)
+  found = run_torch(folder, "last_block", depth, size, 32)
+  return {**found, "inference_images_per_second": images * (1 + 1 / VAL_SHARE) / found["inference"]}
+
+
+def pretraining(small):
+  """Pictures per second that pretraining draws and learns from, compiling left out."""
+  import jax
+
+  from configs import pretrain
+  from fakeface_jax.pretraining.backbone import pretrain as run
+
+  config = pretrain.get_config()
+  config.batch_size = (16 if small else 512) * jax.device_count()
+  config.epochs, config.val_steps, config.steps_per_epoch, config.faces = (2, 1, 2, 32) if small else (3, 1, 40, 3000)
+  with tempfile.TemporaryDirectory() as folder:
+    rate = run(config, folder)["images_per_second"]
+  return {"dtype": config.model.dtype, "batch_size": config.batch_size, "pictures_per_second": rate}
+
+
+def exactness(small):
+  """The lines of the golden tests, float32 on this device against captum's values in double precision."""
+  tests = "tests/explain/test_golden.py"
+  which = "equal_captums and not live" + " and 18" * small
+  command = [sys.executable, "-m", "pytest", "-s", "-q", "-p", "no:cacheprovider", tests, "-k", which]
+  environment = {"JAX_PLATFORMS": "", **os.environ}  # where nothing is said, tests take the CPU
+  done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment)
+  lines = [line for line in done.stdout.splitlines() if ", golden" in line]
+  return {"passed": done.returncode == 0, "errors": lines, "end": done.stdout.strip().splitlines()[-1:]}
+
+
+def layers(small):
+  """The forms of layers for CPU beside XLA's own."""
+  from fakeface_jax.benchmarks.layers import bench_layers
+
+  return bench_layers(1 if small else 10)[1]
+
+
+def main(part, small):
+  name, _, dtype = part.partition("_") if part.startswith("explain_") else (part, "", "")
+  arguments = [dtype] if dtype else []
+  print(json.dumps(globals()[name](small, *arguments)))
+
+
+if __name__ == "__main__":
+  main(sys.argv[1], sys.argv[2:] == ["small"])
