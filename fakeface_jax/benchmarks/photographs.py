@@ -1,7 +1,9 @@
 """Files that stand for photographs where only their number and size matter."""
 
+import multiprocessing
 import os
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 
 import numpy as np
 import simplejpeg
@@ -15,15 +17,16 @@ QUALITY = 95
 def write_photographs(folder, count):
   """Writes JPEGs 00000.jpg, ... of coarse colours under fine noise, about 26 kB each as a photograph's are."""
   folder.mkdir(parents=True)
+  workers = min(os.cpu_count(), 1 + count // 1000)
+  with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+    list(pool.map(partial(_write, folder), range(count), chunksize=100))
 
-  def write(i):
-    random = np.random.default_rng(i)
-    coarse = random.integers(32, 224, (16, 16, 3)).repeat(SIDE // 16, 0).repeat(SIDE // 16, 1)
-    pixels = np.clip(coarse + random.integers(-8, 9, (SIDE, SIDE, 1)), 0, 255).astype(np.uint8)
-    (folder / f"{i:05}.jpg").write_bytes(simplejpeg.encode_jpeg(pixels, quality=QUALITY))
 
-  with ThreadPoolExecutor(os.cpu_count()) as pool:
-    list(pool.map(write, range(count)))
+def _write(folder, i):
+  random = np.random.default_rng(i)
+  coarse = random.integers(32, 224, (16, 16, 3)).repeat(SIDE // 16, 0).repeat(SIDE // 16, 1)
+  pixels = np.clip(coarse + random.integers(-8, 9, (SIDE, SIDE, 1)), 0, 255).astype(np.uint8)
+  (folder / f"{i:05}.jpg").write_bytes(simplejpeg.encode_jpeg(pixels, quality=QUALITY))
 
 
 def write_data_set(folder, counts):

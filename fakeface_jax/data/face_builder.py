@@ -9,13 +9,16 @@ import contextlib
 import dataclasses
 import hashlib
 import io
+import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
 from absl import logging
 from PIL import Image
+from tensorflow_datasets.core import shuffle
 from tensorflow_datasets.core.utils import tqdm_utils
 
 from fakeface_jax.data import features
@@ -26,6 +29,13 @@ from fakeface_jax.errors import UserError
 SPLITS = ("train", "val", "test")
 HASH_SPLITS = (("train", 0.70), ("val", 0.85), ("test", 1.0))  # each with the upper end of its share
 NOT_MANIPULATED, UNKNOWN = 0, 128
+
+# tfds sorts more than 1 GB of records through temporary files, as many as processes may often have open at most, and
+# opens them with TensorFlow. Fewer do, and Python opens them as well.
+shuffle.BUCKETS_NUMBER = 64
+shuffle.tf = SimpleNamespace(
+    io=SimpleNamespace(gfile=SimpleNamespace(GFile=open, exists=os.path.exists, remove=os.remove)),
+    errors=SimpleNamespace(ResourceExhaustedError=MemoryError))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -291,3 +291,14 @@ def test_real_photographs(name, counts, masks, tmp_path):
     assert (labels.count(REAL), labels.count(FAKE)) == counts[split]
     drawn = [mask_of(record) for record in sources.values() if mask_of(record).size > 1]
     assert len(drawn) == masks[split] and all(mask.max() == 255 for mask in drawn)
+
+
+def test_more_records_than_fit_in_memory_are_sorted_on_disk_without_tensorflow(flat, tmp_path, monkeypatch):
+  in_memory = records(prepare(flat, tmp_path))
+  monkeypatch.setattr("tensorflow_datasets.core.shuffle.MAX_MEM_BUFFER_SIZE", 1000)
+  builder = folder_builder(flat, data_dir=tmp_path / "others")
+  builder.download_and_prepare()
+  on_disk = records(builder)
+  assert {split: list(found) for split, found in on_disk.items()} == {
+      split: list(found) for split, found in in_memory.items()}  # in the same order
+  assert not list((tmp_path / "others").rglob("bucket*"))
