@@ -228,7 +228,7 @@ def pretraining(small):
 def exactness(small):
   """The lines of the golden tests, float32 on this device against captum's values in double precision."""
   tests = "tests/explain/test_golden.py"
-  which = "equal_captums and not live" + " and 18" * small
+  which = "equal_captums and not live" + " and resnet18" * small
   command = [sys.executable, "-m", "pytest", "-s", "-q", "-p", "no:cacheprovider", tests, "-k", which]
   environment = {"JAX_PLATFORMS": "", **os.environ}  # where nothing is said, tests take the CPU
   done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment)

@@ -1,8 +1,8 @@
 """Our explanations against captum's: golden values in double precision, and live on other images where captum is.
 
 `pytest -s` prints the errors: the largest difference over the largest value of the whole map, or over the largest logit
-where the value is itself a small difference of logits. Ours are in single precision, but for ResNet-50 on paths: among
-its many ReLU inputs at many points there is always one as near to zero as single precision rounds.
+where the value is itself a small difference of logits. Ours are in single precision, but for ResNet-50 and photographs
+on paths: among the many ReLU inputs at many points there is always one as near to zero as single precision rounds.
 """
 
 from pathlib import Path
@@ -26,18 +26,19 @@ from tests.explain import golden_inputs as inputs
 from tests.models.seeded import sample, template
 
 TOLERANCE = 1e-4
-PRECISION_OF_PATHS = {18: jnp.float32, 50: jnp.float64}
+PRECISION_OF_PATHS = {"resnet18": jnp.float32, "resnet50": jnp.float64, "photographs": jnp.float64}
 LIVE_SEEDS, LIVE_SHAP_SEED = (1, 2), 0
 
 
 class Ours:
   """All methods on one network, each compiled once."""
 
-  def __init__(self, depth):
-    self.model = resnet(depth)
-    self.variables = from_state_dict(inputs.weights(depth), template(self.model))
+  def __init__(self, name):
+    self.given = inputs.golden_inputs(name)
+    self.model = resnet(self.given.depth)
+    self.variables = from_state_dict(self.given.weights, template(self.model))
     self.layers = last_conv_layers(self.model)
-    self._precision = PRECISION_OF_PATHS[depth]
+    self._precision = PRECISION_OF_PATHS[name]
     self._at_images, self._on_paths = jax.jit(self._maps_at_images), jax.jit(self._maps_on_paths)
 
   def maps(self, images, indices, alphas):
@@ -45,7 +46,7 @@ class Ours:
     maps = jax.device_get(self._at_images(self.variables, images))
     jax.config.update("jax_enable_x64", self._precision == jnp.float64)
     try:
-      arrays = self.variables, images, inputs.baselines(), alphas
+      arrays = self.variables, images, self.given.baselines, alphas
       arrays = jax.tree.map(lambda array: np.asarray(array, self._precision), arrays)
       return maps | jax.device_get(self._on_paths(*arrays, indices))
     finally:
@@ -71,9 +72,9 @@ class Ours:
 
 @pytest.fixture(scope="module")
 def ours():
-  """depth -> `Ours`, made once."""
+  """name of the inputs -> `Ours`, made once."""
   made = {}
-  return lambda depth: made.get(depth) or made.setdefault(depth, Ours(depth))
+  return lambda name: made.get(name) or made.setdefault(name, Ours(name))
 
 
 def errors_of(got, expected, largest):
@@ -93,20 +94,22 @@ def check(network, errors):
   assert max(errors.values()) <= TOLERANCE, errors
 
 
-@pytest.mark.parametrize("depth", [18, 50])
-def test_explanations_equal_captums(ours, depth):
-  with np.load(Path(__file__).parent / "golden" / f"resnet{depth}.npz") as file:
+@pytest.mark.parametrize("name", ["resnet18", "resnet50", "photographs"])
+def test_explanations_equal_captums(ours, name):
+  with np.load(Path(__file__).parent / "golden" / f"{name}.npz") as file:
     golden = dict(file)
+  network = ours(name)
   indices, alphas = golden.pop("shap_indices"), golden.pop("shap_alphas")
-  sampled = {name.removesuffix("_max") for name in golden if name.endswith("_max")}
-  expected = {name: values for name, values in golden.items() if not name.endswith("_max")}
-  largest = {name: golden.get(f"{name}_max", np.abs(values).max()) for name, values in expected.items()}
-  got = ours(depth).maps(inputs.images(depth), indices, alphas)
-  assert set(got) == set(expected) and sum(name.startswith("gradcam/") for name in got) == 10
-  assert got["gradient"].shape == (2, inputs.SIZE, inputs.SIZE, 3)
-  assert got["occlusion"].shape == (2, inputs.SIZE, inputs.SIZE)
-  got = {name: sample(values, inputs.SAMPLED) if name in sampled else values for name, values in got.items()}
-  check(f"ResNet-{depth}, golden", errors_of(got, expected, largest))
+  sampled = {kind.removesuffix("_max") for kind in golden if kind.endswith("_max")}
+  expected = {kind: values for kind, values in golden.items() if not kind.endswith("_max")}
+  largest = {kind: golden.get(f"{kind}_max", np.abs(values).max()) for kind, values in expected.items()}
+  images = network.given.images
+  got = network.maps(images, indices, alphas)
+  assert set(got) == set(expected) and sum(kind.startswith("gradcam/") for kind in got) == 10
+  assert got["gradient"].shape == images.shape
+  assert got["occlusion"].shape == images.shape[:-1]
+  got = {kind: sample(values, inputs.SAMPLED) if kind in sampled else values for kind, values in got.items()}
+  check(f"{name}, golden", errors_of(got, expected, largest))
 
 
 def test_explanations_equal_captums_live(ours):
@@ -116,8 +119,8 @@ def test_explanations_equal_captums_live(ours):
   from fakeface_jax.benchmarks.captum_reference import CaptumReference
   from fakeface_jax.benchmarks.torch_resnet import from_state_dict as torch_network
 
-  network = ours(18)
-  captum = CaptumReference(torch_network(18, inputs.weights(18), torch.float64))
+  network = ours("resnet18")
+  captum = CaptumReference(torch_network(18, network.given.weights, torch.float64))
   images = np.stack([inputs.noise(seed) for seed in LIVE_SEEDS])
   expected = {f"gradcam/{layer}": cam for layer, cam in captum.grad_cam(images, inputs.TARGET, network.layers).items()}
   expected["logits"] = captum.logits(images)
@@ -128,8 +131,8 @@ def test_explanations_equal_captums_live(ours):
   expected["integrated_gradients"], expected["integrated_gradients_delta"] = captum.integrated_gradients(
       images, inputs.TARGET, inputs.STEPS)
   expected["gradient_shap"], *pairs = captum.gradient_shap(
-      images, inputs.TARGET, inputs.baselines(), inputs.SHAP_SAMPLES, LIVE_SHAP_SEED)
+      images, inputs.TARGET, network.given.baselines, inputs.SHAP_SAMPLES, LIVE_SHAP_SEED)
   got = network.maps(images, *pairs)
   assert set(got) == set(expected)
   largest = {name: np.abs(values).max() for name, values in expected.items()}
-  check("ResNet-18, live", errors_of(got, expected, largest))
+  check("resnet18, live", errors_of(got, expected, largest))
