@@ -4,7 +4,7 @@ import csv
 from pathlib import Path
 
 from fakeface_jax.data.features import LABELS
-from fakeface_jax.data.images import IMAGE_SUFFIXES
+from fakeface_jax.data.kinds import IMAGE_SUFFIXES
 from fakeface_jax.errors import UserError
 
 
