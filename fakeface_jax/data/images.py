@@ -24,6 +24,7 @@ from PIL import Image
 
 from fakeface_jax.data.bare import without_metadata
 from fakeface_jax.data.kinds import HEAD, IMAGE, NOT_DATA_FOLDERS, RAW, READS, kind_of, what_is
+from fakeface_jax.data.kinds import IMAGE_SUFFIXES as IMAGE_SUFFIXES
 from fakeface_jax.errors import UserError
 from fakeface_jax.paths import FILE, FOLDER, NOTHING, path_kind, user_path
 

@@ -1,5 +1,7 @@
 """Scoring a finished detector on any data set."""
 
+import logging
+
 import jax
 
 from fakeface_jax.data.datasets import choose_splits, open_dataset
@@ -11,6 +13,8 @@ from fakeface_jax.evaluation.predict import make_predict_step, predict_split, re
 from fakeface_jax.evaluation.probability import probability_of_fake
 from fakeface_jax.evaluation.scores import scores
 from fakeface_jax.workdir import read_config
+
+log = logging.getLogger(__name__)
 
 
 def evaluate_run(workdir, data=None, split=None, batch_size=None):
@@ -50,4 +54,6 @@ def what_to_score(config, data):
     dataset = run.dataset("train")
     return dataset, choose_splits(config.data, dataset.splits, quiet=True)["test"]
   dataset = open_dataset(data, data_dir=config.data.dir)
+  for notice in dataset.notices:
+    log.warning("%s", notice)
   return dataset, split_for_testing(dataset)

@@ -1,6 +1,7 @@
 """Fakes made of a folder of real faces: written as a data set that the builder `folder` reads, and a picture."""
 
 import csv
+import logging
 import time
 from pathlib import Path
 
@@ -13,8 +14,11 @@ from fakeface_jax.data.forged import Photographs, find_photographs, forge_photog
 from fakeface_jax.data.images import decode_image, resize_and_crop, resize_and_crop_mask
 from fakeface_jax.data.threads import in_order
 from fakeface_jax.errors import UserError
+from fakeface_jax.lines import one_line
 from fakeface_jax.report.contact_sheet import OUTLINE
 from fakeface_jax.report.items import unique_stems
+
+log = logging.getLogger(__name__)
 
 COLUMNS = ("file", "source", "region", "operation", "donor", "blend", "found_by")
 INDEX_FILE, SHEET_FILE = "index.csv", "contact_sheet.png"
@@ -41,7 +45,10 @@ def forge_folder(folder, out, *, per_image=1, seed=0):
   root, out = Path(folder).expanduser(), Path(out).expanduser()
   if out.exists() and (not out.is_dir() or any(out.iterdir())):
     raise UserError(f"{out}: is there and not an empty folder; choose another one, or remove it")
-  splits, unreadable = readable_photographs(root, find_photographs(root)[0])
+  faces, unread, beside, _ = find_photographs(root)
+  for name, reason in beside:
+    log.warning("%s: %s", one_line(root / name), reason)
+  splits, unreadable = readable_photographs(root, faces)
   splits = {split: Photographs(paths) for split, paths in splits.items()}
   next(iter(splits.values()))[0]  # loads what finds faces, so that the clock does not see it
   tasks = [(photographs, index, out / split, stem) for split, photographs in splits.items()
@@ -72,7 +79,7 @@ def forge_folder(folder, out, *, per_image=1, seed=0):
   account = (
       f"{done:,} fakes of {len(tasks):,} photographs, {done / wall:,.0f} fakes/s; a core that does nothing else makes"
       f" {done / cpu:,.0f}/s, reading and writing included")
-  return account, [tuple(pair) for pair in unreadable]
+  return account, [tuple(pair) for pair in sorted([*unread, *unreadable])]
 
 
 def _write(task, genuine, forged, root, out):
