@@ -8,6 +8,8 @@ from urllib.request import url2pathname
 
 from fakeface_jax.errors import UserError
 
+FLAGS = ("workdir", "data", "out", "background", "against", "faces", "pretrained")  # of scripts, that name paths
+FIELDS = ("pretrained", "data.name", "data.path", "data.dir", "data.test_name", "data.test_path")  # of configs
 NOTHING, FILE, FOLDER, OTHER = "", "file", "folder", "other"
 _MISSING = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL)
 
@@ -42,3 +44,24 @@ def path_kind(path):
       return NOTHING
     raise UserError(f"{path}: cannot be looked at: {error.strerror}") from error
   return FOLDER if stat.S_ISDIR(mode) else FILE if stat.S_ISREG(mode) else OTHER
+
+
+def take_user_paths(flags, arguments):
+  """Brings all paths of a script's parsed command line into the form of `user_path`.
+
+  Args:
+    flags: absl's FLAGS, whose values are replaced, and those of a config in it.
+    arguments: positional ones.
+  Returns: these.
+  """
+  for name in FLAGS:
+    value = flags[name].value if name in flags else None
+    if value:
+      flags[name].value = [*map(user_path, value)] if isinstance(value, list) else user_path(value)
+  for *parents, name in map(lambda field: field.split("."), FIELDS if "config" in flags else ()):
+    config = flags.config
+    for parent in parents:
+      config = config.get(parent) or {}
+    if isinstance(config.get(name), str):
+      config[name] = user_path(config[name])
+  return [*map(user_path, arguments)]

@@ -26,7 +26,7 @@ from fakeface_jax.data.face_builder import Face, FaceBuilder, fingerprint, png, 
 from fakeface_jax.data.folder_names import MASK, entries, listed, subfolders
 from fakeface_jax.data.images import decode_image, files_below, read_bytes, sorted_out
 from fakeface_jax.errors import UserError
-from fakeface_jax.paths import FOLDER, NOTHING, path_kind
+from fakeface_jax.paths import FOLDER, NOTHING, path_kind, user_path
 
 EXPECTED = "expected folders real/ and fake/ with images in them, or train/, val/, test/ each with real/ and fake/"
 
@@ -39,7 +39,7 @@ def folder_builder(path, data_dir=None):
     data_dir: where the records are kept; by default TFDS's own place ($TFDS_DATA_DIR or ~/tensorflow_datasets).
   Raises: UserError if there is no such folder, or a split of it lacks one of the classes.
   """
-  path = Path(path).expanduser()
+  path = Path(user_path(path))
   faces = find_faces(path)
   name = re.sub(r"[^A-Za-z0-9_]+", "_", path.resolve().name).strip("_") or "root"
   config = FolderConfig(name=f"{name}-{_state(path, faces)}", path=str(path.resolve()))

@@ -36,6 +36,7 @@ from fakeface_jax.data.images import read_image
 from fakeface_jax.data.landmarks import choose_framing, find_points
 from fakeface_jax.data.threads import in_order, with_bar
 from fakeface_jax.errors import UserError
+from fakeface_jax.paths import user_path
 
 EXPECTED = "expected photographs of real faces at the top, in real/, or in train/, val/, test/ with or without real/"
 SEED = 0  # of the builder's forgeries
@@ -140,7 +141,7 @@ def forge_photograph(photographs, index, *, seed, per_image=1):
 
 def forged_builder(path, data_dir=None):
   """A builder for the photographs below a folder and forgeries of them; arguments as of `folder.folder_builder`."""
-  path = Path(path).expanduser()
+  path = Path(user_path(path))
   name = re.sub(r"[^A-Za-z0-9_]+", "_", path.resolve().name).strip("_") or "root"
   faces, unread, beside, ignored = find_photographs(path)
   others = [path / name for name, _ in (*unread, *beside)]

@@ -26,6 +26,7 @@ from fakeface_jax.data.bare import without_metadata
 from fakeface_jax.data.kinds import HEAD, IMAGE, NOT_DATA_FOLDERS, RAW, READS, kind_of, what_is
 from fakeface_jax.data.kinds import IMAGE_SUFFIXES as IMAGE_SUFFIXES
 from fakeface_jax.errors import UserError
+from fakeface_jax.lines import one_line
 from fakeface_jax.paths import FILE, FOLDER, NOTHING, path_kind, user_path
 
 MAX_PIXELS = 100_000_000  # beyond it an image is taken for a decompression bomb
@@ -362,7 +363,11 @@ def find_images(paths) -> tuple[list[Path], list[tuple[Path, str]]]:
   """
   files, problems = [], []
   for path in map(Path, paths):
-    kind = path_kind(path)
+    try:
+      kind = path_kind(path)
+    except UserError as error:
+      problems.append((path, str(error).removeprefix(one_line(f"{path}: "))))
+      continue
     if kind == FOLDER:
       found, others = sorted_out(files_below(path, problems))
       files += found

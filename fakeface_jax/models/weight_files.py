@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from fakeface_jax.errors import UserError
+from fakeface_jax.paths import FILE, FOLDER, path_kind, user_path
 
 BUNDLED = Path(__file__).parent / "bundled" / "resnet18.safetensors"  # what it is: MODEL_CARD.md beside it
 HUB_FILE = "model.safetensors"
@@ -30,12 +31,13 @@ def weights_path(source):
   """The path of a file as it is, of the file that comes with the project, or of the hub's after its download."""
   if source == "bundled":
     return BUNDLED
-  path = Path(source).expanduser()
-  if path.is_file():
+  path = Path(user_path(source))
+  kind = path_kind(path)
+  if kind == FILE:
     return path
-  if path.is_dir():
+  if kind == FOLDER:
     raise UserError(f"{source}: is a folder; give the weights file in it, such as {path / HUB_FILE}")
-  if path.suffix in (".safetensors", *TORCH_SUFFIXES):
+  if path.suffix.lower() in (".safetensors", *TORCH_SUFFIXES):
     raise UserError(f"{source}: no such weights file; check the path")
   if re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", str(source)):
     return hub_file(str(source))
