@@ -38,17 +38,6 @@ class Dataset:
     self.metadata = dict(builder.info.metadata or {})
 
   @property
-  def notices(self):
-    """Sentences on what looks like somebody's data and is not used: masks that do not fit, images of no class."""
-    found = []
-    for key, what in (("masks_ignored", "masks do not fit and are not used"), ("not_used", "places are passed over")):
-      rows = self.metadata.get(key) or []
-      shown = "; ".join(f"{one_line(path)} {reason}" for path, reason in rows[:NOTICED])
-      more = f"; and {len(rows) - NOTICED:,} more" if len(rows) > NOTICED else ""
-      found += [f"{len(rows):,} {what}: {shown}{more}"] if rows else []
-    return found
-
-  @property
   def fingerprint(self):
     """Changes with the records: a hash of the builder's name and version, and of its files' names, sizes and times."""
     files = sorted(path for path in Path(self._builder.data_dir).iterdir() if path.is_file())
@@ -72,6 +61,17 @@ class Dataset:
     if len(source) == 0:
       raise UserError(f"split {split!r} of {self.name} is empty; its sizes are {self.splits}")
     return source
+
+
+def notices(dataset):
+  """Sentences on what looks like somebody's data and is not used: masks that do not fit, images of no class."""
+  found = []
+  for key, what in (("masks_ignored", "masks"), ("not_used", "images")):
+    rows = dataset.metadata.get(key) or []
+    shown = "; ".join(f"{one_line(path)} {reason}" for path, reason in rows[:NOTICED])
+    more = f"; and {len(rows) - NOTICED:,} more" if len(rows) > NOTICED else ""
+    found += [f"{dataset.name}: some {what} are not used: {shown}{more}"] if rows else []
+  return found
 
 
 def open_dataset(name, *, path=None, data_dir=None):

@@ -23,7 +23,7 @@ import tensorflow_datasets as tfds
 
 from fakeface_jax.data import features
 from fakeface_jax.data.face_builder import Face, FaceBuilder, fingerprint, png, quiet, reason_without, relative
-from fakeface_jax.data.folder_names import MASK, entries, listed, subfolders
+from fakeface_jax.data.folder_names import MASK, contents, entries, subfolders
 from fakeface_jax.data.images import decode_image, files_below, read_bytes, sorted_out
 from fakeface_jax.errors import UserError
 from fakeface_jax.paths import FOLDER, NOTHING, path_kind, user_path
@@ -99,7 +99,7 @@ def find_faces(root: Path) -> Faces:
   """Looks through the folder without decoding a file. Raises: UserError as `folder_builder` does."""
   splits, others = class_folders(root)
   if not splits:
-    raise UserError(f"{root}: {EXPECTED}; found {listed(entries(root)) or 'nothing'}")
+    raise UserError(f"{root}: {EXPECTED}; found {contents(root)}")
   faces = Faces({})
   for split, (place, classes) in splits.items():
     _add_split(faces, split, place, classes, root)
@@ -125,7 +125,8 @@ def class_folders(root: Path, expected=EXPECTED):
     if kind:
       classes[split][kind] = folder
   if splits and any(features.LABELS[0] in of_split or features.LABELS[1] in of_split for of_split in classes.values()):
-    names = [listed(folders) for folders in ((f for of in classes.values() for f in of.values()), splits.values())]
+    names = [", ".join(f"{folder.name}/" for folder in sorted(folders)) for folders in (
+        (folder for of_split in classes.values() for folder in of_split.values()), splits.values())]
     raise UserError(f"{root}: holds both {names[0]} and {names[1]}; keep the classes either at the top or below the "
                     "splits")
   if splits:
@@ -148,8 +149,7 @@ def _split_within(root, classes):
   found = collections.defaultdict(dict)
   for kind, folder in classes.items():
     inner, unknown = subfolders(folder)
-    loose = [entry for entry in entries(folder) if path_kind(entry) != FOLDER]
-    if not inner or unknown or sorted_out(loose)[0] or any(inner_kind for _, inner_kind in inner):
+    if not inner or unknown or any(inner_kind for _, inner_kind in inner) or sorted_out(entries(folder)[1])[0]:
       return None
     for (split, _), place in inner.items():
       found[split][kind] = place
@@ -167,13 +167,14 @@ def not_used(root, folders, places):
   for folder in folders:
     images, _ = sorted_out(files_below(folder, []))
     if images:
-      rows.append([f"{relative(folder, root)}/", f"holds {len(images):,} images that are not used, as its name means "
-                   "neither real nor fake; rename it, or move it away"])
+      rows.append([f"{relative(folder, root)}/", f"(images: {len(images):,}), whose name means neither real nor fake; "
+                   "rename it, or move it away"])
   for place in dict.fromkeys([root, *places]):
-    images, _ = sorted_out([entry for entry in entries(place) if path_kind(entry) != FOLDER])
+    images, _ = sorted_out(entries(place)[1])
     if images:
-      rows.append([relative(images[0], root), f"and {len(images) - 1:,} more images beside the folders of the classes "
-                   "are not used; put them into real/ or fake/, or move them away"])
+      more = f"(and {len(images) - 1:,} more) " if images[1:] else ""
+      rows.append([relative(images[0], root), f"{more}beside the folders of the classes; put images into real/ or fake/"
+                   ", or move them away"])
   return rows
 
 
@@ -181,7 +182,7 @@ def _add_split(faces, split, place, classes, root):
   for label, name in enumerate(features.LABELS):
     if name not in classes:
       which = f" of {split}" if split and place == root else ""
-      raise UserError(f"{place}: has no folder {name}/{which}; {EXPECTED}; found {listed(entries(place)) or 'nothing'}")
+      raise UserError(f"{place}: has no folder {name}/{which}; {EXPECTED}; found {contents(place)}")
     found = image_files(classes[name])
     if not found.images:
       raise UserError(f"{classes[name]}: holds no image ({found.in_words}); put {name} images there")

@@ -1,11 +1,11 @@
 """What the names of folders mean: classes, masks and splits, as the people who make data sets call them."""
 
+import os
 import re
 from pathlib import Path
 
 from fakeface_jax.data.images import is_systems_folder
 from fakeface_jax.errors import UserError
-from fakeface_jax.paths import FOLDER, path_kind
 
 MASK = "mask"
 _KINDS = {
@@ -46,31 +46,36 @@ def meaning(name):
 def subfolders(parent):
   """({meaning: folder} of the folders in a folder that mean something, [the others]), without systems' own.
 
-  Raises: UserError where two of them mean the same, or one of them cannot be looked at.
+  Raises: UserError where two of them mean the same.
   """
   known, unknown = {}, []
-  for entry in entries(parent):
-    if is_systems_folder(entry.name) or path_kind(entry) != FOLDER:
+  for folder in entries(parent)[0]:
+    meant = meaning(folder.name)
+    if is_systems_folder(folder.name):
       continue
-    meant = meaning(entry.name)
     if meant == (None, None):
-      unknown.append(entry)
+      unknown.append(folder)
     elif meant in known:
-      raise UserError(f"{parent}: {known[meant].name}/ and {entry.name}/ mean the same; keep one of them")
+      raise UserError(f"{parent}: {known[meant].name}/ and {folder.name}/ mean the same; keep one of them")
     else:
-      known[meant] = entry
+      known[meant] = folder
   return known, unknown
 
 
-def entries(folder):
-  """What lies in a folder, sorted. Raises: UserError where it cannot be listed."""
+def entries(parent):
+  """([folders], [files]) in a folder, sorted. Raises: UserError where it cannot be listed."""
+  found = ([], [])
   try:
-    return sorted(Path(folder).iterdir())
+    with os.scandir(parent) as listing:
+      for entry in listing:
+        found[not entry.is_dir()].append(Path(entry.path))
   except OSError as error:
-    raise UserError(f"{folder}: cannot be listed: {error.strerror}; change its permissions") from error
+    raise UserError(f"{parent}: cannot be listed: {error.strerror}; change its permissions") from error
+  return sorted(found[0]), sorted(found[1])
 
 
-def listed(folders, most=8):
-  """'real/, fake/ and 3 more' of folders and files."""
-  names = [f"{path.name}/" if path.is_dir() else path.name for path in folders]
-  return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+def contents(parent, most=8):
+  """What lies in a folder, in words: 'real/, fake/, a.jpg and 3 more'."""
+  folders, files = entries(parent)
+  names = sorted([*(f"{folder.name}/" for folder in folders), *(file.name for file in files)])
+  return (", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")) or "nothing"

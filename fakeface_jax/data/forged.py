@@ -30,7 +30,6 @@ from fakeface_jax.data.face_builder import (
   split_of,
 )
 from fakeface_jax.data.folder import FolderConfig, class_folders, image_files, not_used
-from fakeface_jax.data.folder_names import listed
 from fakeface_jax.data.forge import SAMPLE, Forgery, Photograph, encode, forge, last_quality
 from fakeface_jax.data.images import read_image
 from fakeface_jax.data.landmarks import choose_framing, find_points
@@ -63,7 +62,8 @@ def find_photographs(root):
   beside = not_used(root, others, [place for place, inside in splits.values() if inside] if splits else None)
   for split, (place, inside) in (splits or {None: (root, {})}).items():
     if "real" not in inside and inside:
-      raise UserError(f"{place}: has {listed(inside.values())} but no real/; {EXPECTED}")
+      names = ", ".join(f"{folder.name}/" for folder in inside.values())
+      raise UserError(f"{place}: has {names} but no real/; {EXPECTED}")
     place = inside.get("real", place)
     found = image_files(place)
     if not found.images:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import tqdm
 
+from fakeface_jax.data.datasets import notices
 from fakeface_jax.data.duplicates import KINDS, Duplicates, fingerprint
 from fakeface_jax.data.features import LABELS
 from fakeface_jax.data.figures import file_figures, picture_figures
@@ -36,7 +37,7 @@ def check_data(dataset, *, sample=SAMPLE, seed=0) -> dict:
     seed: of that sample and of the folds.
   Returns: a dict, ready for JSON, of
     name; images (readable ones); balance {split: {"real": count, "fake": count}};
-    unreadable [(name, reason)]; notices, sentences on what was not used (see `Dataset.notices`);
+    unreadable [(name, reason)]; notices, sentences on what was not used (see `datasets.notices`);
     duplicates {kind: as in `Duplicates.found`, with the pairs by name};
     shortcuts {group: as in `shortcuts.shortcuts`}; sampled (images behind them); seed;
     wrong, remarks: sentences, what should be mended and what should be known.
@@ -71,7 +72,7 @@ def check_data(dataset, *, sample=SAMPLE, seed=0) -> dict:
       "name": dataset.name, "images": len(names),
       "balance": {split: {name: int(((numbers == number) & (labels == label)).sum())
                           for label, name in enumerate(LABELS)} for number, split in enumerate(sources)},
-      "unreadable": unreadable, "notices": dataset.notices,
+      "unreadable": unreadable, "notices": notices(dataset),
       "duplicates": {kind: {**found, "pairs": [[f"{splits[i]}: {names[i]}" for i in pair] for pair in found["pairs"]]}
                      for kind, found in duplicates.found.items()},
       "shortcuts": shortcuts([figures[i] for i in measured], labels[measured], duplicates.groups[measured], seed=seed),

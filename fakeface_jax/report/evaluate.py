@@ -4,7 +4,7 @@ import logging
 
 import jax
 
-from fakeface_jax.data.datasets import choose_splits, open_dataset
+from fakeface_jax.data.datasets import choose_splits, notices, open_dataset
 from fakeface_jax.data.loader import record_name
 from fakeface_jax.data.splits import RunSplits, split_for_testing
 from fakeface_jax.detector import load
@@ -54,6 +54,6 @@ def what_to_score(config, data):
     dataset = run.dataset("train")
     return dataset, choose_splits(config.data, dataset.splits, quiet=True)["test"]
   dataset = open_dataset(data, data_dir=config.data.dir)
-  for notice in dataset.notices:
+  for notice in notices(dataset):
     log.warning("%s", notice)
   return dataset, split_for_testing(dataset)
