@@ -263,6 +263,13 @@ def _rgb(image, name):
   return pixels
 
 
+def grey_of(image: np.ndarray) -> np.ndarray:
+  """uint8[H, W] of uint8[H, W, 3], weighed as Pillow does (ITU-R 601-2), strip by strip."""
+  rows = max(1, STRIP // image.shape[1])
+  strips = (image[top : top + rows] for top in range(0, len(image), rows))
+  return np.concatenate([np.asarray(Image.fromarray(strip).convert("L")) for strip in strips])
+
+
 def _grey_scale(image, name):
   """What the values of a grey image deeper than 8 bits are multiplied by to come to 0..255; None for other images.
 
