@@ -16,6 +16,7 @@ import numpy as np
 
 from fakeface_jax.errors import UserError
 from fakeface_jax.models.convolution import Convolution
+from fakeface_jax.models.resnet import ResNet
 
 
 def apply_with_taps(model, variables, images, taps):
@@ -42,11 +43,12 @@ def apply_with_taps(model, variables, images, taps):
   return logits, activations
 
 
-def check_call(images, target=None, layers=()):
+def check_call(model, images, target=None, layers=()):
   """Raises UserError where a method was given what it does not take (see `grad_cam`); outside jit, also for NaN."""
   shape, dtype = np.shape(images), getattr(images, "dtype", type(images).__name__)
   got = f"{dtype}{list(shape)}"
-  if len(shape) != 4 or shape[-1] != 3 or 0 in shape or not jnp.issubdtype(dtype, jnp.floating):
+  of_colours = not isinstance(model, ResNet) or shape[-1:] == (3,)
+  if len(shape) != 4 or 0 in shape or not of_colours or not jnp.issubdtype(dtype, jnp.floating):
     raise UserError(f"images: expected normalised RGB, float32[N, H, W, 3], as resnet.normalize makes it, got {got}")
   if not isinstance(images, jax.core.Tracer) and not np.isfinite(np.asarray(images, np.float32)).all():
     raise UserError(f"images: {got} holds NaN or infinity; expected normalised RGB, as resnet.normalize makes it")
@@ -61,7 +63,7 @@ def check_call(images, target=None, layers=()):
 
 def activations_of(model, variables, images, layers):
   """{layer: its output float32[N, h, w, C]}."""
-  check_call(images, layers=layers)
+  check_call(model, images, layers=layers)
   return _activations_of(model, variables, images, tuple(layers))
 
 
@@ -81,7 +83,7 @@ def activations_and_gradients(model, variables, images, target, layers):
   Returns: {layer: output float32[N, h, w, C]}, {layer: gradient of the target's logit to it, the same shape}.
   Raises: UserError for images, targets or layers of another kind.
   """
-  check_call(images, target, layers)
+  check_call(model, images, target, layers)
   return _activations_and_gradients(model, variables, images, target, tuple(layers))
 
 

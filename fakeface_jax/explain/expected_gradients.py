@@ -22,7 +22,7 @@ def expected_gradients(model, variables, images, target, *, background, samples=
   Returns: float32[N, H, W, 3], in logits, and float32[N], the completeness error: the sum of the map minus (the image's
     logit less the mean logit of the references used).
   """
-  check_call(images, target)
+  check_call(model, images, target)
   images, target = jnp.asarray(images), jnp.asarray(target)
   if background is None or not len(background):
     raise UserError("expected_gradients compares with other photographs; give some: --background FOLDER")

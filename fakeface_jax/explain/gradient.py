@@ -15,7 +15,7 @@ def gradient(model, variables, images, target):
     target: class index, int32[N].
   Returns: float32[N, H, W, 3], in logits per unit of the normalised input.
   """
-  check_call(images, target)
+  check_call(model, images, target)
   return _gradient(model, variables, images, target)
 
 

@@ -24,7 +24,7 @@ def occlusion(model, variables, images, target, *, window=0, stride=0, fill="mea
     batch_size: covered images at a time.
   Returns: float32[N, H, W], in logits: positive where the image speaks for the target.
   """
-  check_call(images, target)
+  check_call(model, images, target)
   images, target = jnp.asarray(images), jnp.asarray(target)
   count, height, width, _ = images.shape
   window = window or max(1, min(height, width) // 8)
