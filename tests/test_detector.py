@@ -105,6 +105,7 @@ def test_images_may_come_from_anything_that_yields_them(detector):
     ("images", "target", "layers", "message"), [
         (np.zeros((2, 32, 32, 3), np.uint8), [1, 1], ("layer4_1",), "images: expected normalised RGB, float32"),
         (np.zeros((32, 32, 3), np.float32), [1], ("layer4_1",), r"got float32\[32, 32, 3\]"),
+        (np.zeros((2, 4, 4, 3)).tolist(), [1, 1], ("layer4_1",), r"got list\[2, 4, 4, 3\]"),
         (np.zeros((1, 32, 32, 4), np.float32), [1], ("layer4_1",), r"got float32\[1, 32, 32, 4\]"),
         (np.full((1, 32, 32, 3), np.nan, np.float32), [1], ("layer4_1",), "holds NaN or infinity"),
         (np.zeros((2, 32, 32, 3), np.float32), 1, ("layer4_1",), r"target: expected .* int32\[2\], got int64\[\]"),

@@ -48,7 +48,8 @@ def check_call(model, images, target=None, layers=()):
   shape, dtype = np.shape(images), getattr(images, "dtype", type(images).__name__)
   got = f"{dtype}{list(shape)}"
   of_colours = not isinstance(model, ResNet) or shape[-1:] == (3,)
-  if len(shape) != 4 or 0 in shape or not of_colours or not jnp.issubdtype(dtype, jnp.floating):
+  known = isinstance(images, np.ndarray | jax.Array) and jnp.issubdtype(dtype, jnp.floating)
+  if not known or len(shape) != 4 or 0 in shape or not of_colours:
     raise UserError(f"images: expected normalised RGB, float32[N, H, W, 3], as resnet.normalize makes it, got {got}")
   if not isinstance(images, jax.core.Tracer) and not np.isfinite(np.asarray(images, np.float32)).all():
     raise UserError(f"images: {got} holds NaN or infinity; expected normalised RGB, as resnet.normalize makes it")
