@@ -10,6 +10,8 @@ from absl import app, flags
 from absl import logging as absl_logging
 
 from fakeface_jax.errors import UserError
+from fakeface_jax.lines import one_line
+from fakeface_jax.paths import take_user_paths, user_path
 
 ROOT = Path(__file__).parent.parent
 
@@ -24,6 +26,7 @@ def run(main, config="resnet.py"):
 
 def _parse(config, argv):
   sys.path.append(str(ROOT))  # for configs that import another: from configs import resnet
+  argv = [f"--config={user_path(argument[9:])}" if argument.startswith("--config=") else argument for argument in argv]
   configured = "config" in flags.FLAGS
   if configured and not any(argument.split("=")[0] in ("--config", "-config") for argument in argv):
     argv = [argv[0], f"--config={ROOT / 'configs' / config}", *argv[1:]]
@@ -42,7 +45,7 @@ def _guard(main, arguments):
   _set_up_messages()
   _set_up_compilation_cache()
   try:
-    return main(arguments)
+    return main(take_user_paths(flags.FLAGS, arguments))
   except UserError as error:
     print(f"error: {error}", file=sys.stderr)
     return 1
@@ -84,5 +87,6 @@ def exit_code(failures):
   if failures:
     print(f"{len(failures)} could not be read:", file=sys.stderr)
   for name, reason in failures:
+    name, reason = one_line(name), one_line(reason)
     print(f"  {reason}" if name in reason else f"  {name}: {reason}", file=sys.stderr)
   return 1 if failures else 0

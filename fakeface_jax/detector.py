@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 
 from fakeface_jax.best_weights import load_best
+from fakeface_jax.data.arrays import photographs
 from fakeface_jax.data.images import resize_and_crop
 from fakeface_jax.errors import UserError
 from fakeface_jax.evaluation.probability import probability_of_fake
 from fakeface_jax.explain.engine import Engine, target_code
 from fakeface_jax.explain.methods import ARTICLE, CHANNELS, METHODS, resolve_methods
 from fakeface_jax.models import DTYPES, abstract_variables, make_model
+from fakeface_jax.paths import user_path
 from fakeface_jax.workdir import BACKGROUND_FILE, SCALE_FILE, read_config
 
 
@@ -45,10 +47,7 @@ class Detector:
 
   def prepare(self, images):
     """What the network sees: a list of uint8[h, w, 3] of any sizes, or uint8[N, h, w, 3] -> uint8[N, crop, crop, 3]."""
-    for number, image in enumerate(images):
-      if getattr(image, "dtype", None) != np.uint8 or np.ndim(image) != 3 or image.shape[-1] != 3:
-        got = f"{getattr(image, 'dtype', type(image).__name__)}{list(np.shape(image))}"
-        raise UserError(f"image {number} is {got}, not uint8[height, width, 3] RGB; read files with read_image")
+    images = photographs(images)
     if len(images) == 0:
       return np.zeros((0, self.crop, self.crop, 3), np.uint8)
     return np.stack([resize_and_crop(image, self.resize, self.crop) for image in images])
@@ -72,9 +71,9 @@ class Detector:
     """
     code = target_code(target)
     methods = resolve_methods(self.model, methods, layers)
-    if len(images) == 0:
-      return []
     pixels = self.prepare(images)
+    if len(pixels) == 0:
+      return []
     targets = np.full(len(pixels), code, np.int32)
     maps = self.engine.explain(pixels, targets, methods, self.background)
     probabilities = probability_of_fake(_finite(maps["logits"]))
@@ -130,6 +129,7 @@ def load(workdir, batch_size=8, dtype=None):
     dtype: 'float32' or 'bfloat16' to compute in; None for that of the run's config.
   Raises: UserError where the folder holds no run, or no finished epoch.
   """
+  workdir = user_path(workdir)
   config = read_config(workdir)
   if dtype not in (None, *DTYPES):
     raise UserError(f"--dtype={dtype!r} is not known; use {' or '.join(DTYPES)}")

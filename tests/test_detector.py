@@ -1,9 +1,15 @@
 import jax
 import numpy as np
 import pytest
+from PIL import Image
 
+from fakeface_jax.data.images import read_image
 from fakeface_jax.detector import Detector, load
 from fakeface_jax.errors import UserError
+from fakeface_jax.explain.grad_cam import grad_cam
+from fakeface_jax.explain.guided_backprop import guided_backprop
+from fakeface_jax.explain.integrated_gradients import integrated_gradients
+from fakeface_jax.explain.occlusion import occlusion
 from fakeface_jax.models import init_variables
 from fakeface_jax.models.resnet import normalize, resnet
 
@@ -49,9 +55,82 @@ def test_the_target_is_fake_unless_another_is_asked_for(detector):
   np.testing.assert_allclose(predicted["guided_backprop"], chosen["guided_backprop"], rtol=1e-5, atol=1e-7)
 
 
-def test_images_of_another_kind_are_refused_by_number(detector):
-  with pytest.raises(UserError, match=r"image 1 is float64\[4, 4, 3\], not uint8\[height, width, 3\] RGB"):
-    detector.predict([np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4, 3))])
+SQUARE = np.zeros((40, 50, 3), np.uint8)
+
+
+class TorchTensor:
+  """What torch's tensors show of themselves."""
+  dtype, shape = "torch.uint8", (3, 40, 50)
+
+  def numpy(self):
+    raise NotImplementedError
+
+
+@pytest.mark.parametrize(
+    ("images", "message"), [
+        ([SQUARE, np.zeros((4, 4, 3))], "image 1 is float64[4, 4, 3] from 0 to 0, not uint8[height, width, 3] RGB; "
+         "scale values of 0 to 1 by np.rint(255 * image).astype(np.uint8)"),
+        ([np.full((4, 4, 3), np.nan)], "image 0 is float64[4, 4, 3] with NaN, not"),
+        ([SQUARE[..., 0]], "image 0 is uint8[40, 50], not uint8[height, width, 3] RGB; np.repeat(image.reshape("),
+        ([np.zeros((4, 4, 4), np.uint8)], "image 0 is uint8[4, 4, 4], not uint8[height, width, 3] RGB; image[..., "),
+        ([SQUARE.transpose(2, 0, 1)], "image.transpose(1, 2, 0) puts the colours last"),
+        ([SQUARE.astype(np.int64)], "image 0 is int64[40, 50, 3], not"),
+        ([TorchTensor()], "torch's tensors are turned by image.numpy()"),
+        ([SQUARE[:0]], "image 0 is uint8[0, 50, 3]: a picture of no pixels; leave it out"),
+        ([SQUARE.tolist()], "image 0 is list, not uint8"),
+        (["a.jpg"], "image 0 is str, not uint8[height, width, 3] RGB; read it with read_image"),
+        ([Image.new("RGB", (5, 4))], "image 0 is Image, not uint8[height, width, 3] RGB; np.asarray(image.convert("),
+        (Image.new("RGB", (5, 4)), "images is Image; expected a list of images"),
+        (SQUARE, "images is one array, uint8[40, 50, 3]; expected a list of images, uint8[height, width, 3] RGB each; "
+         "for a single image write [image]"),
+        (np.zeros((2, 4, 4, 3), np.float32), "image 0 is float32[4, 4, 3] from 0 to 0, not"),
+        ("photo.jpg", "images is the path photo.jpg; expected a list of images"),
+        (None, "images is NoneType; expected a list of images"), ({"a": SQUARE}, "images is dict; expected a list"),
+        (7, "images is int; expected a list of images")])
+def test_images_of_another_kind_are_refused_in_one_line(detector, images, message):
+  for door in (detector.prepare, detector.predict, detector.explain, detector.sanity):
+    with pytest.raises(UserError) as error:
+      door(images)
+    assert message in str(error.value) and "\n" not in str(error.value)
+
+
+def test_images_may_come_from_anything_that_yields_them(detector):
+  images = pictures(3)
+  expected = detector.predict(images)
+  for given in (tuple(images), (image for image in images), jax.numpy.asarray(images), list(jax.numpy.asarray(images))):
+    np.testing.assert_allclose(detector.predict(given), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("images", "target", "layers", "message"), [
+        (np.zeros((2, 32, 32, 3), np.uint8), [1, 1], ("layer4_1",), "images: expected normalised RGB, float32"),
+        (np.zeros((32, 32, 3), np.float32), [1], ("layer4_1",), r"got float32\[32, 32, 3\]"),
+        (np.zeros((2, 4, 4, 3)).tolist(), [1, 1], ("layer4_1",), r"got list\[2, 4, 4, 3\]"),
+        (np.zeros((1, 32, 32, 4), np.float32), [1], ("layer4_1",), r"got float32\[1, 32, 32, 4\]"),
+        (np.full((1, 32, 32, 3), np.nan, np.float32), [1], ("layer4_1",), "holds NaN or infinity"),
+        (np.zeros((2, 32, 32, 3), np.float32), 1, ("layer4_1",), r"target: expected .* int32\[2\], got int64\[\]"),
+        (np.zeros((2, 32, 32, 3), np.float32), np.ones(2), ("layer4_1",), r"got float64\[2\]"),
+        (np.zeros((1, 32, 32, 3), np.float32), [1], "layer4_1", r"write \('layer4_1',\)")])
+def test_methods_refuse_arrays_that_they_do_not_take(detector, images, target, layers, message):
+  with pytest.raises(UserError, match=message):
+    grad_cam(detector.model, detector.variables, images, np.asarray(target), layers=layers)
+  if not isinstance(layers, str):
+    for method in (guided_backprop, integrated_gradients, occlusion):
+      with pytest.raises(UserError, match=message):
+        method(detector.model, detector.variables, images, np.asarray(target))
+
+
+def test_layers_may_be_a_list(detector):
+  images = normalize(pictures(1))
+  maps = grad_cam(detector.model, detector.variables, images, np.array([1]), layers=["layer4_1", "layer3_1"])
+  assert [maps[layer].shape for layer in ("layer4_1", "layer3_1")] == [(1, 1, 1), (1, 2, 2)]
+
+
+@pytest.mark.parametrize("path", [None, 7, np.zeros(3)])
+def test_what_is_no_path_is_named(path):
+  for door in (load, read_image):
+    with pytest.raises(UserError, match=r"expected the path of a file or folder, got (NoneType|int|ndarray)"):
+      door(path)
 
 
 def test_a_folder_without_a_run(tmp_path):

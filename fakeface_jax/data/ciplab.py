@@ -13,7 +13,7 @@ import re
 
 import numpy as np
 
-from fakeface_jax.data.face_builder import Face, split_of
+from fakeface_jax.data.face_builder import Face, relative, split_of
 from fakeface_jax.data.features import FAKE, REAL, REGIONS
 from fakeface_jax.data.folder import image_files
 from fakeface_jax.data.lookalikes import lookalike_groups, points_of
@@ -33,11 +33,14 @@ class Ciplab(PublishedBuilder):
   parts = ("training_real", "training_fake")
 
   def _find_published(self):
-    reals, fakes = (image_files(self.root / part)[0] for part in self.parts)
+    found = [image_files(self.root / part) for part in self.parts]
+    reals, fakes = (of_class.images for of_class in found)
     for part, paths in zip(self.parts, (reals, fakes), strict=True):
       if not paths:
         raise UserError(f"{self.root / part}: holds no image; expected {self.layout}")
-    kept, left_out = [Face(path, REAL) for path in reals], []
+    kept = [Face(path, REAL) for path in reals]
+    left_out = [[self.prefix + relative(path, self.root), what] for of_class in found
+                for path, what in of_class.unread.items()]
     for path in fakes:
       match = NAME.fullmatch(path.stem)
       if match:

@@ -3,7 +3,6 @@
 import hashlib
 import importlib
 import logging
-import os
 from pathlib import Path
 
 import tensorflow_datasets as tfds
@@ -12,8 +11,12 @@ from fakeface_jax.data.folder import folder_builder
 from fakeface_jax.data.forged import forged_builder
 from fakeface_jax.data.published import PublishedBuilder, published_builder
 from fakeface_jax.errors import UserError
+from fakeface_jax.lines import one_line
+from fakeface_jax.paths import FOLDER, path_kind
 
 log = logging.getLogger(__name__)
+
+NOTICED = 5  # of what is not used, so many are named
 
 BUILDERS = {  # module in this package: class
     "synthetic_faces": "SyntheticFaces", "real_fake_140k": "RealFake140k", "hard_fake_real": "HardFakeReal",
@@ -60,6 +63,17 @@ class Dataset:
     return source
 
 
+def notices(dataset):
+  """Sentences on what looks like somebody's data and is not used: masks that do not fit, images of no class."""
+  found = []
+  for key, what in (("masks_ignored", "masks"), ("not_used", "images")):
+    rows = dataset.metadata.get(key) or []
+    shown = "; ".join(f"{one_line(path)} {reason}" for path, reason in rows[:NOTICED])
+    more = f"; and {len(rows) - NOTICED:,} more" if len(rows) > NOTICED else ""
+    found += [f"{dataset.name}: some {what} are not used: {shown}{more}"] if rows else []
+  return found
+
+
 def open_dataset(name, *, path=None, data_dir=None):
   """The data set of that name, prepared on first use.
 
@@ -80,7 +94,7 @@ def open_dataset(name, *, path=None, data_dir=None):
     if not path:
       raise UserError("data set 'forged' needs to know of which photographs: --config.data.path=/my/real/faces")
     builder = forged_builder(path, data_dir=data_dir)
-  elif name == "folder" or os.path.isdir(name):
+  elif name == "folder" or path_kind(name) == FOLDER:
     path = path if name == "folder" else name
     if not path:
       raise UserError("data set 'folder' needs to know which: --config.data.path=/my/faces (with real/ and fake/)")

@@ -14,6 +14,8 @@ from PIL import Image
 from scipy import fft, sparse
 from scipy.sparse import csgraph
 
+from fakeface_jax.data.images import grey_of
+
 SIDE = 32  # px, of the thumbnail that is hashed
 KEPT = 16  # px, of the one that is kept
 DISTANCE = 10  # bits of 63 in which the hashes of near copies may differ
@@ -38,7 +40,7 @@ def fingerprint(data: bytes, image: np.ndarray) -> Fingerprint:
   """Of a file's bytes and its pixels, uint8[H, W, 3]."""
   pixels = hashlib.sha256(repr(image.shape).encode())
   pixels.update(np.ascontiguousarray(image))
-  grey = Image.fromarray(image).convert("L").resize((SIDE, SIDE), Image.Resampling.BOX)
+  grey = Image.fromarray(grey_of(image)).resize((SIDE, SIDE), Image.Resampling.BOX)
   thumbnail = np.asarray(grey, np.float32)
   step = SIDE // KEPT
   kept = np.rint(thumbnail.reshape(KEPT, step, KEPT, step).mean((1, 3))).astype(np.uint8)

@@ -25,6 +25,7 @@ from fakeface_jax.data import features
 from fakeface_jax.data.images import decode_image, read_bytes
 from fakeface_jax.data.threads import with_bar
 from fakeface_jax.errors import UserError
+from fakeface_jax.lines import one_line
 
 SPLITS = ("train", "val", "test")
 HASH_SPLITS = (("train", 0.70), ("val", 0.85), ("test", 1.0))  # each with the upper end of its share
@@ -152,7 +153,7 @@ class FaceBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
   def _generate_examples(self, records):
     for face, mask in records:
-      source = self._source(face)
+      source = os.fsencode(self._source(face))  # the name's own bytes, which need not be UTF-8
       yield source, {
           "image": read_bytes(face.path),
           "label": face.label,
@@ -217,4 +218,4 @@ def relative(path, root):
 
 def reason_without(path, error):
   """What an error says of a file, without its path."""
-  return str(error).removeprefix(f"{path}: ")
+  return str(error).removeprefix(one_line(f"{path}: "))

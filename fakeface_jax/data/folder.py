@@ -1,15 +1,16 @@
 """The TFDS builder `folder`: anyone's images in real/ and fake/, optionally below train/, val/ and test/.
 
-    faces/real/**.jpg            faces/train/real/**.jpg         val/ may be called valid/ or validation/ as well;
-    faces/fake/**.jpg      or    faces/train/fake/**.jpg         upper and lower case do not matter, any image format
-    faces/mask/**.png            faces/train/mask/**.png ...     of `images` will do, sub-folders are read too
+    faces/real/**.jpg            faces/train/real/**.jpg         or faces/real/train/**.jpg, or faces/train_real/**.jpg;
+    faces/fake/**.jpg      or    faces/train/fake/**.jpg         the usual other names will do (see `folder_names`), any
+    faces/mask/**.png            faces/train/mask/**.png ...     image format of `images`, sub-folders are read too
 
 Splits that the folder has are given as they are, so there may be a test split only. Without any, each image goes to
 train (70 %), val (15 %) or test (15 %) by a hash of its bytes: copies of a file never straddle splits, and no image
 moves when others are added. mask/ is optional; mask/a/b.png or mask/b.png belongs to fake/a/b.jpg.
 
-The records hold the files' own bytes (see `features`). What was left out is in `builder.info.metadata`: `unreadable`
-and `masks_ignored`, lists of [path, reason], and `ignored_files`, how many files in real/ and fake/ were no images.
+The records hold the files' own bytes (see `features`). What was left out is in `builder.info.metadata`: `unreadable`,
+`masks_ignored` and `not_used` (images beside the folders of the classes), lists of [path, reason], and `ignored_files`,
+how many files in real/ and fake/ were neither images nor anything like them.
 """
 
 import collections
@@ -22,10 +23,11 @@ import tensorflow_datasets as tfds
 
 from fakeface_jax.data import features
 from fakeface_jax.data.face_builder import Face, FaceBuilder, fingerprint, png, quiet, reason_without, relative
-from fakeface_jax.data.images import IMAGE_SUFFIXES, decode_image, files_below, read_bytes
+from fakeface_jax.data.folder_names import MASK, contents, entries, subfolders
+from fakeface_jax.data.images import decode_image, files_below, read_bytes, sorted_out
 from fakeface_jax.errors import UserError
+from fakeface_jax.paths import FOLDER, NOTHING, path_kind, user_path
 
-SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 EXPECTED = "expected folders real/ and fake/ with images in them, or train/, val/, test/ each with real/ and fake/"
 
 
@@ -37,7 +39,7 @@ def folder_builder(path, data_dir=None):
     data_dir: where the records are kept; by default TFDS's own place ($TFDS_DATA_DIR or ~/tensorflow_datasets).
   Raises: UserError if there is no such folder, or a split of it lacks one of the classes.
   """
-  path = Path(path).expanduser()
+  path = Path(user_path(path))
   faces = find_faces(path)
   name = re.sub(r"[^A-Za-z0-9_]+", "_", path.resolve().name).strip("_") or "root"
   config = FolderConfig(name=f"{name}-{_state(path, faces)}", path=str(path.resolve()))
@@ -57,9 +59,11 @@ class Faces:
   """The files below a folder, unread: {(split, label): paths}, split None if the folder has none; masks by fake."""
 
   images: dict
-  masks: dict  # fake's path: mask's path
-  masks_ignored: list  # of [path, reason]
-  ignored_files: list
+  masks: dict = dataclasses.field(default_factory=dict)  # fake's path: mask's path
+  masks_ignored: list = dataclasses.field(default_factory=list)  # of [path, reason], as the next two
+  unreadable: list = dataclasses.field(default_factory=list)  # pictures of a kind that is not read
+  not_used: list = dataclasses.field(default_factory=list)  # images outside the folders of the classes
+  ignored_files: list = dataclasses.field(default_factory=list)  # what is nothing like an image
 
 
 class Folder(FaceBuilder):
@@ -74,7 +78,8 @@ class Folder(FaceBuilder):
   def _find_faces(self):
     self._faces = faces = find_faces(self.root)
     self._masks_ignored = list(faces.masks_ignored)
-    return [Face(path, label, split) for (split, label), paths in faces.images.items() for path in paths], []
+    return [Face(path, label, split) for (split, label), paths in faces.images.items() for path in paths], (
+        faces.unreadable)
 
   def _mask(self, face, size):
     path = self._faces.masks.get(face.path)
@@ -86,40 +91,106 @@ class Folder(FaceBuilder):
     return super()._mask(face, size)
 
   def _notes(self):
-    return {"masks_ignored": sorted(self._masks_ignored), "ignored_files": len(self._faces.ignored_files)}
+    return {"masks_ignored": sorted(self._masks_ignored), "not_used": self._faces.not_used,
+            "ignored_files": len(self._faces.ignored_files)}
 
 
 def find_faces(root: Path) -> Faces:
-  """Looks through the folder without opening a file. Raises: UserError as `folder_builder` does."""
-  if not root.is_dir():
-    raise UserError(f"{root}: {'is not a folder' if root.exists() else 'no such folder'}; {EXPECTED}")
-  classes, splits = named_folders(root, {name: name for name in features.LABELS}), named_folders(root, SPLITS)
-  if classes and splits:
-    raise UserError(f"{root}: holds both {_listed(classes)} and {_listed(splits)}; "
-                    "keep the classes either at the top or below the splits")
-  if not classes and not splits:
-    entries = [entry.name + "/" * entry.is_dir() for entry in _entries(root)]
-    found = ", ".join(entries[:8]) + (f" and {len(entries) - 8} more" if len(entries) > 8 else "")
-    raise UserError(f"{root}: {EXPECTED}; found {found or 'nothing'}")
-  faces = Faces({}, {}, [], [])
-  for split, folder in splits.items() or ((None, root),):
-    _add_split(faces, split, folder, root)
+  """Looks through the folder without decoding a file. Raises: UserError as `folder_builder` does."""
+  splits, others = class_folders(root)
+  if not splits:
+    raise UserError(f"{root}: {EXPECTED}; found {contents(root)}")
+  faces = Faces({})
+  for split, (place, classes) in splits.items():
+    _add_split(faces, split, place, classes, root)
+  faces.not_used += not_used(root, others, [place for place, _ in splits.values()])
   return faces
 
 
-def _add_split(faces, split, folder, root):
-  classes = named_folders(folder, {name: name for name in features.LABELS})
+def class_folders(root: Path, expected=EXPECTED):
+  """The folders of a data set by what their names mean.
+
+  Args: `expected`: what an error says of that.
+  Returns: ({split: (the folder for messages, {'real', 'fake', 'mask': folder})}, split None where the folder has none;
+    [folders beside those, whose names mean nothing]).
+  Raises: UserError where there is no such folder, or its parts contradict each other.
+  """
+  kind = path_kind(root)
+  if kind != FOLDER:
+    raise UserError(f"{root}: {'no such folder' if kind == NOTHING else 'is not a folder'}; {expected}")
+  known, others = subfolders(root)
+  splits = {split: folder for (split, kind), folder in known.items() if not kind}
+  classes = collections.defaultdict(dict)
+  for (split, kind), folder in known.items():
+    if kind:
+      classes[split][kind] = folder
+  if splits and any(features.LABELS[0] in of_split or features.LABELS[1] in of_split for of_split in classes.values()):
+    names = [", ".join(f"{folder.name}/" for folder in sorted(folders)) for folders in (
+        (folder for of_split in classes.values() for folder in of_split.values()), splits.values())]
+    raise UserError(f"{root}: holds both {names[0]} and {names[1]}; keep the classes either at the top or below the "
+                    "splits")
+  if splits:
+    others += [folder for of_split in classes.values() for folder in of_split.values()]  # masks of no split
+    found = {}
+    for split, folder in splits.items():
+      inner, unknown = subfolders(folder)
+      found[split] = folder, {kind: place for (_, kind), place in inner.items() if kind}
+      others += [*unknown, *(place for (_, kind), place in inner.items() if not kind)]
+    return found, others
+  if list(classes) == ["train"]:  # training_real/ and training_fake/ alone are no split of anything
+    classes = {None: classes["train"]}
+  if list(classes) == [None]:
+    return _split_within(root, classes[None]) or {None: (root, classes[None])}, others
+  return {split: (root, of_split) for split, of_split in classes.items()}, others
+
+
+def _split_within(root, classes):
+  """The splits of real/train/, fake/train/ and so on; None where the classes hold anything else than splits."""
+  found = collections.defaultdict(dict)
+  for kind, folder in classes.items():
+    inner, unknown = subfolders(folder)
+    if not inner or unknown or any(inner_kind for _, inner_kind in inner) or sorted_out(entries(folder)[1])[0]:
+      return None
+    for (split, _), place in inner.items():
+      found[split][kind] = place
+  return {split: (root, of_split) for split, of_split in found.items()}
+
+
+def not_used(root, folders, places):
+  """[path, reason] of images that belong to no class: in these folders, and loose in root and these places.
+
+  Where `places` is None there are no classes, and everything is used.
+  """
+  if places is None:
+    return []
+  rows = []
+  for folder in folders:
+    images, _ = sorted_out(files_below(folder, []))
+    if images:
+      rows.append([f"{relative(folder, root)}/", f"(images: {len(images):,}), whose name means neither real nor fake; "
+                   "rename it, or move it away"])
+  for place in dict.fromkeys([root, *places]):
+    images, _ = sorted_out(entries(place)[1])
+    if images:
+      more = f"(and {len(images) - 1:,} more) " if images[1:] else ""
+      rows.append([relative(images[0], root), f"{more}beside the folders of the classes; put images into real/ or fake/"
+                   ", or move them away"])
+  return rows
+
+
+def _add_split(faces, split, place, classes, root):
   for label, name in enumerate(features.LABELS):
     if name not in classes:
-      raise UserError(f"{folder}: has no folder {name}/; {EXPECTED}")
-    paths, others = image_files(classes[name])
-    if not paths:
-      raise UserError(f"{classes[name]}: holds no image ({len(others)} other files); put {name} images there")
-    faces.images[split, label] = paths
-    faces.ignored_files += others
-  mask_folder = named_folders(folder, {"mask": "mask"}).get("mask")
-  if mask_folder:
-    _add_masks(faces, faces.images[split, features.FAKE], classes["fake"], mask_folder, root)
+      which = f" of {split}" if split and place == root else ""
+      raise UserError(f"{place}: has no folder {name}/{which}; {EXPECTED}; found {contents(place)}")
+    found = image_files(classes[name])
+    if not found.images:
+      raise UserError(f"{classes[name]}: holds no image ({found.in_words}); put {name} images there")
+    faces.images[split, label] = found.images
+    faces.unreadable += [[relative(path, root), what] for path, what in found.unread.items()]
+    faces.ignored_files += found.others
+  if MASK in classes:
+    _add_masks(faces, faces.images[split, features.FAKE], classes["fake"], classes[MASK], root)
 
 
 def _add_masks(faces, fakes, fake_folder, mask_folder, root):
@@ -128,7 +199,9 @@ def _add_masks(faces, fakes, fake_folder, mask_folder, root):
   for fake in fakes:
     by_path[fake.relative_to(fake_folder).with_suffix("")].append(fake)
     by_name[Path(fake.stem)].append(fake)
-  for mask in image_files(mask_folder)[0]:
+  found = image_files(mask_folder)
+  faces.masks_ignored += [[relative(path, root), what] for path, what in found.unread.items()]
+  for mask in found.images:
     name = mask.relative_to(mask_folder).with_suffix("")
     owners = by_path[name] or by_name[name]
     if len(owners) == 1 and owners[0] not in faces.masks:
@@ -138,39 +211,40 @@ def _add_masks(faces, fakes, fake_folder, mask_folder, root):
       faces.masks_ignored.append([relative(mask, root), reason])
 
 
-def named_folders(parent, names):
-  """{canonical name: folder} of the sub-folders that `names` ({lower-case name: canonical}) knows."""
-  found = {}
-  for entry in _entries(parent):
-    name = names.get(entry.name.lower())
-    if name and entry.is_dir():
-      if name in found:
-        raise UserError(f"{parent}: {found[name].name}/ and {entry.name}/ mean the same; keep one of them")
-      found[name] = entry
-  return found
+@dataclasses.dataclass
+class Found:
+  """The files below a folder: images, {picture of a kind that is not read: what it is}, and whatever else."""
+
+  images: list
+  unread: dict
+  others: list
+
+  @property
+  def in_words(self):
+    """What there is instead of images."""
+    if self.unread:
+      path, what = next(iter(self.unread.items()))
+      return f"{len(self.unread)} pictures of other kinds; the first, {path.name}, {what}"
+    return f"{len(self.others)} other files"
 
 
-def _entries(folder):
-  try:
-    return sorted(folder.iterdir())
-  except OSError as error:
-    raise UserError(f"{folder}: cannot be listed: {error.strerror}; change its permissions") from error
-
-
-def image_files(folder):
-  """(image files, other files) at any depth below a folder, sorted. Raises: UserError if it cannot be listed."""
+def image_files(folder) -> Found:
+  """What lies at any depth below a folder, sorted. Raises: UserError if it cannot be listed."""
   problems = []
   files = files_below(folder, problems, hidden_files=True)
   if problems:
     raise UserError("{}: {}; change its permissions".format(*problems[0]))
-  images = [file for file in files if file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith(".")]
-  return images, sorted(set(files) - set(images))
+  images, others = sorted_out(files)
+  return Found(images, {path: what for path, what in others.items() if what}, [
+      path for path, what in others.items() if not what])
 
 
 def _state(root, faces):
   """A fingerprint of all files that matter."""
   masks = [root / path for path, _ in faces.masks_ignored] + list(faces.masks.values())
-  return fingerprint(root, [*(path for paths in faces.images.values() for path in paths), *masks, *faces.ignored_files])
+  others = [root / path for path, _ in (*faces.unreadable, *faces.not_used)]
+  return fingerprint(root, [
+      *(path for paths in faces.images.values() for path in paths), *masks, *others, *faces.ignored_files])
 
 
 def read_mask(path, size) -> np.ndarray:
@@ -191,7 +265,3 @@ def read_mask(path, size) -> np.ndarray:
   if 1 < mask.max() < 64:
     raise UserError(f"{path}: its brightest value is {mask.max()}; expected 255 where manipulated")
   return np.where(mask < 64, 0, np.where(mask < 192, 128, 255)).astype(np.uint8)
-
-
-def _listed(folders):
-  return ", ".join(f"{folder.name}/" for folder in folders.values())

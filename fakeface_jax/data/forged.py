@@ -8,6 +8,7 @@ photograph that a region came from. Both are encoded last, at the same quality.
 """
 
 import dataclasses
+import os
 import re
 from pathlib import Path
 
@@ -28,13 +29,13 @@ from fakeface_jax.data.face_builder import (
   relative,
   split_of,
 )
-from fakeface_jax.data.folder import SPLITS as SPLIT_NAMES
-from fakeface_jax.data.folder import FolderConfig, image_files, named_folders
+from fakeface_jax.data.folder import FolderConfig, class_folders, image_files, not_used
 from fakeface_jax.data.forge import SAMPLE, Forgery, Photograph, encode, forge, last_quality
 from fakeface_jax.data.images import read_image
 from fakeface_jax.data.landmarks import choose_framing, find_points
 from fakeface_jax.data.threads import in_order, with_bar
 from fakeface_jax.errors import UserError
+from fakeface_jax.paths import user_path
 
 EXPECTED = "expected photographs of real faces at the top, in real/, or in train/, val/, test/ with or without real/"
 SEED = 0  # of the builder's forgeries
@@ -50,24 +51,27 @@ class Forged:
 
 
 def find_photographs(root):
-  """The photographs below a folder, unread: (list of `Face`, list of the files that are no images).
+  """The photographs below a folder, unread.
 
+  Returns: (list of `Face`; [path below root, reason] of pictures of kinds that are not read; the same of images beside
+    them; list of what is nothing like an image).
   Raises: UserError if there is no such folder, no image in it or in a split of it, or fakes without real/.
   """
-  if not root.is_dir():
-    raise UserError(f"{root}: {'is not a folder' if root.exists() else 'no such folder'}; {EXPECTED}")
-  faces, ignored = [], []
-  for split, place in named_folders(root, SPLIT_NAMES).items() or ((None, root),):
-    inside = named_folders(place, {name: name for name in (*features.LABELS, "mask")})
+  faces, unread, ignored = [], [], []
+  splits, others = class_folders(root, EXPECTED)
+  beside = not_used(root, others, [place for place, inside in splits.values() if inside] if splits else None)
+  for split, (place, inside) in (splits or {None: (root, {})}).items():
     if "real" not in inside and inside:
-      raise UserError(f"{place}: has {', '.join(f'{name}/' for name in inside)} but no real/; {EXPECTED}")
+      names = ", ".join(f"{folder.name}/" for folder in inside.values())
+      raise UserError(f"{place}: has {names} but no real/; {EXPECTED}")
     place = inside.get("real", place)
-    images, others = image_files(place)
-    if not images:
-      raise UserError(f"{place}: holds no image ({len(others)} other files); {EXPECTED}")
-    faces += [Face(path, features.REAL, split) for path in images]
-    ignored += others
-  return faces, ignored
+    found = image_files(place)
+    if not found.images:
+      raise UserError(f"{place}: holds no image ({found.in_words}); {EXPECTED}")
+    faces += [Face(path, features.REAL, split) for path in found.images]
+    unread += [[relative(path, root), what] for path, what in found.unread.items()]
+    ignored += found.others
+  return faces, unread, beside, ignored
 
 
 def readable_photographs(root, faces):
@@ -137,10 +141,11 @@ def forge_photograph(photographs, index, *, seed, per_image=1):
 
 def forged_builder(path, data_dir=None):
   """A builder for the photographs below a folder and forgeries of them; arguments as of `folder.folder_builder`."""
-  path = Path(path).expanduser()
+  path = Path(user_path(path))
   name = re.sub(r"[^A-Za-z0-9_]+", "_", path.resolve().name).strip("_") or "root"
-  faces, ignored = find_photographs(path)
-  state = fingerprint(path, [*(face.path for face in faces), *ignored])
+  faces, unread, beside, ignored = find_photographs(path)
+  others = [path / name for name, _ in (*unread, *beside)]
+  state = fingerprint(path, [*(face.path for face in faces), *others, *ignored])
   config = FolderConfig(name=f"{name}-{state}", path=str(path.resolve()))
   with quiet():
     return ForgedFaces(config=config, data_dir=data_dir, file_format="array_record")
@@ -156,11 +161,11 @@ class ForgedFaces(FaceBuilder):
     return Path(self.builder_config.path)
 
   def _find_faces(self):
-    faces, self._ignored = find_photographs(self.root)
-    return faces, []
+    faces, unread, self._beside, self._ignored = find_photographs(self.root)
+    return faces, unread
 
   def _notes(self):
-    return {"ignored_files": len(self._ignored)}
+    return {"ignored_files": len(self._ignored), "not_used": self._beside}
 
   def _generate_examples(self, records):
     paths = [face.path for face, _ in records]
@@ -168,10 +173,10 @@ class ForgedFaces(FaceBuilder):
     forged = in_order(lambda index: forge_photograph(photographs, index, seed=SEED), range(len(paths)))
     for path, (genuine, (fake,)) in zip(paths, forged, strict=True):
       source = relative(path, self.root)
-      yield source, {
+      yield os.fsencode(source), {
           "image": genuine, "label": features.REAL, "mask": WHOLE[NOT_MANIPULATED],
-          "regions": np.zeros(len(features.REGIONS), np.bool_), "difficulty": "none", "source": source}
-      yield f"{source} forged", {
+          "regions": np.zeros(len(features.REGIONS), np.bool_), "difficulty": "none", "source": os.fsencode(source)}
+      yield os.fsencode(f"{source} forged"), {
           "image": fake.jpeg, "label": features.FAKE, "mask": png(fake.forgery.mask),
           "regions": np.array([name == fake.forgery.region for name in features.REGIONS]),
-          "source": f"{source} ({fake.forgery.region}, {fake.forgery.operation})", "difficulty": "none"}
+          "source": os.fsencode(f"{source} ({fake.forgery.region}, {fake.forgery.operation})"), "difficulty": "none"}

@@ -26,11 +26,12 @@ class HardFakeReal(PublishedBuilder):
   parts = ("fake", "real", TABLE)
 
   def _find_published(self):
-    faces = {}
-    for (_, label), paths in find_faces(self.root).images.items():
+    found, faces = find_faces(self.root), {}
+    for (_, label), paths in found.images.items():
       for path in paths:
         faces.setdefault((path.stem, label), []).append(Face(path, label, "test"))
     words = dict(zip(LABELS, range(len(LABELS)), strict=True))
     rows = [(line, stem_of(name), words.get(word.lower()), word)
             for line, name, word in read_table(self.root / TABLE, ("images_id", "label"))]
-    return confirmed_faces(faces, rows, self.prefix + TABLE, self._source)
+    kept, left_out = confirmed_faces(faces, rows, self.prefix + TABLE, self._source)
+    return kept, [*left_out, *([self.prefix + path, what] for path, what in found.unreadable)]

@@ -4,7 +4,7 @@ import csv
 from pathlib import Path
 
 from fakeface_jax.data.features import LABELS
-from fakeface_jax.data.images import IMAGE_SUFFIXES
+from fakeface_jax.data.kinds import IMAGE_SUFFIXES
 from fakeface_jax.errors import UserError
 
 
@@ -14,7 +14,7 @@ def read_table(path, columns):
   Raises: UserError if it cannot be read or lacks a column.
   """
   try:
-    with open(path, newline="", encoding="utf-8-sig") as file:
+    with open(path, newline="", encoding="utf-8-sig", errors="surrogateescape") as file:  # as names of files
       reader = csv.DictReader(file)
       names = [(name or "").strip() for name in reader.fieldnames or []]
       missing = [column for column in columns if column not in names]
@@ -22,7 +22,7 @@ def read_table(path, columns):
         raise UserError(f"{path}: has no column {missing[0]!r}; its first line is {','.join(names) or 'empty'}")
       reader.fieldnames = names
       return [(reader.line_num, *((row[column] or "").strip() for column in columns)) for row in reader]
-  except (OSError, UnicodeDecodeError, csv.Error) as error:
+  except (OSError, csv.Error) as error:
     raise UserError(f"{path}: cannot be read as CSV ({error}); replace it by the published file") from error
 
 

@@ -161,6 +161,5 @@ def face_at(source, index):
 
 
 def record_name(record):
-  """Where a record came from, as text."""
-  source = record["source"]
-  return source.decode() if isinstance(source, bytes) else str(source)
+  """Where a record came from, as text, in the form of paths: a byte of a name that is no UTF-8 is a lone surrogate."""
+  return os.fsdecode(record["source"])

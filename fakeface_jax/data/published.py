@@ -9,6 +9,7 @@ folder are used on when its files have gone, and prepared anew when they have ch
 import contextlib
 import dataclasses
 import hashlib
+import os
 import tempfile
 import zipfile
 import zlib
@@ -20,6 +21,7 @@ from tensorflow_datasets.core import constants
 from fakeface_jax.data.face_builder import FaceBuilder, fingerprint, quiet
 from fakeface_jax.data.images import files_below
 from fakeface_jax.errors import UserError
+from fakeface_jax.paths import user_path
 
 CREDENTIALS = "set KAGGLE_API_TOKEN, or KAGGLE_USERNAME and KAGGLE_KEY (kaggle.com/settings), and they are downloaded"
 DEPTH = 2  # folders that people or archives may have put around the published layout
@@ -74,8 +76,8 @@ def published_builder(cls, path=None, data_dir=None):
   Raises: UserError that says where to get the files and where to put them, if there are none.
   """
   data_dir = Path(data_dir or constants.DATA_DIR).expanduser()
-  manual_dir = Path(path).expanduser() if path else data_dir / "downloads" / "manual" / cls.name
-  who = hashlib.sha256(str(manual_dir.resolve()).encode()).hexdigest()[:6]
+  manual_dir = Path(user_path(path)) if path else data_dir / "downloads" / "manual" / cls.name
+  who = hashlib.sha256(os.fsencode(manual_dir.resolve())).hexdigest()[:6]
   try:
     source = _find_source(cls, manual_dir)
   except OSError as error:

@@ -28,11 +28,12 @@ class RealFake140k(PublishedBuilder):
   parts = (image_folder, "train.csv", "valid.csv", "test.csv")
 
   def _find_published(self):
-    images, kept, left_out = find_faces(self.root).images, [], []
+    found, kept = find_faces(self.root), []
+    left_out = [[self.prefix + path, what] for path, what in found.unreadable]
     for split, folder in FOLDERS.items():
       faces = {}
       for label in (REAL, FAKE):
-        for path in images.get((split, label), ()):
+        for path in found.images.get((split, label), ()):
           faces.setdefault((f"{folder}/{path.stem}", label), []).append(Face(path, label, split))
       table = f"{folder}.csv"
       rows = [(line, _name(path), LABEL_OF_WORD.get(word), word)
@@ -45,5 +46,5 @@ class RealFake140k(PublishedBuilder):
 
 def _name(path):
   """'train/real/1.jpg' -> 'train/1': what the class is, the label has to say."""
-  first, *_, last = path.replace("\\", "/").split("/")
-  return f"{first}/{stem_of(last)}"
+  first, *_, last = ("", *path.replace("\\", "/").split("/"))[-3:]
+  return "/".join(filter(None, (first, stem_of(last))))

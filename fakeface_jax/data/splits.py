@@ -1,14 +1,17 @@
 """From a run's config to the records that it trains on, chooses its epoch by, and is tested on."""
 
 import functools
+import logging
 
 import numpy as np
 from tqdm import tqdm
 
-from fakeface_jax.data.datasets import choose_splits, open_dataset
+from fakeface_jax.data.datasets import choose_splits, notices, open_dataset
 from fakeface_jax.data.features import LABELS
 from fakeface_jax.data.loader import face_at
 from fakeface_jax.errors import UserError
+
+log = logging.getLogger(__name__)
 
 
 class RunSplits:
@@ -36,6 +39,9 @@ class RunSplits:
 
   @functools.cached_property
   def _chosen(self):
+    for dataset in (self._own, self._other) if not self._quiet else ():
+      for notice in notices(dataset) if dataset else ():
+        log.warning("%s", notice)
     available = self._own.splits | ({"test": 0} if self._other else {})
     return choose_splits(self._data, available, quiet=self._quiet)
 

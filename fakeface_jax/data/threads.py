@@ -6,20 +6,29 @@ import os
 
 import tqdm
 
+from fakeface_jax.data.images import one_large_image_at_a_time
+
 
 def in_order(function, tasks, *, threads=None, ahead=4):
   """Yields function(task) for every task, in their order, computed by several threads.
+
+  A thread that works on a large image makes the others wait with theirs.
 
   Args:
     threads: as many as this process has cores by default.
     ahead: how many results for each thread may wait to be taken.
   """
+
+  def work(task):
+    with one_large_image_at_a_time():
+      return function(task)
+
   threads = threads or len(os.sched_getaffinity(0))
   waiting = collections.deque()
   pool = concurrent.futures.ThreadPoolExecutor(threads)
   try:
     for task in tasks:
-      waiting.append(pool.submit(function, task))
+      waiting.append(pool.submit(work, task))
       if len(waiting) > ahead * threads:
         yield waiting.popleft().result()
     while waiting:

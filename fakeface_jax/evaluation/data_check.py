@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import tqdm
 
+from fakeface_jax.data.datasets import notices
 from fakeface_jax.data.duplicates import KINDS, Duplicates, fingerprint
 from fakeface_jax.data.features import LABELS
 from fakeface_jax.data.figures import file_figures, picture_figures
@@ -14,6 +15,7 @@ from fakeface_jax.data.loader import decode_record, face_at, record_name
 from fakeface_jax.data.threads import with_bar
 from fakeface_jax.errors import UserError
 from fakeface_jax.evaluation.shortcuts import CLEAR, TEXTURE, shortcuts
+from fakeface_jax.lines import one_line
 from fakeface_jax.workdir import DATA_CHECK_FILE, has_checkpoint, write_output
 
 log = logging.getLogger(__name__)
@@ -35,7 +37,7 @@ def check_data(dataset, *, sample=SAMPLE, seed=0) -> dict:
     seed: of that sample and of the folds.
   Returns: a dict, ready for JSON, of
     name; images (readable ones); balance {split: {"real": count, "fake": count}};
-    unreadable [(name, reason)];
+    unreadable [(name, reason)]; notices, sentences on what was not used (see `datasets.notices`);
     duplicates {kind: as in `Duplicates.found`, with the pairs by name};
     shortcuts {group: as in `shortcuts.shortcuts`}; sampled (images behind them); seed;
     wrong, remarks: sentences, what should be mended and what should be known.
@@ -53,7 +55,7 @@ def check_data(dataset, *, sample=SAMPLE, seed=0) -> dict:
       image = decode_record(record)
       figures = {**file_figures(data, name), **picture_figures(image)} if measured else None
     except UserError as error:
-      return name, split, None, str(error).removeprefix(f"{name}: "), None
+      return name, split, None, str(error).removeprefix(one_line(f"{name}: ")), None
     return name, split, int(record["label"]), fingerprint(data, image), figures
 
   seen = list(with_bar(look, list(zip(places, chosen.tolist(), strict=True))))
@@ -70,7 +72,7 @@ def check_data(dataset, *, sample=SAMPLE, seed=0) -> dict:
       "name": dataset.name, "images": len(names),
       "balance": {split: {name: int(((numbers == number) & (labels == label)).sum())
                           for label, name in enumerate(LABELS)} for number, split in enumerate(sources)},
-      "unreadable": unreadable,
+      "unreadable": unreadable, "notices": notices(dataset),
       "duplicates": {kind: {**found, "pairs": [[f"{splits[i]}: {names[i]}" for i in pair] for pair in found["pairs"]]}
                      for kind, found in duplicates.found.items()},
       "shortcuts": shortcuts([figures[i] for i in measured], labels[measured], duplicates.groups[measured], seed=seed),
@@ -105,7 +107,7 @@ def _judgement(result):
     if line["found"]:
       sentence = f"{name} alone: AUC {line['auc']:.2f}: {line['verdict'].split(': ', 1)[1]}"
       (wrong if line["auc"] >= CLEAR and name not in TEXTURE else remarks).append(sentence)
-  return wrong, remarks
+  return wrong, [*remarks, *result["notices"]]
 
 
 def table(result) -> str:
@@ -119,7 +121,7 @@ def table(result) -> str:
                  f"{found['across_classes']:16,}")  # fmt: skip
   pairs = list(dict.fromkeys(
       tuple(pair) for found in result["duplicates"].values() for pair in found["pairs"]))
-  lines += [f"  {first} ~ {second}" for first, second in pairs[:SHOWN]]
+  lines += [one_line(f"  {first} ~ {second}") for first, second in pairs[:SHOWN]]
   sampled = result["sampled"] < result["images"]
   of = f"{result['sampled']:,} images, drawn with seed {result['seed']}" if sampled else "all images"
   lines += ["", f"{'alone':20}  AUC   95 % interval   ({of})"]

@@ -12,9 +12,11 @@ from functools import lru_cache, partial
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from fakeface_jax.errors import UserError
 from fakeface_jax.models.convolution import Convolution
+from fakeface_jax.models.resnet import ResNet
 
 
 def apply_with_taps(model, variables, images, taps):
@@ -41,14 +43,37 @@ def apply_with_taps(model, variables, images, taps):
   return logits, activations
 
 
-@partial(jax.jit, static_argnames=("model", "layers"))
+def check_call(model, images, target=None, layers=()):
+  """Raises UserError where a method was given what it does not take (see `grad_cam`); outside jit, also for NaN."""
+  shape, dtype = np.shape(images), getattr(images, "dtype", type(images).__name__)
+  got = f"{dtype}{list(shape)}"
+  of_colours = not isinstance(model, ResNet) or shape[-1:] == (3,)
+  known = isinstance(images, np.ndarray | jax.Array) and jnp.issubdtype(dtype, jnp.floating)
+  if not known or len(shape) != 4 or 0 in shape or not of_colours:
+    raise UserError(f"images: expected normalised RGB, float32[N, H, W, 3], as resnet.normalize makes it, got {got}")
+  if not isinstance(images, jax.core.Tracer) and not np.isfinite(np.asarray(images, np.float32)).all():
+    raise UserError(f"images: {got} holds NaN or infinity; expected normalised RGB, as resnet.normalize makes it")
+  if target is not None:
+    kind = getattr(target, "dtype", None) or np.asarray(target).dtype
+    if np.shape(target) != shape[:1] or not jnp.issubdtype(kind, jnp.integer):
+      raise UserError(f"target: expected the index of a class for each image, int32[{shape[0]}], got "
+                      f"{kind}{list(np.shape(target))}")
+  if isinstance(layers, str):
+    raise UserError(f"layers: expected a tuple of layers, got {layers!r}; write ({layers!r},)")
+
+
 def activations_of(model, variables, images, layers):
   """{layer: its output float32[N, h, w, C]}."""
+  check_call(model, images, layers=layers)
+  return _activations_of(model, variables, images, tuple(layers))
+
+
+@partial(jax.jit, static_argnames=("model", "layers"))
+def _activations_of(model, variables, images, layers):
   _, activations = apply_with_taps(model, variables, images, dict.fromkeys(layers))
   return {layer: activations[layer].astype(jnp.float32) for layer in layers}
 
 
-@partial(jax.jit, static_argnames=("model", "layers"))
 def activations_and_gradients(model, variables, images, target, layers):
   """What class activation maps are made of, from one forward and one backward pass.
 
@@ -57,7 +82,14 @@ def activations_and_gradients(model, variables, images, target, layers):
     target: class index, int32[N].
     layers: tuple of module paths.
   Returns: {layer: output float32[N, h, w, C]}, {layer: gradient of the target's logit to it, the same shape}.
+  Raises: UserError for images, targets or layers of another kind.
   """
+  check_call(model, images, target, layers)
+  return _activations_and_gradients(model, variables, images, target, tuple(layers))
+
+
+@partial(jax.jit, static_argnames=("model", "layers"))
+def _activations_and_gradients(model, variables, images, target, layers):
   shapes = layer_shapes(model, variables, images)
   taps = {layer: jnp.zeros(shapes[layer].shape, jnp.float32) for layer in layers}
   logits, pullback, activations = jax.vjp(

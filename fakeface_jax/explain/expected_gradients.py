@@ -4,6 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from fakeface_jax.errors import UserError
+from fakeface_jax.explain.capture import check_call
 from fakeface_jax.explain.path_gradients import all_logits, of_target, path_gradients
 
 
@@ -21,6 +22,7 @@ def expected_gradients(model, variables, images, target, *, background, samples=
   Returns: float32[N, H, W, 3], in logits, and float32[N], the completeness error: the sum of the map minus (the image's
     logit less the mean logit of the references used).
   """
+  check_call(model, images, target)
   images, target = jnp.asarray(images), jnp.asarray(target)
   if background is None or not len(background):
     raise UserError("expected_gradients compares with other photographs; give some: --background FOLDER")

@@ -3,6 +3,7 @@
 import jax.numpy as jnp
 import numpy as np
 
+from fakeface_jax.explain.capture import check_call
 from fakeface_jax.explain.fill import fill_images
 from fakeface_jax.explain.path_gradients import all_logits, of_target, path_gradients
 
@@ -18,6 +19,7 @@ def integrated_gradients(model, variables, images, target, *, steps=32, baseline
   Returns: float32[N, H, W, 3], in logits, and float32[N], the completeness error: the sum of the map minus the logit's
     difference between image and reference, which is 0 but for the rule's error.
   """
+  check_call(model, images, target)
   images, target = jnp.asarray(images), jnp.asarray(target)
   nodes, weights = np.polynomial.legendre.leggauss(steps)
   count = len(images)

@@ -4,6 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from fakeface_jax.errors import UserError
+from fakeface_jax.explain.capture import check_call
 from fakeface_jax.explain.evaluations import evaluate_each
 from fakeface_jax.explain.fill import fill_images
 from fakeface_jax.explain.path_gradients import all_logits, of_target
@@ -23,6 +24,7 @@ def occlusion(model, variables, images, target, *, window=0, stride=0, fill="mea
     batch_size: covered images at a time.
   Returns: float32[N, H, W], in logits: positive where the image speaks for the target.
   """
+  check_call(model, images, target)
   images, target = jnp.asarray(images), jnp.asarray(target)
   count, height, width, _ = images.shape
   window = window or max(1, min(height, width) // 8)

@@ -42,6 +42,13 @@ TRANSFORMERS_NAMES = (
     (STAGE + r"layer\.(\d+)\.normalization\.", "layer{0}.{1}.bn{2}."),
     (r"^classifier\.1\.", "fc."),
 )
+# The key that every ResNet has once, in either naming; what stands before it, all keys of the network share.
+ANCHOR = re.compile(
+    r"(.*?)(?:layer1\.0\.conv1|(?:resnet\.)?encoder\.stages\.0\.layers\.0\.layer\.0\.convolution)\.weight")
+HEAD = ("fc.weight", "fc.bias")
+# Which is meant of several networks in a checkpoint; torch.compile and DataParallel add the rest.
+PREFERRED = re.compile(
+    r"(?:(?:state_dict|model_state_dict|params)\.)?(?:(?:module|model|net|network|backbone|encoder|_orig_mod)\.)*")
 
 
 def load_pretrained(source, variables):
@@ -50,6 +57,9 @@ def load_pretrained(source, variables):
   Every tensor must be there, in its shape, and no other. The head alone may differ: where the source has another
   number of classes or no head, the head of `variables` stays. Which of the two happened is logged. A head that is
   loaded brings its own class order; this project's is real = 0, fake = 1.
+
+  The network may lie at any depth of a checkpoint and under any prefix ('state_dict', 'backbone.', 'module.'); what
+  lies beside it there, such as an optimiser's state, is left aside, and that is logged.
 
   Args:
     source: 'bundled', a ResNet-18 that comes along (`bundled/MODEL_CARD.md`); a `.safetensors` file; a torch file
@@ -66,10 +76,11 @@ def from_state_dict(tensors, variables, source="the state dict"):
   """`load_pretrained` of {key: float32 NumPy array} in one of the known layouts; `source` is what errors call it."""
   tensors = torchvision_state_dict(tensors, source)
   wanted = to_state_dict(variables)
-  head = {key: tensors.pop(key) for key in ("fc.weight", "fc.bias") if key in tensors}
+  check_is_resnet(tensors, wanted, source)
+  head = {key: tensors.pop(key) for key in HEAD if key in tensors}
   classes = len(wanted["fc.bias"])
   fresh = not head or ("fc.weight" in head and head["fc.weight"].shape[:1] != (classes,))
-  tensors |= {key: wanted[key] for key in ("fc.weight", "fc.bias")} if fresh else head
+  tensors |= {key: wanted[key] for key in HEAD} if fresh else head
   check_fit(tensors, wanted, source)
   check_finite(tensors, source)
   log.info(
@@ -142,20 +153,41 @@ def torchvision_key(path):
 
 
 def torchvision_state_dict(tensors, source):
-  """The same tensors under torchvision's keys, without the step counters of BatchNorm."""
+  """The network's tensors under torchvision's keys, without the step counters of BatchNorm."""
   renamed = {}
-  for key, tensor in tensors.items():
-    new = re.sub(r"^(?:(?:module|model|_orig_mod)\.)+", "", key)  # DataParallel, Lightning, torch.compile
+  for key, tensor in _network(tensors, source).items():
     for pattern, name in TRANSFORMERS_NAMES:
-      if match := re.match(pattern, new):
+      if match := re.match(pattern, key):
         stage, block, layer = [int(number) for number in match.groups()] + [0] * (3 - len(match.groups()))
-        new = name.format(stage + 1, block, layer + 1) + new[match.end() :]
+        key = name.format(stage + 1, block, layer + 1) + key[match.end() :]
         break
-    if new in renamed:
-      raise UserError(f"{source}: holds {new} twice, once as {key}; give a file with one network in it")
-    if not new.endswith(".num_batches_tracked"):
-      renamed[new] = tensor
+    if key in renamed:
+      raise UserError(f"{source}: holds {key} twice; give a file with one network in it")
+    if not key.endswith("num_batches_tracked"):
+      renamed[key] = tensor
   return renamed
+
+
+def _network(tensors, source):
+  """The tensors of the one network in a checkpoint, without the prefix that they share."""
+  prefixes = list(dict.fromkeys(match[1] for key in tensors if (match := ANCHOR.fullmatch(key))))
+  if len(prefixes) > 1 and "" not in prefixes:
+    preferred = [prefix for prefix in prefixes if PREFERRED.fullmatch(prefix)]
+    if len(preferred) != 1:
+      raise UserError(f"{source}: holds several networks, under {shortened(prefixes)}; give a file with one of them")
+    prefixes = preferred
+  prefix = "" if "" in prefixes or not prefixes else prefixes[0]
+  if not prefix:
+    return tensors
+  network = {key.removeprefix(prefix): tensor for key, tensor in tensors.items() if key.startswith(prefix)}
+  others = {key: tensor for key, tensor in tensors.items() if not key.startswith(prefix)}
+  if not any(name in network for name in HEAD):  # as in a module of a backbone and a head
+    outer = prefix.rstrip(".").rpartition(".")[0]
+    outer = f"{outer}." if outer else ""
+    network |= {name: others.pop(outer + name) for name in HEAD if outer + name in others}
+  if others:
+    log.info("%s: the network is what lies under %r; left aside: %s", source, prefix, shortened(list(others), 3))
+  return network
 
 
 def to_ours(tensor):
@@ -170,6 +202,14 @@ def to_torch(leaf):
 
 
 # --- checks ----------------------------------------------------------------------------------------------------------
+
+
+def check_is_resnet(tensors, wanted, source):
+  """Raises a UserError in one sentence where nothing but perhaps a head is the network's."""
+  if not any(key in wanted and key not in HEAD for key in tensors):
+    raise UserError(
+        f"{source}: holds no ResNet under the names of torchvision, timm or transformers, but"
+        f" {shortened(list(tensors), 3) or 'nothing'}; give the weights of a ResNet")
 
 
 def check_fit(tensors, wanted, source):
@@ -192,6 +232,10 @@ def check_fit(tensors, wanted, source):
 
 
 def check_finite(tensors, source):
+  """Raises a UserError naming the tensors that hold no finite floats."""
+  integers = [f"{key} ({tensor.dtype})" for key, tensor in tensors.items() if tensor.dtype.kind != "f"]
+  if integers:
+    raise UserError(f"{source}: not floating-point numbers: {shortened(integers)}; use weights that are not quantised")
   broken = [key for key, tensor in tensors.items() if not np.isfinite(tensor).all()]
   if broken:
     raise UserError(f"{source}: NaN or infinite values in {shortened(broken)}; use weights of a run that converged")

@@ -1,11 +1,13 @@
 """Reads the tensors of weights files: safetensors, torch's, and those of the Hugging Face hub.
 
-Nothing here knows a network; every float type becomes float32. Format: https://github.com/huggingface/safetensors.
+Nothing here knows a network; every float type becomes float32, other types stay as they are. Format:
+https://github.com/huggingface/safetensors.
 """
 
 import pickle
 import re
 import warnings
+import zipfile
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
@@ -13,25 +15,29 @@ import jax.numpy as jnp
 import numpy as np
 
 from fakeface_jax.errors import UserError
+from fakeface_jax.paths import FILE, FOLDER, path_kind, user_path
 
 BUNDLED = Path(__file__).parent / "bundled" / "resnet18.safetensors"  # what it is: MODEL_CARD.md beside it
 HUB_FILE = "model.safetensors"
 HUB_SECONDS = 5  # to hear from the hub at all; the download itself has no limit
 TORCH_SUFFIXES = (".pth", ".pt", ".bin", ".ckpt", ".tar")
-WRAPPERS = ("state_dict", "model_state_dict", "model")  # where training scripts put the state dict in a checkpoint
-DTYPES = {"F16": np.float16, "BF16": jnp.bfloat16, "F32": np.float32, "F64": np.float64, "I64": np.int64}
+DEEPEST = 6  # levels of dicts within dicts in a checkpoint that are looked through
+DTYPES = {
+    "F16": np.float16, "BF16": jnp.bfloat16, "F32": np.float32, "F64": np.float64, "I64": np.int64, "I32": np.int32,
+    "I16": np.int16, "I8": np.int8, "U8": np.uint8, "BOOL": np.bool_}  # fmt: skip
 
 
 def weights_path(source):
   """The path of a file as it is, of the file that comes with the project, or of the hub's after its download."""
   if source == "bundled":
     return BUNDLED
-  path = Path(source).expanduser()
-  if path.is_file():
+  path = Path(user_path(source))
+  kind = path_kind(path)
+  if kind == FILE:
     return path
-  if path.is_dir():
+  if kind == FOLDER:
     raise UserError(f"{source}: is a folder; give the weights file in it, such as {path / HUB_FILE}")
-  if path.suffix in (".safetensors", *TORCH_SUFFIXES):
+  if path.suffix.lower() in (".safetensors", *TORCH_SUFFIXES):
     raise UserError(f"{source}: no such weights file; check the path")
   if re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", str(source)):
     return hub_file(str(source))
@@ -75,12 +81,15 @@ def reason(error):
 
 
 def read(path):
-  """{key: float32 NumPy array} of a file, under its own keys.
+  """{key: NumPy array} of a file, float32 where they are of a float type, under its own keys.
+
+  Of a torch checkpoint, all tensors at any depth: {"model": {"conv1.weight": tensor}} is {"model.conv1.weight": array}.
 
   Raises: UserError for an unreadable, empty, truncated or unknown kind of file, and for a torch file that would run
-    code or that holds something other than a state dict.
+    code or that holds no tensors under names.
   """
-  if path.suffix not in (".safetensors", *TORCH_SUFFIXES):
+  suffix = path.suffix.lower()
+  if suffix not in (".safetensors", *TORCH_SUFFIXES):
     raise UserError(f"{path}: not a kind of weights file known here; give .safetensors or one of {TORCH_SUFFIXES}")
   try:
     with path.open("rb") as file:
@@ -91,7 +100,7 @@ def read(path):
     raise UserError(f"{path}: empty; download it again")
   if start.startswith(b"version https://git-lfs"):
     raise UserError(f"{path}: only a git-lfs pointer; run `git lfs pull` in its folder to fetch the weights")
-  return read_safetensors(path) if path.suffix == ".safetensors" else read_torch(path)
+  return read_safetensors(path) if suffix == ".safetensors" else read_torch(path)
 
 
 def read_safetensors(path):
@@ -105,9 +114,10 @@ def read_safetensors(path):
   for key, entry in entries:
     if entry["dtype"] not in DTYPES:
       raise UserError(f"{path}: {key} is of type {entry['dtype']}; only weights of {', '.join(DTYPES)} can be read")
-    tensor = np.frombuffer(entry["data"], DTYPES[entry["dtype"]]).reshape(entry["shape"])
-    with np.errstate(over="ignore"):  # becomes infinite, which `check_finite` reports
-      tensors[key] = tensor.astype(np.float32)
+    dtype = np.dtype(DTYPES[entry["dtype"]])
+    tensor = np.frombuffer(entry["data"], dtype).reshape(entry["shape"])
+    with np.errstate(over="ignore"):  # becomes infinite, which whoever uses it reports
+      tensors[key] = tensor if dtype.kind in "iub" else tensor.astype(np.float32)
   return tensors
 
 
@@ -117,6 +127,8 @@ def read_torch(path):
   except ImportError as error:
     raise UserError(
         f"{path}: reading it needs torch; `pip install 'fakeface-jax[torch]'` or give a .safetensors file") from error
+  if zipfile.is_zipfile(path) and any(name.endswith("/constants.pkl") for name in zipfile.ZipFile(path).namelist()):
+    raise UserError(f"{path}: a TorchScript program, not weights alone; save torch.jit.load(path).state_dict()")
   try:
     with warnings.catch_warnings(action="ignore"):  # about pickles that are then refused
       checkpoint = torch.load(path, map_location="cpu", weights_only=True)
@@ -126,8 +138,31 @@ def read_torch(path):
         "torch.save(model.state_dict(), path) or a .safetensors file") from error
   except Exception as error:  # a damaged file raises whatever its damage leads to
     raise UserError(f"{path}: truncated or no torch file ({reason(error)}); download it again") from error
-  while isinstance(checkpoint, dict) and (inner := [checkpoint[name] for name in WRAPPERS if name in checkpoint]):
-    checkpoint = inner[0]
-  if not isinstance(checkpoint, dict) or not all(isinstance(value, torch.Tensor) for value in checkpoint.values()):
-    raise UserError(f"{path}: holds no state dict, that is {{name: tensor}}, at its top or under {', '.join(WRAPPERS)}")
-  return {key: tensor.detach().float().numpy() for key, tensor in checkpoint.items()}
+  tensors = tensors_in(checkpoint, torch.Tensor)
+  if not tensors:
+    raise UserError(f"{path}: holds no state dict, that is {{name: tensor}}, at whatever depth")
+  return {key: to_numpy(tensor, f"{path}: {key}") for key, tensor in tensors.items()}
+
+
+def tensors_in(container, kind, depth=0):
+  """{'model.conv1.weight': tensor, ...}: all that is of this kind in dicts and lists within each other."""
+  if depth == DEEPEST or not isinstance(container, (dict, list, tuple)):
+    return {}
+  found = {}
+  for key, value in container.items() if isinstance(container, dict) else enumerate(container):
+    inner = {"": value} if isinstance(value, kind) else tensors_in(value, kind, depth + 1)
+    found |= {f"{key}.{name}" if name else str(key): tensor for name, tensor in inner.items()}
+  return found
+
+
+def to_numpy(tensor, name):
+  """A torch tensor of any layout as a NumPy array, float32 where it is of a float type or quantised."""
+  try:
+    tensor = tensor.detach()
+    if tensor.is_quantized:
+      tensor = tensor.dequantize()
+    if str(tensor.layout) != "torch.strided":
+      tensor = tensor.to_dense()
+    return (tensor.float() if tensor.is_floating_point() else tensor).numpy()
+  except (RuntimeError, TypeError, NotImplementedError) as error:
+    raise UserError(f"{name} is a tensor that cannot be read ({reason(error)}); save it as float32") from error

@@ -1,8 +1,10 @@
 """Scoring a finished detector on any data set."""
 
+import logging
+
 import jax
 
-from fakeface_jax.data.datasets import choose_splits, open_dataset
+from fakeface_jax.data.datasets import choose_splits, notices, open_dataset
 from fakeface_jax.data.loader import record_name
 from fakeface_jax.data.splits import RunSplits, split_for_testing
 from fakeface_jax.detector import load
@@ -11,6 +13,8 @@ from fakeface_jax.evaluation.predict import make_predict_step, predict_split, re
 from fakeface_jax.evaluation.probability import probability_of_fake
 from fakeface_jax.evaluation.scores import scores
 from fakeface_jax.workdir import read_config
+
+log = logging.getLogger(__name__)
 
 
 def evaluate_run(workdir, data=None, split=None, batch_size=None):
@@ -50,4 +54,6 @@ def what_to_score(config, data):
     dataset = run.dataset("train")
     return dataset, choose_splits(config.data, dataset.splits, quiet=True)["test"]
   dataset = open_dataset(data, data_dir=config.data.dir)
+  for notice in notices(dataset):
+    log.warning("%s", notice)
   return dataset, split_for_testing(dataset)

@@ -1,6 +1,8 @@
 """Fakes made of a folder of real faces: written as a data set that the builder `folder` reads, and a picture."""
 
 import csv
+import errno
+import logging
 import time
 from pathlib import Path
 
@@ -8,16 +10,22 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from tqdm import tqdm
 
+from fakeface_jax.data.face_builder import relative
 from fakeface_jax.data.features import LABELS
 from fakeface_jax.data.forged import Photographs, find_photographs, forge_photograph, readable_photographs
 from fakeface_jax.data.images import decode_image, resize_and_crop, resize_and_crop_mask
 from fakeface_jax.data.threads import in_order
 from fakeface_jax.errors import UserError
+from fakeface_jax.lines import one_line
+from fakeface_jax.paths import user_path
 from fakeface_jax.report.contact_sheet import OUTLINE
 from fakeface_jax.report.items import unique_stems
 
+log = logging.getLogger(__name__)
+
 COLUMNS = ("file", "source", "region", "operation", "donor", "blend", "found_by")
 INDEX_FILE, SHEET_FILE = "index.csv", "contact_sheet.png"
+OF_THE_NAME = (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL)  # what a file system says of a name that it cannot take
 CELL, CAPTION, GAP = 128, 16, 6  # px, of the contact sheet
 SHEET = (8, 4)  # forgeries: rows, columns
 
@@ -38,10 +46,13 @@ def forge_folder(folder, out, *, per_image=1, seed=0):
     cannot be read).
   Raises: UserError where nothing can be read, or something cannot be written.
   """
-  root, out = Path(folder).expanduser(), Path(out).expanduser()
+  root, out = Path(user_path(folder)), Path(user_path(out))
   if out.exists() and (not out.is_dir() or any(out.iterdir())):
     raise UserError(f"{out}: is there and not an empty folder; choose another one, or remove it")
-  splits, unreadable = readable_photographs(root, find_photographs(root)[0])
+  faces, unread, beside, _ = find_photographs(root)
+  for name, reason in beside:
+    log.warning("%s: %s", one_line(root / name), reason)
+  splits, unreadable = readable_photographs(root, faces)
   splits = {split: Photographs(paths) for split, paths in splits.items()}
   next(iter(splits.values()))[0]  # loads what finds faces, so that the clock does not see it
   tasks = [(photographs, index, out / split, stem) for split, photographs in splits.items()
@@ -53,12 +64,18 @@ def forge_folder(folder, out, *, per_image=1, seed=0):
     for split in splits:
       for name in (*LABELS, "mask"):
         (out / split / name).mkdir(parents=True)
-    with open(out / INDEX_FILE, "w", newline="") as file, tqdm(
+    with open(out / INDEX_FILE, "w", newline="", encoding="utf-8", errors="backslashreplace") as file, tqdm(
         total=len(tasks), unit=" images", leave=False, disable=None) as bar:
       index = csv.writer(file)
       index.writerow(COLUMNS)
       for task, (genuine, forged) in in_order(make, tasks):
-        index.writerows(_write(task, genuine, forged, root, out))
+        try:
+          index.writerows(_write(task, genuine, forged, root, out))
+        except OSError as error:
+          if error.errno not in OF_THE_NAME:
+            raise
+          unreadable.append([relative(task[0].paths[task[1]], root), f"its name cannot be written: {error.strerror}"])
+          continue
         file.flush()  # what is there is listed, whatever happens to the rest
         cells += [(genuine, fake) for number, fake in enumerate(forged, done) if number in shown]
         done += per_image
@@ -72,7 +89,7 @@ def forge_folder(folder, out, *, per_image=1, seed=0):
   account = (
       f"{done:,} fakes of {len(tasks):,} photographs, {done / wall:,.0f} fakes/s; a core that does nothing else makes"
       f" {done / cpu:,.0f}/s, reading and writing included")
-  return account, [tuple(pair) for pair in unreadable]
+  return account, [tuple(pair) for pair in sorted([*unread, *unreadable])]
 
 
 def _write(task, genuine, forged, root, out):

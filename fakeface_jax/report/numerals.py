@@ -4,6 +4,8 @@ import math
 
 from markupsafe import Markup
 
+from fakeface_jax.lines import one_line
+
 NONE = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
 UNIT = "\N{NO-BREAK SPACE}%"
@@ -52,9 +54,11 @@ def spoken(interval, written=percent):
 
 
 def finite(part):
-  """A nested audit with None in the place of NaN and infinities, which are no figures."""
+  """A nested audit with None in the place of NaN and infinities, which are no figures, and names that can be shown."""
   if isinstance(part, dict):
     return {key: finite(value) for key, value in part.items()}
   if isinstance(part, list | tuple):
     return [finite(value) for value in part]
+  if isinstance(part, str):
+    return one_line(part)
   return None if isinstance(part, float) and not math.isfinite(part) else part

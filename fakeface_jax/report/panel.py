@@ -13,6 +13,7 @@ from fakeface_jax.data.features import LABELS, THRESHOLD
 from fakeface_jax.evaluation.placement import enlarged
 from fakeface_jax.explain.methods import ATTRIBUTION, HEATMAP, METHODS, SENSITIVITY
 from fakeface_jax.explain.scale import STRONGEST, drawn, maps_with_keys, strength
+from fakeface_jax.lines import one_line
 
 CELL = 176  # px, side of a picture
 GAP = 8
@@ -201,4 +202,5 @@ def font(size):
 
 
 def shorten(text, length):
+  text = one_line(text)
   return text if len(text) <= length else "…" + text[1 - length :]

@@ -2,18 +2,25 @@
 
 import hashlib
 import io
+import json
 import os
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import skimage.data
+from ml_collections import ConfigDict
 from PIL import Image
 
 from fakeface_jax.data import folder as folder_module
+from fakeface_jax.data.datasets import notices, open_dataset
 from fakeface_jax.data.features import DIFFICULTIES, FAKE, REAL
 from fakeface_jax.data.folder import folder_builder, read_mask
+from fakeface_jax.data.loader import record_name
+from fakeface_jax.data.splits import RunSplits
 from fakeface_jax.errors import UserError
+from fakeface_jax.evaluation.data_check import SHOWN, check_data, table
 from tests.data.reading import records
 
 PHOTOS = Path(__file__).parents[3] / "shared" / "faces"
@@ -275,6 +282,130 @@ def test_folders_that_do_not_fit(root, tmp_path):
   assert f"{root / 'val'}: has no folder real/" in message(root, tmp_path)
   (root / "real").mkdir()
   assert "holds both real/ and train/, val/" in message(root, tmp_path)
+
+
+@pytest.mark.parametrize("names", [
+    ("0_real", "1_fake"), ("training_real", "training_fake"), ("Real Images", "AI-generated"),
+    ("authentic", "DeepFakes"), ("original", "manipulated"), ("human", "ai"), ("REAL2", "stylegan2"),
+    ("pristine", "fake_faces_01")])
+def test_usual_names_of_classes(names, flat, tmp_path):
+  for old, new in zip(("real", "fake"), names, strict=True):
+    (flat / old).rename(flat / new)
+  found = records(prepare(flat, tmp_path))
+  assert list(found) == ["train", "val", "test"] and sum(map(len, found.values())) == 80
+  for sources in found.values():
+    assert all(record["label"] == names.index(source.split("/")[0]) for source, record in sources.items())
+
+
+@pytest.mark.parametrize("names", [
+    ("training", "dev", "testing"), ("Train_Set", "valid", "eval"), ("train2", "validation2", "test2")])
+@pytest.mark.parametrize("layout", ["{split}/{label}", "{label}/{split}", "{split}_{label}"])
+def test_usual_names_of_splits_in_every_order(names, layout, tmp_path):
+  root = tmp_path / "faces"
+  for number, split in enumerate(names):
+    for label in ("real", "fake"):
+      for image in range(number + 1):
+        write(root / layout.format(split=split, label=label) / f"{number}{image}.png")
+    write(root / layout.format(split=split, label="masks") / f"{number}0.png", np.full((6, 8), 255, np.uint8))
+  builder = prepare(root, tmp_path)
+  found = records(builder)
+  assert {split: len(sources) for split, sources in found.items()} == {"train": 2, "val": 4, "test": 6}
+  assert builder.info.metadata["masks_ignored"] == builder.info.metadata["not_used"] == []
+  assert sum(mask_of(record).max() == 255 for sources in found.values() for record in sources.values()) == 3
+
+
+def test_pictures_of_kinds_that_are_not_read_are_listed_with_what_to_do(root, tmp_path):
+  photo = (root / "train" / "real" / "b.jpg").read_bytes()
+  (root / "train" / "real" / "nosuffix").write_bytes(photo)
+  (root / "train" / "real" / "b.txt").write_bytes(photo[::-1])
+  (root / "train" / "real" / "IMG_1.HEIC").write_bytes(b"?")
+  (root / "val" / "fake" / "x.dng").write_bytes(b"?")
+  builder = prepare(root, tmp_path)
+  assert "train/real/nosuffix" in records(builder)["train"]
+  assert builder.info.metadata["unreadable"] == [
+      ["train/real/IMG_1.HEIC", "is a HEIC picture, which is not read here; save it as JPEG or PNG"],
+      ["val/fake/x.dng", "is a camera's raw file, which is not read here; save it as JPEG or PNG"]]
+  assert builder.info.metadata["ignored_files"] == 1
+  for path in (root / "val" / "real").iterdir():
+    path.rename(path.with_suffix(".heic"))
+    path.with_suffix(".heic").write_bytes(b"?")
+  assert "val/real: holds no image (1 pictures of other kinds; the first, d.heic, is a HEIC" in message(root, tmp_path)
+
+
+def test_images_beside_the_classes_and_masks_that_do_not_fit_are_said(root, tmp_path, caplog):
+  write(root / "train" / "more" / "deep" / "x.png")
+  write(root / "extra" / "y.png")
+  write(root / "loose.png")
+  write(root / "train" / "mask" / "c.png", np.zeros((5, 8), np.uint8))
+  (root / "papers").mkdir()
+  (root / "papers" / "licence.txt").write_text("?")
+  dataset = open_dataset(str(root), data_dir=tmp_path / "records")
+  assert notices(dataset) == [
+      f"{root}: some masks are not used: train/mask/c.png is 8 x 5 pixels, its image 8 x 6",
+      f"{root}: some images are not used: extra/ (images: 1), whose name means neither real nor fake; rename it, or "
+      "move it away; train/more/ (images: 1), whose name means neither real nor fake; rename it, or move it away; "
+      "loose.png beside the folders of the classes; put images into real/ or fake/, or move them away"]
+  assert check_data(dataset)["remarks"][-2:] == notices(dataset)
+  data = {"name": "folder", "path": str(root), "dir": str(tmp_path / "records"), "train_split": "train",
+          "val_split": "val", "test_split": "val"}
+  with caplog.at_level("WARNING", "fakeface_jax"):
+    assert len(RunSplits(ConfigDict({"data": data, "seed": 0}))["train"]) == 4  # as training opens it
+  assert [line.getMessage().partition(": ")[2] for line in caplog.records] == [
+      notice.partition(": ")[2] for notice in notices(dataset)]
+
+
+def test_a_class_of_another_name_is_asked_for(root, tmp_path):
+  (root / "val" / "fake").rename(root / "val" / "pictures")
+  assert message(root, tmp_path).endswith("found pictures/, real/")
+  (root / "val" / "pictures").rename(root / "val" / "0_real")
+  assert f"{root / 'val'}: 0_real/ and real/ mean the same; keep one of them" in message(root, tmp_path)
+
+
+NAMES = (b"Mu\xf1oz.png", b"new\nline.png", b"tab\t.png", b"quo\"te's.png", "\U0001f600.png".encode(),
+         "\u05d0\u05d1.png".encode(), "x\u202egpj.png".encode(), b"-dash.png", b"<b>&amp;.png", b"back\\slash.png",
+         b" .png", b"%s{}.png", b"a" * 251 + b".png", b"\xff\xfe")
+
+
+@pytest.fixture
+def oddly_named(tmp_path):
+  """Photographs under names of all kinds in train/ and test/, a mask for each fake."""
+  root, number = tmp_path / "odd", 0
+  for folder in ("train/real", "train/fake", "test/real", "test/fake"):
+    (root / folder).mkdir(parents=True)
+    for name in NAMES:
+      number += 1
+      pixels = skimage.data.astronaut()[5 * number : 5 * number + 60, number : number + 80]
+      with open(os.path.join(os.fsencode(root / folder), name), "wb") as file:
+        Image.fromarray(pixels).save(file, "PNG")
+  (root / "train" / "mask").mkdir()
+  with open(os.path.join(os.fsencode(root), b"train", b"mask", NAMES[0]), "wb") as file:
+    Image.fromarray(np.full((60, 80), 255, np.uint8)).save(file, "PNG")
+  return root
+
+
+def test_names_of_any_bytes_are_kept(oddly_named, tmp_path):
+  dataset = open_dataset(str(oddly_named), data_dir=tmp_path / "records")
+  assert dataset.metadata["unreadable"] == dataset.metadata["masks_ignored"] == []
+  for split in ("train", "test"):
+    names = {record_name(dataset[split][i]) for i in range(len(dataset[split]))}
+    assert names == {f"{split}/{label}/{os.fsdecode(name)}" for label in ("real", "fake") for name in NAMES}
+    assert all((oddly_named / json.loads(json.dumps(name))).is_file() for name in names)
+  report = check_data(dataset)
+  table(report).encode()
+  json.dumps(report).encode()
+  without = table({**report, "duplicates": {}})
+  assert len(table(report).splitlines()) == len(without.splitlines()) + len(report["duplicates"]) + SHOWN
+
+
+def test_an_odd_name_of_a_broken_image_is_listed(oddly_named, tmp_path):
+  with open(os.path.join(os.fsencode(oddly_named), b"train", b"real", NAMES[0]), "wb") as file:
+    file.write(b"?")
+  with open(os.path.join(os.fsencode(oddly_named), b"train", b"real", NAMES[1]), "wb") as file:
+    file.write(b"")
+  dataset = open_dataset(str(oddly_named), data_dir=tmp_path / "records")
+  names = [name for name, _ in dataset.metadata["unreadable"]]
+  assert names == ["train/real/Mu\udcf1oz.png", "train/real/new\nline.png"]
+  assert [reason[:12] for _, reason in dataset.metadata["unreadable"]] == ["not an image", "is empty (0 "]
 
 
 @pytest.mark.parametrize("name, counts, masks", [

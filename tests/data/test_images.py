@@ -2,14 +2,21 @@
 
 import io
 import os
+import subprocess
+import sys
+import threading
+import time
 import warnings
 import zlib
 
 import numpy as np
 import pytest
 import simplejpeg
-from PIL import Image, ImageCms
+import skimage.data
+from PIL import Image, ImageCms, TiffImagePlugin
 
+from fakeface_jax.data import images
+from fakeface_jax.data.figures import file_figures
 from fakeface_jax.data.images import (
     MAX_PIXELS,
     decode_image,
@@ -18,6 +25,7 @@ from fakeface_jax.data.images import (
     resize_and_crop,
     resize_and_crop_mask,
 )
+from fakeface_jax.data.threads import in_order
 from fakeface_jax.errors import UserError
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
@@ -166,6 +174,69 @@ def test_colour_profile_does_no_harm():
   np.testing.assert_array_equal(decode_image(data, "x"), photo())
 
 
+def png_chunk(kind, body, check=None):
+  return len(body).to_bytes(4) + kind + body + (check or zlib.crc32(kind + body)).to_bytes(4)
+
+
+def jpeg_segment(marker, body):
+  return bytes((0xFF, marker)) + (len(body) + 2).to_bytes(2) + body
+
+
+BOMB = zlib.compress(bytes(3_000_000))
+PNG_TROUBLE = {
+    "a large text": png_chunk(b"zTXt", b"k\0\0" + BOMB), "a large text of another kind": png_chunk(
+        b"iTXt", b"k\0\1\0\0\0" + BOMB), "a large profile": png_chunk(b"iCCP", b"k\0\0" + BOMB),
+    "many texts": b"".join(png_chunk(b"zTXt", b"k\0\0" + zlib.compress(bytes(1_000_000))) for _ in range(70)),
+    "a broken sum": png_chunk(b"tEXt", b"k\0v", 1), "a short gamma": png_chunk(b"gAMA", b"1"),
+    "no animation": png_chunk(b"acTL", b"1"), "a broken profile": png_chunk(b"iCCP", b"k\0\7zz"),
+    "nonsense for EXIF": png_chunk(b"eXIf", b"\xff" * 30)}  # fmt: skip
+
+
+@pytest.mark.parametrize("trouble", PNG_TROUBLE)
+@pytest.mark.parametrize("place", ["before the pixels", "after them"])
+def test_metadata_that_cannot_be_read_do_not_cost_a_png_its_pixels(trouble, place):
+  astronaut = skimage.data.astronaut()[:160, 100:340]
+  data = encode(Image.fromarray(astronaut), "PNG")
+  at = 33 if place == "before the pixels" else len(data) - 12
+  data = data[:at] + PNG_TROUBLE[trouble] + data[at:] + b"and something after the end"
+  np.testing.assert_array_equal(decode_image(data, "x"), astronaut)
+  assert file_figures(data, "x")["size"] == {"width": np.log2(240), "height": np.log2(160)}
+
+
+def test_an_orientation_beside_a_large_text_still_counts():
+  exif = Image.Exif()
+  exif[0x0112] = 6
+  data = encode(Image.fromarray(photo(20, 30)), "PNG", exif=exif)
+  data = data[:33] + PNG_TROUBLE["a large text"] + data[33:]
+  np.testing.assert_array_equal(decode_image(data, "x"), np.rot90(photo(20, 30), -1))
+
+
+@pytest.mark.parametrize("mode", ["RGB", "CMYK"])
+@pytest.mark.parametrize("segment", [
+    jpeg_segment(0xE1, b"Exif\0\0" + b"\xff" * 99), jpeg_segment(0xE2, b"ICC_PROFILE\0\5\2zz"),
+    jpeg_segment(0xE2, b"MPF\0II*\0\x08\0\0\0\3\0" + b"\xff" * 60), jpeg_segment(0xEE, b"Adobe"),
+    jpeg_segment(0xED, b"Photoshop 3.0\x008BIM\3\xed\0\0\0\0\0\xff")])
+def test_metadata_that_cannot_be_read_do_not_cost_a_jpeg_its_pixels(mode, segment):
+  data = encode(Image.fromarray(photo()).convert(mode), "JPEG")
+  np.testing.assert_array_equal(decode_image(data[:2] + segment + data[2:] + b"zz", "x"), decode_image(data, "x"))
+  assert file_figures(data[:2] + segment + data[2:], "x")["size"] == file_figures(data, "x")["size"]
+
+
+@pytest.mark.parametrize("field", ["type", "count", "offset"])
+@pytest.mark.parametrize("tag", [270, 700, 34675])  # a description, XMP, a colour profile
+def test_metadata_that_cannot_be_read_do_not_cost_a_tiff_its_pixels(tag, field):
+  notes = TiffImagePlugin.ImageFileDirectory_v2()
+  notes[270], notes[700], notes[34675] = "x" * 100, b"\xff" * 10, b"junk!"
+  data = bytearray(encode(Image.fromarray(photo()), "TIFF", tiffinfo=notes))
+  directory = int.from_bytes(data[4:8], "little")
+  count = int.from_bytes(data[directory : directory + 2], "little")
+  entry = next(at for at in range(directory + 2, directory + 2 + 12 * count, 12)
+               if int.from_bytes(data[at : at + 2], "little") == tag)
+  start, length = {"type": (2, 2), "count": (4, 4), "offset": (8, 4)}[field]
+  data[entry + start : entry + start + length] = b"\xff\xff\xff\x7f"[:length]
+  np.testing.assert_array_equal(decode_image(bytes(data), "x"), photo())
+
+
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000"])
 @pytest.mark.parametrize("kept", [0.1, 0.5, 0.9])
 def test_truncated_files_are_refused(format, kept):
@@ -221,6 +292,81 @@ def test_bombs_are_refused_by_their_header(header):
   for width, height in ((10_001, 10_000), (13_000, 13_000), (60_000, 60_000)):  # Pillow: nothing or a warning, an error
     assert "more than the limit of 100 million pixels" in message(header(width, height))
   assert "truncated or damaged" in message(header(10_000, 10_000)[:-14])  # allowed, so the missing pixels are noticed
+
+
+def test_a_size_over_the_limit_is_named_with_the_limit():
+  assert message(png_header(60_000, 60_000)) == (
+      "x.png: 3,600 million pixels, more than the limit of 100 million pixels; scale it down")
+  data = encode(Image.new("RGB", (8000, 5001)), "WEBP", method=0)
+  assert message(data) == "x.png: 8000 x 5001 pixels, more than the limit of 40 million pixels; scale it down"
+
+
+def test_a_file_over_the_limit_is_not_read(tmp_path):
+  with open(tmp_path / "film.png", "wb") as file:
+    file.truncate(3_000_000_000)  # takes no room
+  with pytest.raises(UserError, match=r"film\.png: 3,000 MB, more than the limit of 420 MB; scale it down"):
+    read_image(tmp_path / "film.png")
+
+
+@pytest.mark.parametrize("mode", ["I;16", "RGBA", "P", "LA", "F", "CMYK"])
+def test_images_of_several_strips_are_those_of_one(mode, monkeypatch):
+  astronaut = Image.fromarray(skimage.data.astronaut()[:300, :200])
+  image = {"I;16": lambda: Image.fromarray(np.asarray(astronaut.convert("L")).astype(np.uint16) * 200),
+           "F": lambda: Image.fromarray(np.float32(astronaut.convert("L")) / 300)}.get(
+               mode, lambda: astronaut.convert(mode))()
+  if mode in ("RGBA", "LA"):
+    image.putalpha(Image.fromarray(photo(300, 200)[..., 0]))
+  data = encode(image, "TIFF")
+  whole = decode_image(data, "x")
+  monkeypatch.setattr(images, "STRIP", 7 * 200)
+  np.testing.assert_array_equal(decode_image(data, "x"), whole)
+  assert whole.shape == (300, 200, 3) and len(np.unique(whole)) > 5
+
+
+MEMORY = """
+import io, resource, zlib
+import numpy as np
+from PIL import Image
+from fakeface_jax.data.images import decode_image
+
+side = 6000
+def chunk(kind, body):
+  return len(body).to_bytes(4) + kind + body + zlib.crc32(kind + body).to_bytes(4)
+for bits, kind, row in ((16, 0, 2 * side), (8, 6, 4 * side), (8, 4, 2 * side)):  # grey, RGBA, grey with alpha
+  press = zlib.compressobj(1)
+  pixels = b"".join(press.compress(bytes(row + 1)) for _ in range(side)) + press.flush()
+  header = side.to_bytes(4) * 2 + bytes((bits, kind, 0, 0, 0))
+  png = b"\\x89PNG\\r\\n\\x1a\\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+  before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+  assert decode_image(png, "x").shape == (side, side, 3)
+  print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 / side**2)
+"""
+
+
+def test_decoding_takes_eight_bytes_a_pixel_at_most():
+  output = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True).stdout
+  assert max(map(float, output.split())) < 8.5
+
+
+def test_of_large_images_one_is_in_work_at_a_time(monkeypatch):
+  monkeypatch.setattr(images, "LARGE", 1000)
+  data = encode(Image.fromarray(photo()), "PNG")
+  small = encode(Image.fromarray(photo(20, 30)), "PNG")
+  at_work, most, lock = [0], [0], threading.Lock()
+
+  def look(data):
+    decode_image(data, "x")
+    with lock:
+      at_work[0] += 1
+      most[0] = max(most[0], at_work[0])
+    time.sleep(0.02)
+    with lock:
+      at_work[0] -= 1
+    return decode_image(data, "x").shape
+
+  assert list(in_order(look, [data] * 6, threads=3)) == [(150, 200, 3)] * 6 and most == [1]
+  list(in_order(look, [small] * 6, threads=3))
+  assert most[0] > 1
 
 
 def test_pillows_own_warning_about_size_does_not_surface():

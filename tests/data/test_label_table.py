@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -62,7 +63,7 @@ def test_tables_as_programs_write_them(tmp_path):
 
 
 @pytest.mark.parametrize(("content", "reason"), [
-    (b"id,label\n\xff\xfe,real\n", "cannot be read as CSV"),
+    (b"id,label\n" + 200_000 * b"x" + b",real\n", "cannot be read as CSV"),
     (b"id;label\na;real\n", "has no column 'id'; its first line is id;label"),
     (b"", "has no column 'id'; its first line is empty"),
 ])
@@ -77,3 +78,8 @@ def test_what_is_no_table(content, reason, tmp_path):
 
 def test_names_with_and_without_suffix():
   assert [stem_of(name) for name in ("a.jpg", "a.JPEG", "a", "v1.2", "b.c.png")] == ["a", "a", "a", "v1.2", "b.c"]
+
+
+def test_names_that_are_no_utf8_are_those_of_the_files(tmp_path):
+  (tmp_path / "t.csv").write_bytes(b"id,label\nMu\xf1oz.jpg,real\n")
+  assert read_table(tmp_path / "t.csv", ("id", "label")) == [(2, os.fsdecode(b"Mu\xf1oz.jpg"), "real")]

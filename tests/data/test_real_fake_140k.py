@@ -53,6 +53,17 @@ def test_what_is_amiss_is_left_out_and_listed(folder, tmp_path):
       "real_fake_140k/test.csv, line 6": "names test/31001 again; its first row counts"}
 
 
+def test_a_row_without_a_folder_costs_its_image_only(folder, tmp_path):
+  with open(folder / "train.csv", newline="") as file:
+    column = next(csv.reader(file)).index("path")
+  bare = lambda row: [*row[:column], row[column].rpartition("/")[2], *row[column + 1 :]]
+  change_rows(folder / "train.csv", lambda rows: [bare(rows[0]), *rows[1:], ["", *rows[0][1:column], "", "1"]])
+  builder = prepare(RealFake140k, folder, tmp_path / "records")
+  assert {split: len(sources) for split, sources in records(builder).items()} == {"train": 11, "val": 4, "test": 4}
+  reasons = " ".join(reason for _, reason in builder.info.metadata["unreadable"])
+  assert "names 31000, but there is no such real image" in reasons and "has no row in" in reasons
+
+
 def test_a_table_that_says_1_for_fake_is_refused(folder, tmp_path):
   change_rows(folder / "valid.csv", lambda rows: [[*row[:3], str(1 - int(row[3])), *row[4:]] for row in rows])
   with pytest.raises(UserError, match=r"real_fake_140k/valid\.csv: none of its 4 rows agrees with the folders"):

@@ -100,13 +100,55 @@ def test_transformers_keys_are_recognised():
   check_equal(from_state_dict(bare, variables), expected)
 
 
-@pytest.mark.parametrize("prefix", ["module.", "model.", "module._orig_mod."])
-def test_prefixes_of_wrapping_modules_are_dropped(small, prefix):
+@pytest.mark.parametrize(
+    "prefix", ["module.", "model.", "module._orig_mod.", "backbone.", "state_dict.net.encoder.", "Whatever.0."])
+def test_a_prefix_that_all_keys_share_is_dropped(small, prefix):
   tensors = small_state_dict()
   expected = from_state_dict(tensors, small)
   check_equal(from_state_dict({prefix + key: tensor for key, tensor in tensors.items()}, small), expected)
-  with pytest.raises(UserError, match=rf"holds fc.bias twice, once as {re.escape(prefix)}fc.bias"):
+  with pytest.raises(UserError, match=rf"1 unexpected: {re.escape(prefix)}fc.bias"):
     from_state_dict(tensors | {prefix + "fc.bias": tensors["fc.bias"]}, small)
+
+
+def test_a_prefix_before_the_keys_of_transformers():
+  tensors, variables = state_dict(50, classes=2), template(resnet(50))
+  renamed = {f"net.{transformers_key(key)}": tensor for key, tensor in tensors.items()}
+  check_equal(from_state_dict(renamed, variables), from_state_dict(tensors, variables))
+
+
+def test_what_lies_beside_the_network_is_left_aside_and_said(small, logged):
+  tensors = small_state_dict()
+  beside = {"model.backbone." + key: tensor for key, tensor in tensors.items() if not key.startswith("fc.")}
+  beside |= {f"model.{key}": tensors[key] for key in ("fc.weight", "fc.bias")}
+  beside |= {f"optimizer.{number}.exp_avg": np.zeros(3, np.float32) for number in range(5)}
+  check_equal(from_state_dict(beside, small, "own.ckpt"), from_state_dict(tensors, small))
+  assert logged[0] == (
+      "own.ckpt: the network is what lies under 'model.backbone.'; left aside: optimizer.0.exp_avg, "
+      "optimizer.1.exp_avg, optimizer.2.exp_avg and 2 more")
+  assert "is the source's too" in logged[1]
+
+
+def test_of_several_networks_the_usual_one_is_taken_or_all_are_named(small):
+  tensors = small_state_dict()
+  under = lambda prefix, change: {prefix + key: np.float32(tensor) + change for key, tensor in tensors.items()}
+  both = from_state_dict(under("state_dict_ema.", 1) | under("state_dict.", 0), small)
+  check_equal(both, from_state_dict(tensors, small))
+  with pytest.raises(UserError) as caught:
+    from_state_dict(under("teacher.", 1) | under("student.", 0), small, "dino.pth")
+  assert str(caught.value) == (
+      "dino.pth: holds several networks, under teacher., student.; give a file with one of them")
+
+
+def test_weights_of_anything_else_are_named_in_one_sentence(small):
+  others = {f"blocks.{number}.attn.qkv.weight": np.zeros((2, 2), np.float32) for number in range(150)}
+  with pytest.raises(UserError) as caught:
+    from_state_dict(others, small, "vit.safetensors")
+  assert str(caught.value) == (
+      "vit.safetensors: holds no ResNet under the names of torchvision, timm or transformers, but "
+      "blocks.0.attn.qkv.weight, blocks.1.attn.qkv.weight, blocks.2.attn.qkv.weight and 147 more; "
+      "give the weights of a ResNet")
+  with pytest.raises(UserError, match=r"^empty: holds no ResNet .*, but nothing; give the weights"):
+    from_state_dict({}, small, "empty")
 
 
 # --- the head --------------------------------------------------------------------------------------------------------

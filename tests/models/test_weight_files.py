@@ -54,7 +54,7 @@ def test_float64_beyond_float32_is_an_error(small, tmp_path):
 
 def test_quantised_weights_are_refused(small, tmp_path):
   save_file(small_state_dict() | {"conv1.weight": np.zeros((64, 3, 7, 7), np.int8)}, tmp_path / "x.safetensors")
-  with pytest.raises(UserError, match=r"conv1\.weight is of type I8; only weights of F16, BF16, F32"):
+  with pytest.raises(UserError, match=r"not floating-point numbers: conv1\.weight \(int8\); use weights"):
     load_pretrained(tmp_path / "x.safetensors", small)
 
 
@@ -104,6 +104,8 @@ def test_sources_that_are_nothing(small, source, message):
     lambda tensors: tensors,
     lambda tensors: {"state_dict": tensors, "epoch": 3},
     lambda tensors: {"model": {"module." + key: tensor for key, tensor in tensors.items()}, "best": 0.9},
+    lambda tensors: {"checkpoint": {"params_ema": tensors}, "optimizer": {"state": {0: {"step": tensors["bn1.bias"]}}}},
+    lambda tensors: tensors | {"epoch": 3, "_extra_state": None},
 ])
 def test_torch_files(small, tmp_path, wrap):
   torch = pytest.importorskip("torch")
@@ -120,6 +122,53 @@ def test_bfloat16_parameters_in_a_torch_file(small, tmp_path):
   loaded = load_pretrained(tmp_path / "x.pt", small)
   expected = small_state_dict()["bn1.bias"].astype(jnp.bfloat16).astype(np.float32)
   np.testing.assert_array_equal(loaded["params"]["bn1"]["bias"], expected)
+
+
+@pytest.mark.filterwarnings("ignore")  # torch deprecates what people have saved
+def test_torch_tensors_of_every_kind(small, tmp_path):
+  torch = pytest.importorskip("torch")
+  tensors = {key: torch.from_numpy(tensor) for key, tensor in small_state_dict().items()}
+  tensors["fc.weight"] = tensors["fc.weight"].to_sparse()
+  tensors["bn1.bias"] = tensors["bn1.bias"].double()
+  tensors["conv1.weight"] = torch.quantize_per_tensor(tensors["conv1.weight"], 0.01, 0, torch.qint8)
+  torch.save(tensors | {"rng_state": torch.zeros(5, dtype=torch.uint8)}, tmp_path / "x.PTH")
+  with pytest.raises(UserError, match=r"1 unexpected: rng_state$"):
+    load_pretrained(tmp_path / "x.PTH", small)
+  torch.save({"net": tensors, "rng_state": torch.zeros(5, dtype=torch.uint8)}, tmp_path / "x.PTH")
+  loaded = load_pretrained(tmp_path / "x.PTH", small)
+  expected = from_state_dict(small_state_dict(), small)
+  kernel = loaded["params"]["conv1"].pop("kernel")
+  np.testing.assert_allclose(
+      kernel, expected["params"]["conv1"].pop("kernel").clip(-1.28, 1.27), atol=0.0051)  # half a step
+  check_equal(loaded, expected)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"), [
+        (lambda torch, key, tensor: {0: tensor}, "x.pth: holds no ResNet under the names .* but 0; give"),
+        (lambda torch, key, tensor: {key: tensor.to("meta")}, "conv1.weight is a tensor that cannot be read"),
+        (lambda torch, key, tensor: {key: tensor.int()}, r"not floating-point numbers: conv1.weight \(int32\)"),
+        (lambda torch, key, tensor: {key: tensor.cfloat()}, r"not floating-point numbers: conv1.weight \(complex64\)"),
+        (lambda torch, key, tensor: torch.nn.Conv2d(3, 64, 7), "no file of weights alone, so nothing of it was run"),
+    ])
+def test_torch_files_with_what_no_weights_are(small, tmp_path, make, message):
+  torch = pytest.importorskip("torch")
+  content = make(torch, "conv1.weight", torch.from_numpy(small_state_dict()["conv1.weight"]))
+  if isinstance(content, dict) and "conv1.weight" in content:
+    rest = small_state_dict()
+    content = {key: torch.from_numpy(tensor) for key, tensor in rest.items()} | content
+  torch.save(content, tmp_path / "x.pth")
+  with pytest.raises(UserError, match=message) as caught:
+    load_pretrained(tmp_path / "x.pth", small)
+  assert "\n" not in str(caught.value)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_torchscript_program_is_named(small, tmp_path):
+  torch = pytest.importorskip("torch")
+  torch.jit.save(torch.jit.trace(torch.nn.Linear(2, 2), torch.zeros(1, 2)), tmp_path / "x.pt")
+  with pytest.raises(UserError, match=r"x\.pt: a TorchScript program, not weights alone; save torch\.jit\.load"):
+    load_pretrained(tmp_path / "x.pt", small)
 
 
 class Malicious:
@@ -149,7 +198,7 @@ def test_a_malicious_pickle_is_refused_and_not_run(small, tmp_path, legacy):
 def test_torch_files_without_a_state_dict(small, tmp_path, content):
   torch = pytest.importorskip("torch")
   torch.save(content, tmp_path / "x.pt")
-  with pytest.raises(UserError, match=r"holds no state dict, that is .name: tensor., at its top or under state_dict"):
+  with pytest.raises(UserError, match=r"holds no state dict, that is .name: tensor., at whatever depth"):
     load_pretrained(tmp_path / "x.pt", small)
 
 

@@ -1,4 +1,6 @@
 import csv
+import errno
+import os
 
 import numpy as np
 import pytest
@@ -52,6 +54,35 @@ def test_images_masks_index_and_sheet(photographs, tmp_path):
   assert (np.asarray(sheet) == forging.OUTLINE).all(-1).sum() > 500
   dataset = open_dataset(str(out), data_dir=str(tmp_path / "records"))
   assert dataset.splits == {"train": 24, "val": 9} and not dataset.metadata["masks_ignored"]
+
+
+def test_photographs_under_odd_names(photographs, tmp_path):
+  root = tmp_path / "odd"
+  root.mkdir()
+  names = (b"Mu\xf1oz.jpg", b"new\nline.jpg", b"-dash, comma.jpg", "\u05d0\U0001f600.jpg".encode(), b"nosuffix")
+  for name, photograph in zip(names, sorted(photographs.rglob("*.jpg")), strict=False):
+    with open(os.path.join(os.fsencode(root), name), "wb") as file:
+      file.write(photograph.read_bytes())
+  (root / "IMG.HEIC").write_bytes(b"?")
+  account, failures = forge_folder(root, tmp_path / "out")
+  assert account.startswith("5 fakes of 5 photographs") and [name for name, _ in failures] == ["IMG.HEIC"]
+  rows = [row["source"].encode().decode("unicode_escape") if "\\u" in row["source"] else row["source"]
+          for row in read_index(tmp_path / "out")]
+  assert sorted(map(os.fsencode, rows)) == sorted(names)
+
+
+def test_a_name_that_cannot_be_written_costs_its_image_only(photographs, tmp_path, monkeypatch):
+  write_bytes = type(tmp_path).write_bytes
+
+  def refuse(path, data):
+    if path.stem == "02":
+      raise OSError(errno.EILSEQ, os.strerror(errno.EILSEQ), str(path))
+    return write_bytes(path, data)
+
+  monkeypatch.setattr(type(tmp_path), "write_bytes", refuse)
+  account, failures = forge_folder(photographs / "train" / "real", tmp_path / "out")
+  assert account.startswith("7 fakes of 8") and [name for name, _ in failures] == ["02.jpg"]
+  assert "its name cannot be written" in failures[0][1]
 
 
 def test_the_same_again_gives_the_same_files(photographs, tmp_path):

@@ -1,4 +1,5 @@
 import base64
+import copy
 import json
 import re
 from html.parser import HTMLParser
@@ -197,6 +198,13 @@ def test_every_picture_and_chart_has_words_for_who_does_not_see_it(page):
   tables = [name for name, _ in page.elements if name in ("table", "caption")]
   assert tables == ["table", "caption"] * (len(tables) // 2) and len(page.tables) == len(tables) // 2
   assert all("scope" in attributes for name, attributes in page.elements if name == "th")
+
+
+def test_names_that_cannot_be_shown_are_written_as_escapes(audit, folder):
+  renamed = copy.deepcopy(audit)
+  renamed["cases"]["items"][0]["path"] = "test/fake/Mu\udcf1oz\n\u202egpj \u05d0\U0001f600.jpg"
+  html = render_page(renamed, folder)
+  assert "Mu\\xf1oz\\n\\u202egpj \u05d0\U0001f600.jpg" in html and html.encode().decode() == html
 
 
 def hostile(part):

@@ -12,6 +12,7 @@ from fakeface_jax.data.collect.cropping import LeftOut, face_square
 from fakeface_jax.data.images import decode_image, find_images, read_bytes
 from fakeface_jax.data.threads import with_bar
 from fakeface_jax.errors import UserError
+from fakeface_jax.paths import FOLDER, NOTHING, path_kind
 from fakeface_jax.workdir import write_whole
 
 SIDE, FREQUENCIES = 64, 16
@@ -81,8 +82,8 @@ def add_folder(seen, folder, detect, cache):
   Returns: list of (path, reason) of the images that cannot be read.
   Raises: UserError where there is no such folder or no image in it.
   """
-  if not Path(folder).is_dir():
-    raise UserError(f"--against {folder}: {'is not a folder' if Path(folder).exists() else 'no such folder'}")
+  if (kind := path_kind(folder)) != FOLDER:
+    raise UserError(f"--against {folder}: {'no such folder' if kind == NOTHING else 'is not a folder'}")
   files, problems = find_images([folder])
   if not files:
     raise UserError("--against {}: {}".format(*problems[0]))

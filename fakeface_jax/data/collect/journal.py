@@ -31,6 +31,7 @@ MANIFEST_COLUMNS = ("file", "class", "address", "page", "author", "author_page",
                     "phash", "crop")  # fmt: skip
 LEFT_OUT_COLUMNS = ("class", "address", "page", "reason", "detail", "fetched_at", "sha256")
 REMOVED = "removed by hand"
+NOT_UTF8 = "backslashreplace"  # what becomes of bytes in names that are no UTF-8, so that a table can be read
 
 
 class Journal:
@@ -177,7 +178,7 @@ class Journal:
     self._add_to_table("left_out.csv", LEFT_OUT_COLUMNS, row)
 
   def _add_to_table(self, name, columns, row):
-    with (self.out / name).open("a", encoding="utf-8", newline="") as file:
+    with (self.out / name).open("a", encoding="utf-8", errors=NOT_UTF8, newline="") as file:
       file.write(_lines(columns, [row]))
 
   def write_tables(self):
@@ -185,7 +186,7 @@ class Journal:
     tables = (("data.csv", DATA_COLUMNS, map(_data, self.kept)), ("MANIFEST.csv", MANIFEST_COLUMNS, self.kept),
               ("left_out.csv", LEFT_OUT_COLUMNS, self.left_out))  # fmt: skip
     for name, columns, rows in tables:
-      write_whole(self.out / name, ",".join(columns) + "\n" + _lines(columns, rows))
+      write_whole(self.out / name, (",".join(columns) + "\n" + _lines(columns, rows)).encode(errors=NOT_UTF8))
 
   def __enter__(self):
     return self

@@ -6,7 +6,6 @@ it has to wait and `Stopped` where it cannot go on. What the journal knows alrea
 
 import hashlib
 import os
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from fakeface_jax.data.collect.fetching import Busy, Stopped, host
@@ -14,6 +13,7 @@ from fakeface_jax.data.collect.source import Found, Source, utc
 from fakeface_jax.data.collect.unsplash import API, KEY_VARIABLE, Unsplash
 from fakeface_jax.data.images import find_images, read_bytes
 from fakeface_jax.errors import UserError
+from fakeface_jax.paths import FOLDER, NOTHING, path_kind, user_path
 
 REPEATS = 3  # times in a row that an address may give an image we have; then it gives no new ones
 PATIENCE = 20  # images in a row that an address may give in vain
@@ -39,10 +39,10 @@ def open_source(text, fetcher, *, delay=2.0, key=None, api=API):
   if kind == "url" and urlsplit(rest).scheme in ("http", "https") and host(rest):
     return Address(rest, fetcher, delay)
   if kind == "folder" and rest:
-    return Folder(rest, fetcher.clock)
+    return Folder(user_path(rest), fetcher.clock)
   if kind in ("http", "https"):
     raise UserError(f"{text}: write url:{text} for an address that gives one face per request")
-  if Path(text).is_dir():
+  if path_kind(user_path(text)) == FOLDER:
     raise UserError(f"{text}: write folder:{text} for a folder of images")
   raise UserError(f"{text!r} is no source; expected {FORMS}")
 
@@ -51,8 +51,8 @@ class Folder(Source):
   """The images below a folder, in the order of their names."""
 
   def __init__(self, path, clock):
-    if not Path(path).is_dir():
-      raise UserError(f"folder:{path}: {'is not a folder' if Path(path).exists() else 'no such folder'}")
+    if (kind := path_kind(path)) != FOLDER:
+      raise UserError(f"folder:{path}: {'no such folder' if kind == NOTHING else 'is not a folder'}")
     self.name, self._path, self._clock = f"folder:{path}", path, clock
 
   def start(self, journal):

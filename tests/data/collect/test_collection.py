@@ -297,3 +297,16 @@ def test_mistakes_are_answered_before_anything_is_made(sources, answer, tmp_path
   with pytest.raises(UserError, match=answer):
     collect(tmp_path / "out", sources, 3, size=SIZE, detect=detect)
   assert not (tmp_path / "out").exists()
+
+
+def test_folders_of_odd_names(tmp_path, monkeypatch):
+  monkeypatch.setenv("HOME", str(tmp_path))
+  for label, first in (("real", 0), ("fake", 50)):
+    (tmp_path / label).mkdir()
+    for seed, name in enumerate((b"Mu\xf1oz.jpg", b"new\nline.jpg", b"nosuffix", b"broken \xff.jpg")):
+      with open(os.path.join(os.fsencode(tmp_path / label), name), "wb") as file:
+        file.write(jpeg(face(first + seed)) if b"broken" not in name else b"?")
+  sources = {"real": ["folder:~/real"], "fake": [f"folder:{tmp_path}/fake/"]}
+  result = collect(tmp_path / "out", sources, 3, size=SIZE, detect=detect, fetcher=Fetcher(Clock()))
+  assert result.kept == {"real": 3, "fake": 3}
+  assert len(table(tmp_path / "out" / "MANIFEST.csv")) == 6  # read as UTF-8
