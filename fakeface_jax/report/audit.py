@@ -64,8 +64,8 @@ def _audit(workdir, data, split, out, methods, batch_size):
   split = split or own_split
   source = dataset[split]
   state = {
-      "weights": checksum(detector.variables), "data": dataset.fingerprint, "split": split, "resize": detector.resize,
-      "crop": detector.crop, "dtype": np.dtype(detector.model.dtype).name,
+      "weights": checksum(detector.variables), "data": dataset.fingerprint, "split": split,
+      "pixels": [detector.resize, detector.crop], "dtype": np.dtype(detector.model.dtype).name,
       "background": checksum(detector.background), "version": version("fakeface-jax")}
   parts = Parts(out / "parts", state)
   step = -(-batch_size // jax.device_count()) * jax.device_count()
