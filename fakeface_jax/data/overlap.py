@@ -58,4 +58,4 @@ def in_words(seen):
   return (
       f"{seen['same'] + seen['alike']:,} of these {seen['images']:,} images were seen in training or in the choice of"
       f" the epoch ({seen['same']:,} the same file or pixels, {seen['alike']:,} nearly the same picture, such as one"
-      " saved again or with a part forged): the scores are too good.")
+      " saved again or with a part forged): the scores may be too good.")
