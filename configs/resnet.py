@@ -25,7 +25,7 @@ def get_config():
   config.data.views = 4  # of a training image: 0: a new one every epoch; 1: its centre; n: drawn from n fixed ones
   config.data.augment = "crop,flip"  # what makes a view: crop, flip, jpeg (encoded again), blur
   config.data.train_size = config_dict.placeholder(int)  # images to train on, half of each class; None or 0: all
-  config.data.forge = 0.0  # share of the real training images in whose place there is a fake made of them
+  config.data.forge = 0.0  # share of the views of real training images in whose place there is a fake made of them
   config.data.train_split = "train"  # splits, or slices of them such as 'train[:85%]'
   config.data.val_split = "val"
   config.data.test_split = "test"

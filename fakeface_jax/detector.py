@@ -20,6 +20,35 @@ from fakeface_jax.paths import user_path
 from fakeface_jax.workdir import BACKGROUND_FILE, SCALE_FILE, read_config
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Seen:
+  """What the network sees of N photographs: their pixels, cut to its input once and for all by `Detector.prepare`.
+
+  Not an array, so that it cannot be taken for photographs and cut again.
+
+  Attributes:
+    pixels: uint8[N, crop, crop, 3].
+  """
+
+  pixels: np.ndarray
+
+  def __post_init__(self):
+    if getattr(self.pixels, "dtype", None) != np.uint8 or self.pixels.ndim != 4:
+      raise TypeError(f"expected uint8[N, crop, crop, 3], got {type(self.pixels).__name__}{np.shape(self.pixels)}")
+
+  def __len__(self):
+    return len(self.pixels)
+
+  def __getitem__(self, some):
+    """Some of them, by a slice or an array."""
+    return Seen(self.pixels[some])
+
+  @staticmethod
+  def joined(several):
+    """One `Seen` of several, at least one."""
+    return Seen(np.concatenate([seen.pixels for seen in several]))
+
+
 @dataclasses.dataclass(frozen=True)
 class Detector:
   """A network with all it needs to judge an image.
@@ -29,7 +58,8 @@ class Detector:
     resize, crop: how an image is cut to the network's input, in pixels (see `images.resize_and_crop`).
     batch_size: images per compiled call; more images take several calls, fewer are padded.
     map_scale: {map: value that is drawn in full colour}, measured on this run's validation images; or None.
-    background: uint8[K, crop, crop, 3], photographs that expected_gradients compares with; or None.
+    background: uint8[K, crop, crop, 3], the pixels that are seen of photographs which expected_gradients compares with;
+      or None.
   """
 
   model: Any
@@ -46,18 +76,23 @@ class Detector:
     return Engine(self.model, self.variables, self.batch_size)
 
   def prepare(self, images):
-    """What the network sees: a list of uint8[h, w, 3] of any sizes, or uint8[N, h, w, 3] -> uint8[N, crop, crop, 3]."""
+    """What the network sees of photographs, the only place where they are cut.
+
+    Args:
+      images: a list of photographs uint8[h, w, 3] of any sizes, or uint8[N, h, w, 3].
+    Returns: their `Seen`.
+    """
     images = photographs(images)
     if len(images) == 0:
-      return np.zeros((0, self.crop, self.crop, 3), np.uint8)
-    return np.stack([resize_and_crop(image, self.resize, self.crop) for image in images])
+      return Seen(np.zeros((0, self.crop, self.crop, 3), np.uint8))
+    return Seen(np.stack([resize_and_crop(image, self.resize, self.crop) for image in images]))
 
   def predict(self, images):
-    """Probability of fake, float64[N], of images as `prepare` takes them."""
-    return probability_of_fake(_finite(self.engine.logits(self.prepare(images))))
+    """Probability of fake, float64[N], of photographs as `prepare` takes them."""
+    return probability_of_fake(_finite(self.engine.logits(self.prepare(images).pixels)))
 
   def explain(self, images, target="fake", layers=None, methods=ARTICLE):
-    """Why: raw maps of images as `prepare` takes them.
+    """Why: raw maps of photographs as `prepare` takes them.
 
     Args:
       target: the class whose evidence is shown: 'fake', 'real', or 'predicted'.
@@ -69,11 +104,15 @@ class Detector:
       returns them, without the batch axis (gradcam: {layer: float32[h, w] >= 0}, guided_backprop: float32[crop, crop,
       3]), and `completeness_error` {method: float} in logits, of methods whose maps sum to a difference of logits.
     """
+    return self.explain_seen(self.prepare(images), target, layers, methods)
+
+  def explain_seen(self, seen, target="fake", layers=None, methods=ARTICLE):
+    """As `explain`, of a `Seen`."""
     code = target_code(target)
     methods = resolve_methods(self.model, methods, layers)
-    pixels = self.prepare(images)
-    if len(pixels) == 0:
+    if len(seen) == 0:
       return []
+    pixels = seen.pixels
     targets = np.full(len(pixels), code, np.int32)
     maps = self.engine.explain(pixels, targets, methods, self.background)
     probabilities = probability_of_fake(_finite(maps["logits"]))
@@ -88,10 +127,13 @@ class Detector:
         for i in range(len(pixels))]
 
   def sanity(self, images, methods=None, layers=None, target="fake"):
-    """Which methods depend on what the network has learned: see `evaluation.sanity.sanity`, whose result this is."""
+    """Which methods depend on what the network has learned, on photographs as `prepare` takes them.
+
+    The other arguments and the result are those of `evaluation.sanity.sanity`.
+    """
     from fakeface_jax.evaluation.sanity import sanity
 
-    return sanity(self, images, methods, layers, target)
+    return sanity(self, self.prepare(images), methods, layers, target)
 
 
 def _of_image(maps, i, settings):

@@ -18,6 +18,7 @@ BATCH_SIZE = flags.DEFINE_integer("batch_size", None, "Images a step (default: t
 
 def main(arguments):
   app.no_positional(arguments)
+  from fakeface_jax.data.overlap import in_words
   from fakeface_jax.evaluation.scores import table
   from fakeface_jax.report.evaluate import evaluate_run
   from fakeface_jax.workdir import last_run, write_output
@@ -26,6 +27,8 @@ def main(arguments):
   title, scores, unreadable = evaluate_run(workdir, DATA.value, SPLIT.value, BATCH_SIZE.value)
   print(f"{workdir} on {title}")
   print(table(scores))
+  if sentence := in_words(scores.get("seen_in_training")):
+    print(sentence)
   if OUT.value:
     write_output(OUT.value, json.dumps(scores, indent=2) + "\n")
   return app.exit_code(unreadable)

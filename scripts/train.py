@@ -22,6 +22,7 @@ def main(arguments):
   app.no_positional(arguments)
   import jax
 
+  from fakeface_jax.data.overlap import in_words
   from fakeface_jax.evaluation.scores import table
   from fakeface_jax.report.run import report_run
   from fakeface_jax.training.fine_tuning import train
@@ -33,6 +34,8 @@ def main(arguments):
   scores, unreadable = train(CONFIG.value, workdir)
   if jax.process_index() == 0:
     print(table(scores))
+    if sentence := in_words(scores.get("seen_in_training")):
+      print(sentence)
     report_run(workdir)
   return app.exit_code(unreadable)
 

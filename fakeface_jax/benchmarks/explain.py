@@ -10,7 +10,7 @@ import numpy as np
 
 from fakeface_jax.benchmarks.timing import take_turns
 from fakeface_jax.data.features import FAKE
-from fakeface_jax.detector import Detector, load
+from fakeface_jax.detector import Detector, Seen, load
 from fakeface_jax.explain.capture import last_conv_layers
 from fakeface_jax.explain.engine import Engine, explain_batch
 from fakeface_jax.explain.methods import ARTICLE, METHODS, resolve_methods
@@ -34,7 +34,7 @@ def bench_explain(depth=50, size=224, batch_size=8, repeats=4, workdir=None):
     detector = load(workdir, batch_size)
     model, variables, size = detector.model, detector.variables, detector.crop
     images = first_images(split_of_run(read_config(workdir), "test"), batch_size)
-    pixels = detector.prepare([images[i % len(images)] for i in range(batch_size)])
+    pixels = detector.prepare([images[i % len(images)] for i in range(batch_size)]).pixels
     network = f"the network of {workdir}, {size} px, {batch_size} fakes of its test split"
   else:
     model = resnet(depth)
@@ -151,7 +151,7 @@ def sampled_times(engine, model, pixels):
 def drawing_time(model, variables, pixels):
   """Seconds to draw and encode the panel of one image."""
   detector = Detector(model, variables, pixels.shape[1], pixels.shape[1], len(pixels))
-  results = detector.explain(list(pixels))
+  results = detector.explain_seen(Seen(pixels))
   scale = measure_scale(results)
 
   def draw():
@@ -164,7 +164,7 @@ def drawing_time(model, variables, pixels):
 def bf16_deviation(model, variables, pixels):
   """{map: median over images of max |bfloat16 - float32| / max |float32|} of the article's set and the probability."""
   exact, rounded = (
-      Detector(network, variables, pixels.shape[1], pixels.shape[1], len(pixels)).explain(list(pixels))
+      Detector(network, variables, pixels.shape[1], pixels.shape[1], len(pixels)).explain_seen(Seen(pixels))
       for network in (model, model.clone(dtype=jax.numpy.bfloat16)))
   layer = last_conv_layers(model, 1)[0]
   median = lambda of: float(np.median([deviation(of(b), of(a)) for a, b in zip(exact, rounded, strict=True)

@@ -122,14 +122,14 @@ class Duplicates:
     return summary | {"pairs": [pair for several in named.values() for pair in several][:EXAMPLES]}
 
 
-def near_pairs(hashes, thumbnails, progress=lambda steps: steps):
+def near_pairs(hashes, thumbnails, progress=lambda steps: steps, rows=None):
   """Yields pairs (i < j) of near copies, in parts: (int[P], int[P]).
 
-  Args: hashes: uint64[N]. thumbnails: uint8[N, KEPT, KEPT].
+  Args: hashes: uint64[N]. thumbnails: uint8[N, KEPT, KEPT]. rows: with it only pairs with i < rows are sure to come.
   """
   thumbnails = thumbnails.reshape(len(thumbnails), -1)
   plain = thumbnails.std(1) < PLAIN if len(thumbnails) else np.zeros(0, bool)
-  for start in progress(range(0, len(hashes), ROWS)):
+  for start in progress(range(0, len(hashes) if rows is None else rows, ROWS)):
     rows = hashes[start : start + ROWS, None]
     for column in range(start, len(hashes), COLUMNS):
       first, second = np.nonzero(np.bitwise_count(rows ^ hashes[column : column + COLUMNS]) <= DISTANCE)

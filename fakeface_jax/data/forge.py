@@ -282,6 +282,8 @@ def encode(image, quality):
 class Forger:
   """Forges a share of a split's real photographs while they are read for training.
 
+  What becomes of a photograph, its view's number decides: with n fixed views it has n outcomes, whatever the epoch.
+
   Args:
     share: of the real photographs, 0..1.
     count: number of records in the split.

@@ -175,7 +175,8 @@ class ForgedFaces(FaceBuilder):
       source = relative(path, self.root)
       yield os.fsencode(source), {
           "image": genuine, "label": features.REAL, "mask": WHOLE[NOT_MANIPULATED],
-          "regions": np.zeros(len(features.REGIONS), np.bool_), "difficulty": "none", "source": os.fsencode(source)}
+          "regions": np.zeros(len(features.REGIONS), np.bool_), "difficulty": "none",
+          "source": os.fsencode(f"{source} (saved again)")}  # not the pixels of the file of that name
       yield os.fsencode(f"{source} forged"), {
           "image": fake.jpeg, "label": features.FAKE, "mask": png(fake.forgery.mask),
           "regions": np.array([name == fake.forgery.region for name in features.REGIONS]),

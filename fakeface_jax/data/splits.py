@@ -35,7 +35,15 @@ class RunSplits:
   def _other(self):
     """What the run is tested on instead of its own data, or None."""
     name = self._data.get("test_name")
-    return open_dataset(name, path=self._data.get("test_path"), data_dir=self._data.dir) if name else None
+    other = open_dataset(name, path=self._data.get("test_path"), data_dir=self._data.dir) if name else None
+    return None if other and self.owns(other) else other
+
+  def owns(self, dataset):
+    """Whether a `Dataset` is what the run is trained on, whatever name or path it was opened by."""
+    try:
+      return dataset.fingerprint == self._own.fingerprint
+    except UserError:  # its own data are gone
+      return False
 
   @functools.cached_property
   def _chosen(self):
@@ -58,6 +66,16 @@ class RunSplits:
     if use == "test" and self._other:
       return self._data.test_split if self._data.test_split != "test" else split_for_testing(self._other)
     return self._chosen[use]
+
+  def seen(self, source):
+    """As `overlap.seen_in_training` of a source; {"reason"} where the run's own images cannot be had."""
+    from fakeface_jax.data.overlap import seen_in_training  # slow to import, and few need it
+
+    try:
+      trained = [self["train"], self["val"]]
+    except UserError as error:
+      return {"reason": f"the run's training images cannot be had ({error})"}
+    return seen_in_training(source, trained)
 
   def __getitem__(self, use):
     """Records of 'train', 'val' or 'test'; see `Dataset.__getitem__`."""

@@ -60,7 +60,7 @@ def faithfulness_of_map(detector, pixels, maps, ends=None, fills=tuple(FILLS), k
 
   Args:
     detector: a `Detector`.
-    pixels: uint8[N, crop, crop, 3], as `Detector.prepare` returns them.
+    pixels: uint8[N, crop, crop, 3], of a `Seen`.
     maps: float32[N, h, w] >= 0, as `placement.rectified` returns them; where one is zero everywhere the order is
       random.
     ends: what `curve_ends` returns for these images, which is the same for all maps; computed here without it.

@@ -28,7 +28,7 @@ def corrupted_probabilities(detector, images, name, level, seed=0):
 
   def seen(i):
     image = corrupted(images[i], name, level, resize=detector.resize, key=(seed, i))
-    return detector.prepare([image])[0]
+    return detector.prepare([image]).pixels[0]
 
   pictures, parts = in_order(seen, range(len(images)), ahead=detector.engine.batch_size), [np.zeros(0)]
   while batch := list(itertools.islice(pictures, detector.engine.batch_size)):

@@ -30,12 +30,13 @@ def sanity_methods():
   return tuple(name for name, method in METHODS.items() if not method.sampled and method.kind != CHANNELS)
 
 
-def sanity(detector, images, methods=None, layers=None, target="fake", seed=0, progress=lambda steps: steps):
+def sanity(detector, seen, methods=None, layers=None, target="fake", seed=0, progress=lambda steps: steps):
   """How much each method's maps depend on the weights.
 
   Args:
     detector: a `Detector`.
-    images, methods, layers, target: as `Detector.explain` takes them; by default `sanity_methods` at their last layer.
+    seen, methods, layers, target: as `Detector.explain_seen` takes them; by default `sanity_methods` at their last
+      layer.
     seed: of the random weights.
     progress: wraps the list of steps, such as tqdm.
   Returns: {"images": N, "steps": parts in the order in which they were randomised, "methods": {name:
@@ -51,7 +52,7 @@ def sanity(detector, images, methods=None, layers=None, target="fake", seed=0, p
     chosen.setdefault("guided_backprop", {})
   chosen = {
       name: {**given, "layers": given["layers"][-1:]} if "layers" in given else given for name, given in chosen.items()}
-  pixels = detector.prepare(images)
+  pixels = seen.pixels
   targets = np.full(len(pixels), target_code(target), np.int32)
   maps_of = lambda: _maps(detector.engine.explain(pixels, targets, chosen, detector.background), chosen)
   trained = maps_of()

@@ -14,6 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from fakeface_jax.data.features import FAKE, REAL
+from fakeface_jax.data.overlap import in_words
 from fakeface_jax.data.splits import RunSplits
 from fakeface_jax.detector import load
 from fakeface_jax.errors import UserError
@@ -27,7 +28,7 @@ from fakeface_jax.report.audited_maps import AuditedMaps
 from fakeface_jax.report.evaluate import what_to_score
 from fakeface_jax.report.explanations import checksum
 from fakeface_jax.report.page import render_page
-from fakeface_jax.report.parts import Parts
+from fakeface_jax.report.parts import Parts, settings_hash
 from fakeface_jax.workdir import read_config, write_whole
 
 log = logging.getLogger(__name__)
@@ -60,12 +61,12 @@ def audit_run(workdir, *, data=None, split=None, out=None, methods=None, batch_s
 def _audit(workdir, data, split, out, methods, batch_size):
   config, detector = read_config(workdir), load(workdir, batch_size)
   resolved = resolve_methods(detector.model, methods or [name for name in METHODS if name not in SLOWEST])
-  dataset, own_split = what_to_score(config, data)
-  split = split or own_split
+  run = RunSplits(config, quiet=True)
+  dataset, split, held_out = what_to_score(config, data, split)
   source = dataset[split]
   state = {
-      "weights": checksum(detector.variables), "data": dataset.fingerprint, "split": split, "resize": detector.resize,
-      "crop": detector.crop, "dtype": np.dtype(detector.model.dtype).name,
+      "weights": checksum(detector.variables), "data": dataset.fingerprint, "split": split,
+      "pixels": [detector.resize, detector.crop], "dtype": np.dtype(detector.model.dtype).name,
       "background": checksum(detector.background), "version": version("fakeface-jax")}
   parts = Parts(out / "parts", state)
   step = -(-batch_size // jax.device_count()) * jax.device_count()
@@ -74,16 +75,17 @@ def _audit(workdir, data, split, out, methods, batch_size):
     raise UserError(f"{dataset.name}, {split}: none of its {len(source)} images can be read: {failures[0][1]}")
   left_out = [row for kind in ("unreadable", "masks_ignored") for row in dataset.metadata.get(kind) or []]
   failures = [*map(tuple, left_out), *failures]
+  seen = None if held_out else _seen(run, source, parts)
   maps = AuditedMaps(audited, resolved, parts)
   audit = {
       "about": {
           "workdir": str(workdir), "data": dataset.name, "split": split, "images": len(audited.labels),
           "real": int(np.sum(audited.labels == REAL)), "fake": int(np.sum(audited.labels == FAKE)),
           "network": f"ResNet-{config.model.depth}, {detector.crop} px", "weights": f"{state['weights']:08x}",
-          "unreadable": [list(failure) for failure in failures], "notes": [],
+          "unreadable": [list(failure) for failure in failures], "notes": [], "seen_in_training": seen,
           "command": f"python scripts/audit.py --workdir {workdir} --data {data or dataset.name} --split {split}",
           "versions": {"fakeface_jax": version("fakeface-jax"), "jax": version("jax")}},
-      "detection": _section(lambda: _detection(detector, config, dataset, split, audited, parts, step)),
+      "detection": _section(lambda: _detection(detector, config, dataset, split, audited, parts, step, seen)),
       "localization": _section(maps.localization),
       "faithfulness": _section(maps.faithfulness),
       "robustness": _section(lambda: _robustness(audited, parts))}
@@ -92,6 +94,15 @@ def _audit(workdir, data, split, out, methods, batch_size):
   write_whole(out / FIGURES_FILE, json.dumps(audit, indent=1, allow_nan=False) + "\n")
   write_whole(out / PAGE_FILE, render_page(audit, out))
   return audit, out, failures
+
+
+def _seen(run, source, parts):
+  """As `RunSplits.seen`; what was found is kept as long as the run's own data stay as they are."""
+  try:
+    state = settings_hash([run.fingerprint("train"), run.fingerprint("val")])
+  except UserError:
+    return run.seen(source)
+  return json.loads(str(parts(f"seen_{state}", lambda: {"json": np.array(json.dumps(run.seen(source)))})["json"]))
 
 
 def _section(compute):
@@ -103,10 +114,11 @@ def _section(compute):
     return {"reason": str(error)}
 
 
-def _detection(detector, config, dataset, split, audited, parts, step):
-  return detection(
+def _detection(detector, config, dataset, split, audited, parts, step, seen):
+  found = detection(
       audited.labels, audited.probabilities, regions=audited.regions, difficulties=audited.difficulties,
       sources=audited.names, validation=_validation(detector, config, dataset, split, parts, step))
+  return found | {"verdict": " ".join(filter(None, [in_words(seen), found["verdict"]]))}
 
 
 def _validation(detector, config, dataset, split, parts, step):

@@ -12,6 +12,7 @@ from tqdm import tqdm
 from fakeface_jax.data.features import FAKE
 from fakeface_jax.data.images import resize_and_crop_mask
 from fakeface_jax.data.loader import decode_record, record_name
+from fakeface_jax.detector import Seen
 from fakeface_jax.evaluation.placement import usable
 from fakeface_jax.evaluation.predict import make_predict_step, predict_split, reason_of
 from fakeface_jax.evaluation.probability import probability_of_fake
@@ -44,9 +45,9 @@ class Audited:
     """The images uint8[H, W, 3] as they are stored, each decoded when it is asked for."""
     return _Stored(self.source, self.numbers[indices])
 
-  def pixels(self, indices):
-    """uint8[n, crop, crop, 3], as the network sees them."""
-    return np.concatenate([self.detector.prepare([image]) for image in self.stored(indices)])
+  def seen(self, indices):
+    """What the network sees of them, at least one: a `Seen`."""
+    return Seen.joined(self.detector.prepare([image]) for image in self.stored(indices))
 
   def masks(self, indices):
     """uint8[n, crop, crop], of what the network sees."""

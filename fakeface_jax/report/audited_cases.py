@@ -70,28 +70,29 @@ def cases(audited, workdir, best, sane, parts, out):
 
 def _draw(audited, detector, indices, best, check):
   """{"energy", "area": float[n], "thumbnail_0", "panel_0", ...: JPEG bytes as uint8[length]} of some images."""
-  pixels, masks = audited.pixels(indices), audited.masks(indices)
-  results = detector.explain(list(pixels), methods=ARTICLE)
-  drawn = {"energy": np.full(len(pixels), np.nan), "area": np.full(len(pixels), np.nan)}
+  seen, masks = audited.seen(indices), audited.masks(indices)
+  results = detector.explain_seen(seen, methods=ARTICLE)
+  drawn = {"energy": np.full(len(seen), np.nan), "area": np.full(len(seen), np.nan)}
   with_mask = [number for number, i in enumerate(indices) if not audited.unplaced[i]]
   if with_mask:
-    drawn["energy"][with_mask] = _energy(detector, pixels[with_mask], masks[with_mask], best)
+    drawn["energy"][with_mask] = _energy(detector, seen[with_mask], masks[with_mask], best)
     drawn["area"][with_mask] = [(mask == INSIDE).sum() / (mask != UNKNOWN).sum() for mask in masks[with_mask]]
   scale, note = detector.map_scale or {}, CALIBRATED
   if missing_from(scale, results[0]["settings"]):
     scale, note = measure_scale(results) | scale, f"the strength that the strongest of {len(results)} images here reach"
   for number, i in enumerate(indices):
     mask = masks[number] if number in with_mask else None
-    thumbnail = np.asarray(Image.fromarray(pixels[number]).resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BICUBIC))
+    picture = Image.fromarray(seen.pixels[number])
+    thumbnail = np.asarray(picture.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BICUBIC))
     drawn[f"thumbnail_{number}"] = _jpeg(Image.fromarray(thumbnail if mask is None else outlined(thumbnail, mask)))
     drawn[f"panel_{number}"] = _jpeg(draw_panel(results[number], audited.names[i], scale, note, check, mask))
   return drawn
 
 
-def _energy(detector, pixels, masks, best):
+def _energy(detector, seen, masks, best):
   """float64[n], the energy inside the mask of one map."""
   name, layer = best["method"], best["layer"]
-  results = detector.explain(list(pixels), layers=[layer] if layer else None, methods=[name])
+  results = detector.explain_seen(seen, layers=[layer] if layer else None, methods=[name])
   maps = [result[name][layer] if isinstance(result[name], dict) else result[name] for result in results]
   return placed(rectified(METHODS[name].kind, np.stack(maps)), masks)["energy"]
 

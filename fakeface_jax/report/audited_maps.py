@@ -102,7 +102,7 @@ class AuditedMaps:
   def _place(self, methods, start):
     indices = self._chosen[start : start + CHUNK]
     masks = self._audited.masks(indices)
-    maps = self._maps(methods, self._audited.pixels(indices))
+    maps = self._maps(methods, self._audited.seen(indices).pixels)
     return _flat({key: placed(values, masks) for key, values in maps.items()})
 
   def _painted(self):
@@ -111,7 +111,7 @@ class AuditedMaps:
     starts = range(0, len(self._chosen), CHUNK)
     for start in tqdm(starts, "painting regions over", disable=None, leave=False, unit=f"{CHUNK} img"):
       indices = self._chosen[start : start + CHUNK]
-      pixels, masks = self._audited.pixels(indices), self._audited.masks(indices)
+      pixels, masks = self._audited.seen(indices).pixels, self._audited.masks(indices)
       for name, removed in (("inside", masks == INSIDE), ("elsewhere", moved(masks, start))):
         said[name].append(probability_without(self._audited.detector, pixels, removed))
     return {name: np.concatenate(values) for name, values in said.items()}
@@ -135,8 +135,12 @@ class AuditedMaps:
     return maps
 
   @functools.cached_property
+  def _sample_seen(self):
+    return self._audited.seen(self._sample)
+
+  @property
   def _sample_pixels(self):
-    return self._audited.pixels(self._sample)
+    return self._sample_seen.pixels
 
   @functools.cached_property
   def _sample_maps(self):
@@ -165,7 +169,7 @@ class AuditedMaps:
     indices = np.sort(np.concatenate([random.permutation(members)[:BY_REGION] for members in known]))
     given = {name: self._methods[name] | {"layers": (layer,)}}
     kept = self._parts(f"regions_{settings_hash(given)}", lambda: {
-        "maps": self._maps(given, audited.pixels(indices))[name, layer]})
+        "maps": self._maps(given, audited.seen(indices).pixels)[name, layer]})
     photographs = audited.stored(indices)
     framing = choose_framing(photographs[i] for i in range(0, len(photographs), max(1, len(photographs) // FRAMED)))
     faces = [face_region_map(image, framing) for image in tqdm(
@@ -237,9 +241,9 @@ class AuditedMaps:
     names = [name for name in sanity_methods() if name in self._methods]
     if not names:
       return {"reason": "none of the methods is quick enough to be checked against random weights"}
-    pixels = self._sample_pixels[:SANE]
+    seen = self._sample_seen[:SANE]
     found = self._parts(f"sanity_{settings_hash(names)}", lambda: {"json": np.array(json.dumps(sanity(
-        self._audited.detector, pixels, names,
+        self._audited.detector, seen, names,
         progress=lambda steps: tqdm(steps, "randomising", disable=None, leave=False, unit="part"))))})
     result = json.loads(str(found["json"]))
     self.sane = {name: scores["depends_on_weights"] for name, scores in result["methods"].items()}

@@ -23,14 +23,15 @@ def evaluate_run(workdir, data=None, split=None, batch_size=None):
   Args:
     workdir: the run's folder.
     data: a data set's name or a folder; by default what the run was tested on.
-    split: 'test', 'val', 'all', or a slice such as 'train[:10%]'. By default the run's test split; of other data
-      'test' where that has one, and 'all' where it has not, or where it was published without splits.
+    split: 'test', 'val', 'all', or a slice such as 'train[:10%]'. By default the run's test split, also where its own
+      data come by another path; of other data 'test' where that has one, and 'all' where it has not, or where it was
+      published without splits.
     batch_size: images a step over all devices; by default the run's, rounded up to the number of devices.
-  Returns: (what was scored, in words; the scores as `evaluation.scores.scores`; the files left out, (name, reason)).
+  Returns: (what was scored, in words; the scores as `evaluation.scores.scores`, and with "seen_in_training" as
+    `RunSplits.seen` of all but the run's own test split; the files left out, (name, reason)).
   """
   config = read_config(workdir)
-  dataset, own_split = what_to_score(config, data)
-  split = split or own_split
+  dataset, split, held_out = what_to_score(config, data, split)
   source = dataset[split]
   devices = jax.device_count()
   batch_size = batch_size or -(-config.batch_size // devices) * devices
@@ -41,19 +42,30 @@ def evaluate_run(workdir, data=None, split=None, batch_size=None):
       crop=detector.crop, title="scoring")
   failures = [(record_name(source[i]), reason_of(source[i])) for i in (~known).nonzero()[0].tolist()]
   title = f"{dataset.name}, {split}: {known.sum()} images"
-  return title, scores(labels[known], probability_of_fake(logits[known])), [
-      *(dataset.metadata.get("unreadable") or []), *failures]
+  result = scores(labels[known], probability_of_fake(logits[known]))
+  if not held_out:
+    result["seen_in_training"] = RunSplits(config, quiet=True).seen(source)
+  return title, result, [*(dataset.metadata.get("unreadable") or []), *failures]
 
 
-def what_to_score(config, data):
-  """(data set, its split) that a run was tested on, or where `data` says another name or folder, that."""
+def what_to_score(config, data, split=None):
+  """What a run is to be scored on.
+
+  Args: `data`, `split`: as `evaluate_run` takes them.
+  Returns: (data set, its split, whether that is the test split of the run's own data, which it has not seen).
+  """
   run = RunSplits(config, quiet=True)
   if data in (None, config.data.get("test_name")):
-    return run.dataset("test"), run.name("test")
-  if data == config.data.name:
+    dataset = run.dataset("test")
+  elif data == config.data.name:
     dataset = run.dataset("train")
-    return dataset, choose_splits(config.data, dataset.splits, quiet=True)["test"]
-  dataset = open_dataset(data, data_dir=config.data.dir)
-  for notice in notices(dataset):
-    log.warning("%s", notice)
-  return dataset, split_for_testing(dataset)
+  else:
+    dataset = open_dataset(data, data_dir=config.data.dir)
+    for notice in notices(dataset):
+      log.warning("%s", notice)
+  own = run.owns(dataset)
+  if own:
+    tested = choose_splits(config.data, dataset.splits, quiet=True)["test"]
+  else:
+    tested = run.name("test") if data is None or data == config.data.get("test_name") else split_for_testing(dataset)
+  return dataset, split or tested, own and split in (None, tested)

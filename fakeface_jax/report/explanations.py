@@ -14,7 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from fakeface_jax.data.features import LABELS, THRESHOLD
-from fakeface_jax.detector import flatten_maps
+from fakeface_jax.detector import Seen, flatten_maps
 from fakeface_jax.errors import UserError
 from fakeface_jax.explain.methods import ARTICLE, CHANNELS, METHODS, resolve_methods
 from fakeface_jax.explain.scale import measure_scale, missing_from
@@ -53,7 +53,8 @@ class _Explanations:
     self.methods = resolve_methods(detector.model, methods, layers)
     settings = {
         "target": target, "methods": self.methods, "dtype": np.dtype(detector.model.dtype).name,
-        "weights": checksum(detector.variables), "background": checksum(detector.background)}
+        "pixels": [detector.resize, detector.crop], "weights": checksum(detector.variables),
+        "background": checksum(detector.background)}
     self.settings = json.loads(json.dumps(settings))
     self.failures = []
 
@@ -71,7 +72,7 @@ class _Explanations:
         images = self._images(batch, reading.pop())
         if number + 1 < len(batches):
           reading.append([readers.submit(self._read, item) for item in batches[number + 1]])
-        results = self.detector.explain(list(images.values()), **self.asked) if images else []
+        results = self.detector.explain_seen(Seen.joined(images.values()), **self.asked) if images else []
         if results and self.scale is None:
           self._take_scale(results)
         self._note(drawing)
@@ -116,10 +117,10 @@ class _Explanations:
     self._keep(finished=False)
 
   def _read(self, item):
-    return self.detector.prepare([item.read()])[0]
+    return self.detector.prepare([item.read()])
 
   def _images(self, batch, futures):
-    """{item: pixels} of what could be read."""
+    """{item: its `Seen`} of what could be read."""
     images = {}
     for item, future in zip(batch, futures, strict=True):
       try:

@@ -79,4 +79,4 @@ def with_background(detector, folder, most=32):
   files, problems = find_images([folder])
   if problems:
     raise UserError(f"--background {folder}: {problems[0][1]}")
-  return dataclasses.replace(detector, background=detector.prepare([read_image(file) for file in files[:most]]))
+  return dataclasses.replace(detector, background=detector.prepare([read_image(file) for file in files[:most]]).pixels)

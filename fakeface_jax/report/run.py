@@ -61,7 +61,7 @@ def save_figure(figure, path):
 def choose_background(config, detector):
   """uint8[K, crop, crop, 3]: validation images of both classes by turns, as the network sees them."""
   source = split_of_run(config, "val")
-  classes = [detector.prepare(first_images(source, BACKGROUND_IMAGES // 2, label)) for label in (REAL, FAKE)]
+  classes = [detector.prepare(first_images(source, BACKGROUND_IMAGES // 2, label)).pixels for label in (REAL, FAKE)]
   return np.stack([image for pair in zip(*classes, strict=False) for image in pair])
 
 

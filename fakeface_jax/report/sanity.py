@@ -34,7 +34,7 @@ def check_run(detector, items, workdir, *, methods, layers, target):
   if not images:
     raise UserError(f"none of the {len(items)} images could be read: {failures[0][1]}")
   result = sanity(
-      detector, images, methods, layers, target,
+      detector, detector.prepare(images), methods, layers, target,
       progress=lambda steps: tqdm(steps, "randomising", disable=None, leave=False, unit="part"))
   path = Path(workdir) / SANITY_FILE
   write_output(path, json.dumps(result, indent=2) + "\n")

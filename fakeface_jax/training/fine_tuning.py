@@ -47,8 +47,8 @@ def train(config, workdir):
   Args:
     config: as `configs/resnet.py` returns it.
     workdir: folder of the run; where it holds an unfinished run of the same config, that one goes on.
-  Returns: (the scores, as `evaluation.scores.scores`, which are in `test_metrics.json` too; the files that the data
-    sets had to leave out, (name, reason)).
+  Returns: (the scores, as `evaluation.scores.scores`, which are in `test_metrics.json` too, for a test on other data
+    with "seen_in_training" as of `RunSplits.seen`; the files that the data sets had to leave out, (name, reason)).
   Raises: UserError for what the user can mend, a loss that is no longer finite among it.
   """
   main = jax.process_index() == 0
@@ -73,7 +73,9 @@ def train(config, workdir):
         run.prepare(workdir, data.fingerprint)
         run.fit()
       with stopwatch("test"):
-        test_scores = run.test(run.best_variables(), workdir if main else None)
+        other_data = main and data.dataset("test") is not data.dataset("train")
+        seen = {"seen_in_training": data.seen(splits["test"])} if other_data else {}
+        test_scores = run.test(run.best_variables(), workdir if main else None, seen)
       failures = run.failures()
   if main:
     stopwatch.write(workdir)
@@ -201,15 +203,15 @@ class FineTuning(Loop):
         found.append((record_name(record), reasons.get(i) or reason_of(record)))
     return found
 
-  def test(self, variables, workdir):
-    """Scores on the test split; with `workdir` also written there, with each image's probability."""
+  def test(self, variables, workdir, seen):
+    """Scores on the test split, and `seen`; with `workdir` also written there, with each image's probability."""
     data, source = self.config.data, self.splits["test"]
     logits, labels, known = predict_split(
         make_predict_step(self.model), variables, source, batch_size=self.config.batch_size, resize=data.resize,
         crop=data.crop, title="test" if self.logs.enabled else None)
     self.left_out["test"] = {i: reason_of(source[i]) for i in np.flatnonzero(~known).tolist()}
     probabilities = probability_of_fake(logits)
-    result = scores(labels[known], probabilities[known])
+    result = scores(labels[known], probabilities[known]) | seen
     if workdir is not None:
       lines = [
           json.dumps({

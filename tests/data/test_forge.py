@@ -17,6 +17,7 @@ from fakeface_jax.data.faces import render_face, sample_face
 from fakeface_jax.data.features import FAKE, REAL, REGIONS
 from fakeface_jax.data.forge import LEAST_CHANGE, OPERATIONS, Forger, Photograph, encode, forge, forge_share, possible
 from fakeface_jax.data.landmarks import BLOB, FRAME_POINTS, TEMPLATE
+from fakeface_jax.data.loader import plan_epoch, read_batches
 from fakeface_jax.data.manipulate import capture
 from fakeface_jax.errors import UserError
 
@@ -219,6 +220,24 @@ def test_donors_are_other_real_photographs(monkeypatch):
   donors.clear()
   alone = Forger(1.0, 1, lambda index: RECORDS[1][0])
   assert alone(*RECORDS[1], (0, 1, 0))[1] == FAKE and donors == [None]
+
+
+def test_a_view_has_one_outcome_for_good_and_only_views_0_draws_anew_each_epoch():
+  png = lambda image: [file := io.BytesIO(), Image.fromarray(image).save(file, "PNG")][0].getvalue()
+  source = [{"image": png(image), "label": label, "source": b""} for image, label in RECORDS[:6]]
+
+  def outcomes(views, epochs=9):
+    """{record: the different pictures that it gave over the epochs}."""
+    found = {}
+    for epoch in range(epochs):
+      plan = plan_epoch(len(source), len(source), seed=0, epoch=epoch, views=views)
+      (batch,) = read_batches(source, plan, resize=SIZE, crop=SIZE, forge=0.5)
+      for index, image, label in zip(batch["index"].tolist(), batch["image"], batch["label"].tolist(), strict=True):
+        found.setdefault(index, set()).add((image.tobytes(), label))
+    return [len(pictures) for pictures in found.values()]
+
+  assert set(outcomes(views=1)) == {1} and 2 <= min(outcomes(views=4)) <= max(outcomes(views=4)) <= 4
+  assert min(outcomes(views=0)) > 4  # of 9 epochs; an unforged one may come at the same JPEG quality again
 
 
 def test_a_share_is_between_0_and_1():

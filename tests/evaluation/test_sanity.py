@@ -37,7 +37,7 @@ def test_weights_are_randomised_from_the_head_down_to_the_stem(detector):
 
 
 def test_guided_backprop_fails_and_a_gradient_does_not(detector):
-  result = sanity(detector, pictures(2), methods=["gradient", "guided_backprop", "guided_gradcam"])
+  result = sanity(detector, detector.prepare(pictures(2)), methods=["gradient", "guided_backprop", "guided_gradcam"])
   assert result["images"] == 2 and len(result["steps"]) == 10
   guided, plain = result["methods"]["guided_backprop"], result["methods"]["gradient"]
   assert len(guided["rank_correlation"]) == len(guided["ssim"]) == 10

@@ -118,7 +118,7 @@ def test_given_again_nothing_is_computed_twice(audited, flawed, monkeypatch):
   monkeypatch.setattr(module, "corrupted_probabilities", never)
   for name in ("faithfulness_of_map", "sanity", "probability_without"):
     monkeypatch.setattr(audited_maps, name, never)
-  monkeypatch.setattr(Detector, "explain", never)
+  monkeypatch.setattr(Detector, "explain_seen", never)
   monkeypatch.setattr(Engine, "explain", never)
   (out / "report.html").unlink()
   again, *_ = audit_run(workdir, data=str(flawed), methods=METHODS, batch_size=16)
