@@ -1,7 +1,10 @@
 """A trained detector, ready to use: probabilities and explanations of images in memory."""
 
 import dataclasses
-import json
+import logging
+import math
+import zipfile
+import zlib
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -10,12 +13,14 @@ import numpy as np
 
 from fakeface_jax.best_weights import load_best
 from fakeface_jax.data.images import resize_and_crop
-from fakeface_jax.errors import UserError
+from fakeface_jax.errors import UserError, of_disk
 from fakeface_jax.evaluation.probability import probability_of_fake
 from fakeface_jax.explain.engine import Engine, target_code
 from fakeface_jax.explain.methods import ARTICLE, CHANNELS, METHODS, resolve_methods
 from fakeface_jax.models import DTYPES, abstract_variables, make_model
-from fakeface_jax.workdir import BACKGROUND_FILE, SCALE_FILE, read_config
+from fakeface_jax.workdir import BACKGROUND_FILE, SCALE_FILE, read_config, read_json
+
+log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,14 +135,33 @@ def load(workdir, batch_size=8, dtype=None):
     dtype: 'float32' or 'bfloat16' to compute in; None for that of the run's config.
   Raises: UserError where the folder holds no run, or no finished epoch.
   """
-  config = read_config(workdir)
+  config, workdir = read_config(workdir), Path(workdir)
   if dtype not in (None, *DTYPES):
     raise UserError(f"--dtype={dtype!r} is not known; use {' or '.join(DTYPES)}")
   config.model.dtype = dtype or config.model.dtype
   model = make_model(config.model)
   variables = load_best(workdir, abstract_variables(model, config.data.crop))
-  scale, background = (Path(workdir) / name for name in (SCALE_FILE, BACKGROUND_FILE))
   return Detector(
       model, variables, config.data.resize, config.data.crop, batch_size,
-      json.loads(scale.read_text()) if scale.exists() else None,
-      np.load(background)["images"] if background.exists() else None)
+      read_json(workdir / SCALE_FILE, _is_scale, "it is measured again when needed"),
+      _read_background(workdir / BACKGROUND_FILE, config.data.crop))
+
+
+def _is_scale(found):
+  return isinstance(found, dict) and all(
+      type(value) in (int, float) and math.isfinite(value) and value >= 0 for value in found.values())
+
+
+def _read_background(path, crop):
+  """uint8[K, crop, crop, 3] of a run's file, or None without it; where it is damaged that is said."""
+  try:
+    with np.load(path) as file:
+      images = file["images"]
+    if images.dtype != np.uint8 or images.shape[1:] != (crop, crop, 3):
+      raise ValueError(f"it holds {images.dtype}{list(images.shape)}")
+    return images
+  except FileNotFoundError:
+    return None
+  except (OSError, EOFError, ValueError, KeyError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+    log.warning("%s cannot be used (%s): it is made again when needed.", path, of_disk(error))
+    return None

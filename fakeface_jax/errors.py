@@ -1,5 +1,10 @@
 """The one exception meant for people rather than for programmers."""
 
+import errno
+
+_NO_ROOM = ("no space left", "disk quota exceeded", "file too large", "resource_exhausted")
+_NO_RIGHT = ("permission denied", "not permitted", "read-only file system")
+
 
 class UserError(ValueError):
   """Something the user can mend: a file, an option, a data set.
@@ -7,3 +12,20 @@ class UserError(ValueError):
   The message is the whole report: one line that names the file or option, says what was expected and what to do.
   Scripts print it without a traceback and exit with a code other than 0.
   """
+
+
+def of_disk(error):
+  """An error of the file system in one line that says what to do; whichever library passes it on, as whatever type."""
+  text = str(error)
+  if isinstance(error, OSError) and error.strerror:
+    text = ": ".join(str(part) for part in (error.filename, error.strerror) if part)
+  text = " ".join(text.split())
+  if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or _says(text, _NO_ROOM):
+    return f"{text}; make room there and give the same command again"
+  if _says(text, _NO_RIGHT):
+    return f"{text}; change its permissions or choose a place that you may write to"
+  return text
+
+
+def _says(text, words):
+  return any(word in text.lower() for word in words)

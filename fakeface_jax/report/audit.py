@@ -24,6 +24,7 @@ from fakeface_jax.explain.methods import METHODS, resolve_methods
 from fakeface_jax.report.audited import predicted, read_audited
 from fakeface_jax.report.audited_cases import cases
 from fakeface_jax.report.audited_maps import AuditedMaps
+from fakeface_jax.report.background import with_run_background
 from fakeface_jax.report.evaluate import what_to_score
 from fakeface_jax.report.explanations import checksum
 from fakeface_jax.report.page import render_page
@@ -60,6 +61,7 @@ def audit_run(workdir, *, data=None, split=None, out=None, methods=None, batch_s
 def _audit(workdir, data, split, out, methods, batch_size):
   config, detector = read_config(workdir), load(workdir, batch_size)
   resolved = resolve_methods(detector.model, methods or [name for name in METHODS if name not in SLOWEST])
+  detector = with_run_background(detector, workdir, resolved)
   dataset, own_split = what_to_score(config, data)
   split = split or own_split
   source = dataset[split]

@@ -6,6 +6,7 @@ import time
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.experimental import multihost_utils
 from tqdm import tqdm
 
 from fakeface_jax.errors import UserError
@@ -13,6 +14,11 @@ from fakeface_jax.errors import UserError
 log = logging.getLogger(__name__)
 
 STEPS_IN_FLIGHT = 8  # how far the host runs ahead of the devices
+
+
+def of_first_process(decision):
+  """What process 0 of several has decided: each has a clock of its own, and what follows they do together."""
+  return bool(multihost_utils.broadcast_one_to_all(decision)) if jax.process_count() > 1 else decision
 
 
 class Loop:
@@ -39,14 +45,12 @@ class Loop:
     self.position, self.history = {"epoch": 0, "step": 0}, []
 
   def resume(self, like):
-    """(arrays, progress) of the latest checkpoint, for `like` see `Checkpoints.restore`; (None, None) without any."""
-    latest = self.checkpoints.latest
-    if latest is None:
-      return None, None
-    progress = self.checkpoints.progress(latest)
-    self.position, self.history = dict(progress["position"]), list(progress["history"])
-    log.info("Going on after epoch %d, step %d.", self.position["epoch"], self.position["step"])
-    return self.checkpoints.restore(latest, like), progress
+    """As `Checkpoints.resume`, and takes up position and history."""
+    saved, progress = self.checkpoints.resume(like)
+    if saved is not None:
+      self.position, self.history = dict(progress["position"]), list(progress["history"])
+      log.info("Going on after epoch %d, step %d.", self.position["epoch"], self.position["step"])
+    return saved, progress
 
   def progress(self):
     return {}
@@ -74,7 +78,7 @@ class Loop:
           self._check_finite(sum(self._totals().values()))
           bar.update((step - self.position["step"]) * self.config.batch_size)
           self.position["step"] = step
-          due = time.monotonic() - saved > 60 * self.config.checkpoint_minutes
+          due = of_first_process(time.monotonic() - saved > 60 * self.config.checkpoint_minutes)
           if due and step < self.steps_per_epoch:  # the end of the epoch is saved with its scores
             self._save()
             saved = time.monotonic()
