@@ -155,13 +155,14 @@ def _is_scale(found):
 def _read_background(path, crop):
   """uint8[K, crop, crop, 3] of a run's file, or None without it; where it is damaged that is said."""
   try:
-    with np.load(path) as file:
-      images = file["images"]
+    with path.open("rb") as file, np.load(file) as arrays:
+      images = arrays["images"]
     if images.dtype != np.uint8 or images.shape[1:] != (crop, crop, 3):
       raise ValueError(f"it holds {images.dtype}{list(images.shape)}")
     return images
   except FileNotFoundError:
     return None
-  except (OSError, EOFError, ValueError, KeyError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
-    log.warning("%s cannot be used (%s): it is made again when needed.", path, of_disk(error))
+  except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+    reason = of_disk(error) if isinstance(error, OSError) else "it is damaged"
+    log.warning("%s cannot be used (%s): it is made again when needed.", path, reason)
     return None

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import jax
 import orbax.checkpoint as ocp
-from jax.experimental import multihost_utils
 from orbax.checkpoint import checkpoint_managers
 
 from fakeface_jax.errors import UserError, of_disk
+from fakeface_jax.training.processes import wait_for_all
 from fakeface_jax.workdir import CHECKPOINTS
 
 log = logging.getLogger(__name__)
@@ -130,7 +130,8 @@ class Checkpoints:
       yield
     except (OSError, ValueError, KeyError, TypeError) as error:
       reason = f"{type(error).__name__}: {of_disk(error)[:200]}"
-      what = "cannot be read" if isinstance(error, PermissionError) else DAMAGED
+      there = isinstance(error, OSError) and not isinstance(error, FileNotFoundError)
+      what = "cannot be read" if there else f"is {DAMAGED}"
       raise UserError(
           f"{self.folder / str(step)} {what} ({reason}); rename it and give the command of the training again:"
           " it goes on from the checkpoint before, or begins anew") from error
@@ -169,12 +170,6 @@ def set_aside(folder):
   number = sum(1 for _ in folder.parent.glob(f"damaged_{folder.name}_*")) + 1
   place = folder.rename(folder.with_name(f"damaged_{folder.name}_{number}"))
   log.warning("The damaged checkpoint is now %s; training goes on from the one before, or begins anew.", place)
-
-
-def wait_for_all(name):
-  """Waits until every process of several has come here."""
-  if jax.process_count() > 1:
-    multihost_utils.sync_global_devices(name)
 
 
 def size_of(tree):

@@ -25,7 +25,7 @@ from fakeface_jax.evaluation.probability import cross_entropy, probability_of_fa
 from fakeface_jax.evaluation.scores import scores
 from fakeface_jax.models import init_variables, make_model
 from fakeface_jax.models.pretrained import load_pretrained
-from fakeface_jax.training.checkpoints import Checkpoints, wait_for_all
+from fakeface_jax.training.checkpoints import Checkpoints
 from fakeface_jax.training.epochs import make_epochs
 from fakeface_jax.training.logs import Logs
 from fakeface_jax.training.loop import Loop
@@ -37,6 +37,7 @@ from fakeface_jax.training.optimizer import (
   split_params,
   trainable_mask,
 )
+from fakeface_jax.training.processes import wait_for_all
 from fakeface_jax.training.steps import TrainState, make_tail_step, zero_totals
 from fakeface_jax.training.stopwatch import Stopwatch
 from fakeface_jax.training.trunk import Trunk

@@ -6,19 +6,14 @@ import time
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.experimental import multihost_utils
 from tqdm import tqdm
 
 from fakeface_jax.errors import UserError
+from fakeface_jax.training.processes import of_first_process
 
 log = logging.getLogger(__name__)
 
 STEPS_IN_FLIGHT = 8  # how far the host runs ahead of the devices
-
-
-def of_first_process(decision):
-  """What process 0 of several has decided: each has a clock of its own, and what follows they do together."""
-  return bool(multihost_utils.broadcast_one_to_all(decision)) if jax.process_count() > 1 else decision
 
 
 class Loop:

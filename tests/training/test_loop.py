@@ -71,14 +71,18 @@ def start_training(config, workdir, *, devices=1, extra=()):
   return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
-def start_two(config, workdir):
-  """Two processes that train together."""
+def free_port():
   with socket.socket() as free:
     free.bind(("127.0.0.1", 0))
-    port = free.getsockname()[1]
+    return free.getsockname()[1]
+
+
+def start_two(config, workdir):
+  """Two processes that train together."""
+  address = f"127.0.0.1:{free_port()}"
   return [
       start_training(config, workdir, extra=[
-          f"--coordinator_address=127.0.0.1:{port}", "--num_processes=2", f"--process_id={i}"]) for i in range(2)]
+          f"--coordinator_address={address}", "--num_processes=2", f"--process_id={i}"]) for i in range(2)]
 
 
 def finish(process):
@@ -156,6 +160,28 @@ def test_early_stopping_forgives_as_many_epochs_as_it_says(config, tmp_path, mon
     assert checkpoints.best == 2 * 4
 
 
+@pytest.fixture
+def copied(finished, tmp_path):
+  shutil.copytree(finished[0], tmp_path / "run")
+  return tmp_path / "run"
+
+
+@pytest.mark.parametrize(("file", "content"), [
+    ("progress/metadata", b"{"), ("progress/metadata", b"{}"), ("metrics/metrics", b"{}"),
+    ("variables/manifest.ocdbt", b""), ("variables/_METADATA", b"{}")])
+def test_a_damaged_checkpoint_is_set_aside_and_training_goes_on_from_the_one_before(copied, file, content, caplog):
+  with Checkpoints(copied) as checkpoints:
+    best, latest = checkpoints.best, checkpoints.latest
+    like = {"variables": latest_variables(copied)}
+  assert best < latest
+  (copied / "checkpoints" / str(latest) / file).write_bytes(content)
+  with Checkpoints(copied) as checkpoints:
+    _, progress = checkpoints.resume(like)
+    assert checkpoints.latest == best and progress["position"] == {"epoch": 1, "step": 0}
+  assert f"checkpoints/damaged_{latest}_1" in caplog.text
+  assert (copied / "checkpoints" / f"damaged_{latest}_1" / file).exists()
+
+
 def test_another_config_is_refused_and_the_differing_fields_named(finished, config):
   other = config.copy_and_resolve_references()
   other.learning_rate, other.data.views = 0.5, 1
@@ -179,6 +205,36 @@ def test_a_full_disk_is_one_line_and_loses_nothing(config, tmp_path, monkeypatch
     fine_tuning.train(config, str(tmp_path / "run"))
   with Checkpoints(tmp_path / "run") as checkpoints:
     assert checkpoints.latest == 4
+
+
+def end(process):
+  """(exit code, output) of a process that should end soon."""
+  output, _ = process.communicate(timeout=120)
+  return process.returncode, output
+
+
+def test_an_error_of_one_of_two_processes_ends_both_with_a_line_each(config, finished, tmp_path):
+  (tmp_path / "file").write_text("")
+  for workdir, answer in ((tmp_path / "file" / "run", "cannot be used"), (finished[0], "another config")):
+    other = config.copy_and_resolve_references()
+    other.seed = 5
+    first, second = (end(process) for process in start_two(other, workdir))
+    assert (first[0], second[0]) == (1, 1)
+    assert f"error: process 0: --workdir {workdir}" in first[1] and answer in first[1]
+    assert f"error: another of the processes has ended: process 0: --workdir {workdir}" in second[1]
+    assert "Traceback" not in first[1] + second[1]
+
+
+def test_of_two_processes_the_first_ones_clock_says_when_a_checkpoint_is_due():
+  address = f"127.0.0.1:{free_port()}"
+  code = (
+      "import sys, jax; from fakeface_jax.training.processes import of_first_process;"
+      "me = int(sys.argv[1]); jax.distributed.initialize(sys.argv[2], 2, me);"
+      "print(of_first_process(me == 0), of_first_process(me == 1))")
+  both = [
+      subprocess.Popen([sys.executable, "-c", code, str(me), address], stdout=subprocess.PIPE, cwd=ROOT, text=True)
+      for me in range(2)]
+  assert [finish(process).split()[-2:] for process in both] == [["True", "False"]] * 2
 
 
 def test_too_few_images_and_unwritable_folders(config, tmp_path, monkeypatch):
