@@ -8,6 +8,7 @@ from pathlib import Path
 
 from absl import app, flags
 from absl import logging as absl_logging
+from ml_collections import ConfigDict
 
 from fakeface_jax.compilation_cache import use_compilation_cache
 from fakeface_jax.errors import UserError, of_disk
@@ -32,6 +33,8 @@ def _parse(config, argv):
     positional = app.parse_flags_with_usage(argv)
     if configured:
       flags.FLAGS.config.keys()  # a file that could not be loaded says so only now
+      if not isinstance(flags.FLAGS.config, ConfigDict):
+        raise TypeError(f"get_config() returned {type(flags.FLAGS.config).__name__}, not an ml_collections.ConfigDict")
     return positional
   except Exception as error:  # a config file is anyone's program, which may raise anything
     reason = " ".join(str(error).replace("\\n", " ").replace("\\'", "'").split()) or type(error).__name__

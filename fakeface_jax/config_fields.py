@@ -26,9 +26,9 @@ def whole(low, high):
 
 
 def number(low, high, *, above=False, below=False):
-  start, end = f"above {low:g}" if above else f"from {low:g}", f"below {high:g}" if below else f"up to {high:g}"
+  start, end = f"above {low:g} and" if above else f"from {low:g}", f"below {high:g}" if below else f"up to {high:,g}"
   return Field(
-      f"a number {start} and {end}",
+      f"a number {start} {end}",
       lambda value: isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
       and (low < value if above else low <= value) and (value < high if below else value <= high))
 
@@ -94,12 +94,9 @@ def flatten_config(config, prefix=""):
   return flat
 
 
-def problems_of(values):
-  """What is wrong with the values of a config, {'data.crop': 72, ...}: {field: the value and what was expected}.
-
-  The values decide which of the two kinds of config it is.
-  """
-  fields, found = PRETRAINING if "pretexts" in values else FINE_TUNING, {}
+def problems_of(values, fields):
+  """What is wrong with the values of a config, {'data.crop': 72, ...}: {field: the value and what was expected}."""
+  found = {}
   for name, field in fields.items():
     if name not in values:
       found |= {} if field.optional else {name: f" is missing: expected {field.words}"}
@@ -110,10 +107,16 @@ def problems_of(values):
   return found
 
 
-def check_config(config):
-  """Raises UserError naming every field of a run's config that is unknown, missing, or out of its range."""
+def check_config(config, fields):
+  """Raises UserError naming every field of a run's config that is unknown, missing, or out of its range.
+
+  Args: `fields`: FINE_TUNING or PRETRAINING.
+  """
   values = flatten_config(config.to_dict())
-  fields, found = PRETRAINING if "pretexts" in values else FINE_TUNING, problems_of(values)
+  if ("pretexts" in values) != ("pretexts" in fields):
+    script = "pretrain.py" if "pretexts" in values else "train.py"
+    raise UserError(f"--config: these are fields of another script's config; use scripts/{script}")
+  found = problems_of(values, fields)
   for name in values:
     if name not in fields:
       near = difflib.get_close_matches(name, fields, 1)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from fakeface_jax.config_fields import flatten_config, problems_of
+from fakeface_jax.config_fields import FINE_TUNING, flatten_config, problems_of
 from fakeface_jax.errors import UserError, of_disk
 from fakeface_jax.locks import locked
 
@@ -112,7 +112,7 @@ def read_config(workdir):
     raise UserError(
         f"{workdir} holds a pretrained backbone, no detector; train one with"
         f" scripts/train.py --config.pretrained={Path(workdir) / WEIGHTS_FILE}")
-  problems = problems_of(flatten_config(config))
+  problems = problems_of(flatten_config(config), FINE_TUNING)
   if problems:
     name, problem = next(iter(problems.items()))
     raise UserError(f"{path} is damaged: {name}{problem}; put the file back as it was")

@@ -8,7 +8,7 @@ import tensorflow_datasets as tfds
 from array_record.python.array_record_module import ArrayRecordReader
 from google.protobuf import json_format
 from tensorflow_datasets.core import constants
-from tensorflow_datasets.core.dataset_info import read_proto_from_builder_dir
+from tensorflow_datasets.core.proto import dataset_info_pb2
 
 from fakeface_jax.errors import UserError
 from fakeface_jax.locks import locked
@@ -69,7 +69,7 @@ def damage(folder):
   """What is wrong with prepared records as far as it shows without reading them all, or None."""
   path = folder / INFO_FILE
   try:
-    info = read_proto_from_builder_dir(folder)
+    info = json_format.Parse(path.read_text(), dataset_info_pb2.DatasetInfo())
   except FileNotFoundError:
     return f"{INFO_FILE} is not there"
   except OSError as error:

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import random
 
-from fakeface_jax.config_fields import check_config
+from fakeface_jax.config_fields import PRETRAINING, check_config
 from fakeface_jax.devices import check_batch_size, replicate
 from fakeface_jax.errors import UserError
 from fakeface_jax.models import init_variables, make_model
@@ -39,7 +39,7 @@ def pretrain(config, workdir):
   Returns: the last epoch's figures by name, as in `metrics.jsonl`.
   Raises: UserError for what the user can mend, a loss that is no longer finite among it.
   """
-  check_config(config)
+  check_config(config, PRETRAINING)
   check_batch_size(config.batch_size)
   questions = chosen_questions(config.pretexts)
   check_sizes(config)

@@ -14,7 +14,7 @@ from flax.training.early_stopping import EarlyStopping
 from jax.experimental import multihost_utils
 from sklearn.metrics import f1_score
 
-from fakeface_jax.config_fields import check_config
+from fakeface_jax.config_fields import FINE_TUNING, check_config
 from fakeface_jax.data.loader import plan_batches, record_name
 from fakeface_jax.data.splits import RunSplits
 from fakeface_jax.devices import check_batch_size, replicate
@@ -55,7 +55,7 @@ def train(config, workdir):
   Raises: UserError for what the user can mend, a loss that is no longer finite among it.
   """
   main = jax.process_index() == 0
-  check_config(config)
+  check_config(config, FINE_TUNING)
   check_batch_size(config.batch_size)
   model = make_model(config.model)
   with Stopwatch() as stopwatch, held(workdir) if main else nullcontext():
