@@ -42,7 +42,9 @@ def held(workdir):
 
 
 def _unusable(workdir, error):
-  return UserError(f"--workdir {workdir} cannot be used: {error}; choose a folder that you may write to")
+  reason = of_disk(error)
+  advice = "" if ";" in reason else "; choose a folder that you may write to"
+  return UserError(f"--workdir {workdir} cannot be used: {reason}{advice}")
 
 
 def claim_workdir(workdir, config):
@@ -130,11 +132,11 @@ def read_json(path, holds, otherwise):
     found = json.loads(Path(path).read_text())
     if holds(found):
       return found
-    reason = f"it holds {str(found)[:40]}"
+    reason = "it is damaged"
   except FileNotFoundError:
     return None
   except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-    reason = error
+    reason = of_disk(error) if isinstance(error, OSError) else "it is damaged"
   log.warning("%s cannot be used (%s): %s.", path, reason, otherwise)
   return None
 
@@ -150,8 +152,10 @@ def whole_file(path):
   try:
     yield partial
     partial.replace(path)
-  except BaseException:
+  except BaseException as error:
     partial.unlink(missing_ok=True)
+    if isinstance(error, OSError) and str(error.filename) in ("None", str(partial)):
+      error.filename = str(path)  # a full disk names no file
     raise
 
 

@@ -1,5 +1,6 @@
 """Whole runs: the frozen recipe from a written file, devices and processes, kills, and what goes wrong."""
 
+import errno
 import json
 import os
 import shutil
@@ -19,8 +20,10 @@ from fakeface_jax.errors import UserError
 from fakeface_jax.models import init_variables
 from fakeface_jax.models.pretrained import load_pretrained, save_safetensors
 from fakeface_jax.models.resnet import resnet
+from fakeface_jax.report.run import report_run
 from fakeface_jax.training import fine_tuning
 from fakeface_jax.training.checkpoints import Checkpoints
+from fakeface_jax.workdir import held
 from tests.conftest import ROOT, config_flags, run_script
 
 
@@ -130,12 +133,37 @@ def test_killed_and_started_again_it_ends_with_the_same_bits(config, tmp_path):
   assert ignore_speed(read_history(tmp_path / "whole")) == ignore_speed(read_history(tmp_path / "killed"))
 
 
-def test_a_finished_run_started_again_only_scores_again(finished, config):
-  workdir, scores = finished
-  before = latest_variables(workdir)
-  again, _ = fine_tuning.train(config, str(workdir))
-  assert again == scores
-  assert all(jax.tree.leaves(jax.tree.map(np.array_equal, latest_variables(workdir), before)))
+@pytest.fixture
+def copied(finished, tmp_path):
+  shutil.copytree(finished[0], tmp_path / "run")
+  return tmp_path / "run"
+
+
+def test_a_finished_run_started_again_only_scores_again_and_makes_what_is_missing(finished, config, copied):
+  before, wanted = latest_variables(copied), {path.name for path in copied.iterdir()}
+  for path in copied.iterdir():
+    if path.is_file() and path.name != "config.json":
+      path.unlink() if path.suffix == ".png" else path.write_bytes(path.read_bytes()[:20])
+  with held(copied), pytest.raises(UserError, match=r"is being worked in by process \d+ on"):
+    fine_tuning.train(config, str(copied))
+  again, _ = fine_tuning.train(config, str(copied))
+  report_run(copied)
+  assert again == finished[1]
+  assert all(jax.tree.leaves(jax.tree.map(np.array_equal, latest_variables(copied), before)))
+  assert {path.name for path in copied.iterdir()} == wanted
+  for name in ("test_predictions.jsonl", "test_metrics.json", "metrics.jsonl", "map_scale.json", "background.npz"):
+    assert (copied / name).read_bytes() == (finished[0] / name).read_bytes(), name
+
+
+def test_a_full_disk_at_the_scores_names_the_file_and_leaves_the_old_ones(finished, config, copied, monkeypatch):
+  def full(path, content):
+    raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+  before = (copied / "test_predictions.jsonl").read_bytes()
+  monkeypatch.setattr(fine_tuning, "write_whole", full)
+  with pytest.raises(OSError, match=r"No space left on device: '\S*test_predictions\.jsonl'"):
+    fine_tuning.train(config, str(copied))
+  assert (copied / "test_predictions.jsonl").read_bytes() == before
 
 
 def test_the_best_epoch_is_kept_and_used(finished):
@@ -158,12 +186,6 @@ def test_early_stopping_forgives_as_many_epochs_as_it_says(config, tmp_path, mon
   assert [row["val_loss"] for row in read_history(tmp_path / "run")] == [0.5, 0.4, 0.6, 0.45]
   with Checkpoints(tmp_path / "run") as checkpoints:
     assert checkpoints.best == 2 * 4
-
-
-@pytest.fixture
-def copied(finished, tmp_path):
-  shutil.copytree(finished[0], tmp_path / "run")
-  return tmp_path / "run"
 
 
 @pytest.mark.parametrize(("file", "content"), [
