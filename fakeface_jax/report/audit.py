@@ -16,7 +16,7 @@ from tqdm import tqdm
 from fakeface_jax.data.features import FAKE, REAL
 from fakeface_jax.data.splits import RunSplits
 from fakeface_jax.detector import load
-from fakeface_jax.errors import UserError
+from fakeface_jax.errors import UserError, of_disk
 from fakeface_jax.evaluation.detection import detection
 from fakeface_jax.evaluation.probability import probability_of_fake
 from fakeface_jax.evaluation.robustness import CORRUPTIONS, corrupted_probabilities, robustness
@@ -55,7 +55,7 @@ def audit_run(workdir, *, data=None, split=None, out=None, methods=None, batch_s
   try:
     return _audit(workdir, data, split, out, methods, batch_size)
   except OSError as error:
-    raise UserError(f"--out {out} cannot be written: {error}; choose a folder with room to write to") from error
+    raise UserError(f"--out {out} cannot be written: {of_disk(error)}") from error
 
 
 def _audit(workdir, data, split, out, methods, batch_size):
