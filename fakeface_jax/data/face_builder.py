@@ -62,6 +62,7 @@ class FaceBuilder(RecordBuilder, skip_registration=True):
   """A builder of image files in folders. A subclass has a `root` and `_find_faces`, and may refine the rest."""
 
   VERSION = tfds.core.Version("1.0.0")
+  noted = ("unreadable", "split_by_content")
   prefix = ""  # of a record's source, before the path below the root
 
   @abc.abstractmethod

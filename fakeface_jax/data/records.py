@@ -1,5 +1,6 @@
 """Prepared records on the disk: made by one process at a time, checked when opened, made again where damaged."""
 
+import json
 import logging
 import shutil
 from pathlib import Path
@@ -19,19 +20,24 @@ INFO_FILE = "dataset_info.json"  # tfds writes it last but for a rename
 
 
 class RecordBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-  """A builder whose records may be damaged, or be in the making by another process."""
+  """A builder whose records may be damaged, or be in the making by another process.
+
+  Attributes: `noted`: what the metadata beside the records must hold, where there is any.
+  """
+
+  noted = ()
 
   def __init__(self, *, config=None, data_dir=None, **kwargs):
     config = config or self.BUILDER_CONFIGS[0]
     data_dir = Path(data_dir or constants.DATA_DIR).expanduser()
     folder = data_dir / self.name / config.name / str(self.VERSION)
-    wrong = damage(folder) if folder.exists() else None
+    wrong = damage(folder, self.noted) if folder.exists() else None
     if wrong and not renewable(config):
       raise UserError(f"{folder}: the prepared records are damaged ({wrong}), and the files that they were made of are"
                       " gone; put those back, or remove the folder")
     if wrong:
       with _held(folder):
-        if damage(folder):
+        if damage(folder, self.noted):
           log.warning("%s: the prepared records are damaged (%s) and are made again.", folder, wrong)
           shutil.rmtree(folder, ignore_errors=True)
     super().__init__(config=config, data_dir=data_dir, **kwargs)
@@ -65,8 +71,18 @@ def renewable(config):
   return getattr(config, "path", None) != ""
 
 
-def damage(folder):
-  """What is wrong with prepared records as far as it shows without reading them all, or None."""
+def damage(folder, noted=()):
+  """What is wrong with prepared records as far as it shows without reading them all, or None; `noted` as above."""
+  path = folder / "metadata.json"
+  try:
+    if noted and not set(noted) <= json.loads(path.read_text()).keys():
+      return f"{path.name} is garbled"
+  except FileNotFoundError:
+    return f"{path.name} is not there"
+  except OSError as error:
+    raise UserError(f"{path} cannot be read: {error.strerror}; change its permissions") from error
+  except (ValueError, AttributeError):
+    return f"{path.name} is cut or garbled"
   path = folder / INFO_FILE
   try:
     info = json_format.Parse(path.read_text(), dataset_info_pb2.DatasetInfo())

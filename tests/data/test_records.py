@@ -64,6 +64,18 @@ def test_damaged_records_are_made_again_with_a_word(prepared, data_dir, damage, 
   assert "damaged" not in caplog.text
 
 
+@pytest.mark.parametrize("damage", [
+    lambda path: path.unlink(), lambda path: os.truncate(path, 20), lambda path: path.write_bytes(b"\xff"),
+    lambda path: path.write_text("{}"), lambda path: path.write_text("[]")])
+def test_what_was_noted_of_the_files_is_made_again_with_the_records(tmp_path, damage):
+  faces = write_hard(tmp_path / "faces")
+  (faces / "fake" / "fake_3.jpg").write_bytes(b"")
+  opened = [open_dataset("hard_fake_real", path=faces, data_dir=tmp_path / "records")]
+  damage(info(tmp_path / "records").with_name("metadata.json"))
+  opened.append(open_dataset("hard_fake_real", path=faces, data_dir=tmp_path / "records"))
+  assert [dataset.metadata["unreadable"][0][0] for dataset in opened] == ["hard_fake_real/fake/fake_3.jpg"] * 2
+
+
 def test_damage_within_a_file_is_one_line_and_the_next_command_makes_them_again(prepared, data_dir):
   data = bytearray(shard(data_dir).read_bytes())
   data[2000:4000] = bytes(2000)
