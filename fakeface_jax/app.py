@@ -32,7 +32,7 @@ def _parse(config, argv):
   try:
     positional = app.parse_flags_with_usage(argv)
     if configured:
-      flags.FLAGS.config.keys()  # a file that could not be loaded says so only now
+      getattr(flags.FLAGS.config, "keys", None)  # a file that could not be loaded says so only now
       if not isinstance(flags.FLAGS.config, ConfigDict):
         raise TypeError(f"get_config() returned {type(flags.FLAGS.config).__name__}, not an ml_collections.ConfigDict")
     return positional
