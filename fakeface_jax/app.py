@@ -8,8 +8,10 @@ from pathlib import Path
 
 from absl import app, flags
 from absl import logging as absl_logging
+from ml_collections import ConfigDict
 
-from fakeface_jax.errors import UserError
+from fakeface_jax.compilation_cache import use_compilation_cache
+from fakeface_jax.errors import UserError, of_disk
 from fakeface_jax.lines import one_line
 from fakeface_jax.paths import take_user_paths, user_path
 
@@ -33,9 +35,11 @@ def _parse(config, argv):
   try:
     positional = app.parse_flags_with_usage(argv)
     if configured:
-      flags.FLAGS.config.keys()  # a file that could not be loaded says so only now
+      getattr(flags.FLAGS.config, "keys", None)  # a file that could not be loaded says so only now
+      if not isinstance(flags.FLAGS.config, ConfigDict):
+        raise TypeError(f"get_config() returned {type(flags.FLAGS.config).__name__}, not an ml_collections.ConfigDict")
     return positional
-  except (AttributeError, KeyError, TypeError, ValueError, OSError, SyntaxError, ImportError) as error:
+  except Exception as error:  # a config file is anyone's program, which may raise anything
     reason = " ".join(str(error).replace("\\n", " ").replace("\\'", "'").split()) or type(error).__name__
     print(f"error: --config: {reason}; the config file lists its fields", file=sys.stderr)
     sys.exit(2)
@@ -48,6 +52,9 @@ def _guard(main, arguments):
     return main(take_user_paths(flags.FLAGS, arguments))
   except UserError as error:
     print(f"error: {error}", file=sys.stderr)
+    return 1
+  except OSError as error:  # a full disk, no right to write: wherever it happens
+    print(f"error: {of_disk(error)}", file=sys.stderr)
     return 1
   except KeyboardInterrupt:
     print("interrupted; the same command goes on from what was saved", file=sys.stderr)
@@ -65,9 +72,7 @@ def _set_up_messages():
 
 
 def _set_up_compilation_cache():
-  import jax  # here, because a mistyped flag should not have to wait for it
-
-  jax.config.update("jax_compilation_cache_dir", str(compilation_cache()))
+  use_compilation_cache(compilation_cache())
 
 
 def compilation_cache():

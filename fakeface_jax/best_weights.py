@@ -3,13 +3,17 @@
 The checkpoints stay what counts; the file is used as long as the checkpoint that it was made from is there.
 """
 
+import logging
 from pathlib import Path
 
 import jax
+from safetensors import SafetensorError, safe_open
 
-from fakeface_jax.errors import UserError
+from fakeface_jax.errors import UserError, of_disk
 from fakeface_jax.models.pretrained import load_safetensors, save_safetensors
 from fakeface_jax.workdir import CHECKPOINTS, WEIGHTS_FILE
+
+log = logging.getLogger(__name__)
 
 
 def save_best(workdir, like):
@@ -24,19 +28,29 @@ def load_best(workdir, like):
   Raises: UserError where there is no checkpoint yet, or NaN in the weights.
   """
   path = Path(workdir) / WEIGHTS_FILE
-  if path.exists() and (Path(workdir) / CHECKPOINTS / _step_of(path)).is_dir():
-    return jax.device_put(load_safetensors(path, like))  # once, not with every call that they go into
+  if path.exists():
+    try:
+      made_from = _step_of(path)
+    except (SafetensorError, OSError) as error:
+      log.warning("%s cannot be used (%s); it is made again from the checkpoint.", path, of_disk(error))
+      return _made_again(workdir, like)
+    if (Path(workdir) / CHECKPOINTS / made_from).is_dir():
+      return jax.device_put(load_safetensors(path, like))  # once, not with every call that they go into
   return _from_checkpoint(workdir, like)[1]
 
 
 def _step_of(path):
-  from safetensors import SafetensorError, safe_open
+  with safe_open(path, framework="numpy") as file:
+    return (file.metadata() or {}).get("step", "unknown")
 
+
+def _made_again(workdir, like):
+  step, variables = _from_checkpoint(workdir, like)
   try:
-    with safe_open(path, framework="numpy") as file:
-      return (file.metadata() or {}).get("step", "unknown")
-  except (SafetensorError, OSError) as error:
-    raise UserError(f"{path}: truncated or damaged ({error}); remove it, the checkpoints have it all") from error
+    save_safetensors(Path(workdir) / WEIGHTS_FILE, variables, step=str(step))
+  except OSError as error:
+    log.warning("%s", of_disk(error))
+  return variables
 
 
 def _from_checkpoint(workdir, like):

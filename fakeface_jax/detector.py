@@ -1,9 +1,11 @@
 """A trained detector, ready to use: probabilities and explanations of images in memory."""
 
 import dataclasses
-import json
+import logging
+import math
+import zipfile
+import zlib
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,13 +13,15 @@ import numpy as np
 from fakeface_jax.best_weights import load_best
 from fakeface_jax.data.arrays import photographs
 from fakeface_jax.data.images import resize_and_crop
-from fakeface_jax.errors import UserError
+from fakeface_jax.errors import UserError, of_disk
 from fakeface_jax.evaluation.probability import probability_of_fake
 from fakeface_jax.explain.engine import Engine, target_code
 from fakeface_jax.explain.methods import ARTICLE, CHANNELS, METHODS, resolve_methods
 from fakeface_jax.models import DTYPES, abstract_variables, make_model
 from fakeface_jax.paths import user_path
-from fakeface_jax.workdir import BACKGROUND_FILE, SCALE_FILE, read_config
+from fakeface_jax.workdir import BACKGROUND_FILE, SCALE_FILE, read_config, read_json
+
+log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -178,8 +182,28 @@ def load(workdir, batch_size=8, dtype=None):
   config.model.dtype = dtype or config.model.dtype
   model = make_model(config.model)
   variables = load_best(workdir, abstract_variables(model, config.data.crop))
-  scale, background = (Path(workdir) / name for name in (SCALE_FILE, BACKGROUND_FILE))
   return Detector(
       model, variables, config.data.resize, config.data.crop, batch_size,
-      json.loads(scale.read_text()) if scale.exists() else None,
-      np.load(background)["images"] if background.exists() else None)
+      read_json(workdir / SCALE_FILE, _is_scale, "it is measured again when needed"),
+      _read_background(workdir / BACKGROUND_FILE, config.data.crop))
+
+
+def _is_scale(found):
+  return isinstance(found, dict) and all(
+      type(value) in (int, float) and math.isfinite(value) and value >= 0 for value in found.values())
+
+
+def _read_background(path, crop):
+  """uint8[K, crop, crop, 3] of a run's file, or None without it; where it is damaged that is said."""
+  try:
+    with path.open("rb") as file, np.load(file) as arrays:
+      images = arrays["images"]
+    if images.dtype != np.uint8 or images.shape[1:] != (crop, crop, 3):
+      raise ValueError(f"it holds {images.dtype}{list(images.shape)}")
+    return images
+  except FileNotFoundError:
+    return None
+  except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+    reason = of_disk(error) if isinstance(error, OSError) else "it is damaged"
+    log.warning("%s cannot be used (%s): it is made again when needed.", path, reason)
+    return None

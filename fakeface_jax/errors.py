@@ -1,6 +1,11 @@
 """The one exception meant for people rather than for programmers."""
 
+import errno
+
 from fakeface_jax.lines import one_line
+
+_NO_ROOM = ("no space left", "disk quota exceeded", "file too large", "resource_exhausted")
+_NO_RIGHT = ("permission denied", "not permitted", "read-only file system")
 
 
 class UserError(ValueError):
@@ -12,3 +17,20 @@ class UserError(ValueError):
 
   def __str__(self):
     return one_line(super().__str__())
+
+
+def of_disk(error):
+  """An error of the file system in one line that says what to do; whichever library passes it on, as whatever type."""
+  text = str(error)
+  if isinstance(error, OSError) and error.strerror:
+    text = ": ".join(str(part) for part in (error.filename, error.strerror) if part)
+  text = " ".join(text.split())
+  if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or _says(text, _NO_ROOM):
+    return f"{text}; make room there and give the same command again"
+  if _says(text, _NO_RIGHT):
+    return f"{text}; change its permissions or choose a place that you may write to"
+  return text
+
+
+def _says(text, words):
+  return any(word in text.lower() for word in words)

@@ -1,12 +1,19 @@
 """A run's folder: who owns it, what it was started with, and writing into it whole files only."""
 
+import itertools
 import json
+import logging
 import os
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from fakeface_jax.errors import UserError
+from fakeface_jax.config_fields import FINE_TUNING, flatten_config, problems_of
+from fakeface_jax.errors import UserError, of_disk
+from fakeface_jax.locks import locked
+
+log = logging.getLogger(__name__)
 
 CONFIG_FILE = "config.json"
 CHECKPOINTS = "checkpoints"
@@ -17,13 +24,27 @@ SANITY_FILE = "sanity.json"
 SECONDS_FILE = "seconds.json"
 DATA_CHECK_FILE = "data_check.json"
 
+_numbers = itertools.count()
 
-def flatten_config(config, prefix=""):
-  """{'data.name': 'folder', ...} of a nested dict."""
-  flat = {}
-  for key, value in config.items():
-    flat |= flatten_config(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
-  return flat
+
+@contextmanager
+def held(workdir):
+  """Holds a run's folder, making it on the way, so that no other process works in it until the block ends.
+
+  Raises: UserError where one does, which it names, or the folder cannot be written.
+  """
+  with ExitStack() as stack:
+    try:
+      stack.enter_context(locked(workdir, busy=f"--workdir {workdir} is being worked in"))
+    except OSError as error:
+      raise _unusable(workdir, error) from error
+    yield
+
+
+def _unusable(workdir, error):
+  reason = of_disk(error)
+  advice = "" if ";" in reason else "; choose a folder that you may write to"
+  return UserError(f"--workdir {workdir} cannot be used: {reason}{advice}")
 
 
 def claim_workdir(workdir, config):
@@ -34,23 +55,42 @@ def claim_workdir(workdir, config):
   path = Path(workdir) / CONFIG_FILE
   wanted = json.loads(config.to_json_best_effort())
   try:
-    if path.exists():
-      ours, theirs = flatten_config(wanted), flatten_config(json.loads(path.read_text()))
+    there = None
+    try:
+      there = _read_object(path)
+    except FileNotFoundError:
+      path.parent.mkdir(parents=True, exist_ok=True)
+    except _Damaged as error:
+      if has_checkpoint(workdir):
+        raise UserError(f"{error}; it says what run this is: put it back, or choose another --workdir") from error
+      log.warning("%s and is written anew.", error)
+    if there is not None:
+      ours, theirs = flatten_config(wanted), flatten_config(there)
       differing = [key for key in sorted(ours | theirs) if ours.get(key) != theirs.get(key)]
-      if differing and not has_checkpoint(workdir):  # it never got anywhere: nothing is lost
-        write_whole(path, json.dumps(wanted, indent=2) + "\n")
-      elif differing:
+      if differing and has_checkpoint(workdir):
         changes = ", ".join(f"{key} (there {theirs.get(key)!r}, now {ours.get(key)!r})" for key in differing)
         raise UserError(f"--workdir {workdir} holds a run of another config: {changes}; choose another --workdir")
-    else:
-      path.parent.mkdir(parents=True, exist_ok=True)
+    if there is None or differing:  # where it never got anywhere, nothing is lost
       write_whole(path, json.dumps(wanted, indent=2) + "\n")
     if not os.access(path.parent, os.W_OK):
       raise PermissionError("no right to write there")
-  except json.JSONDecodeError as error:
-    raise UserError(f"{path} is not readable as JSON ({error}); choose another --workdir") from error
   except OSError as error:
-    raise UserError(f"--workdir {workdir} cannot be used: {error}; choose a folder that you may write to") from error
+    raise _unusable(workdir, error) from error
+
+
+class _Damaged(UserError):
+  """A file that is not what was once written to it."""
+
+
+def _read_object(path):
+  """The object of a JSON file. Raises: OSError; _Damaged where there is none in it, or an empty one."""
+  try:
+    found = json.loads(path.read_text())
+  except ValueError as error:
+    raise _Damaged(f"{path} is damaged ({error})") from error
+  if not isinstance(found, dict) or not found:
+    raise _Damaged(f"{path} is damaged (it holds {str(found)[:40]})")
+  return found
 
 
 def has_checkpoint(workdir):
@@ -65,27 +105,64 @@ def read_config(workdir):
   """
   path = Path(workdir) / CONFIG_FILE
   try:
-    config = ConfigDict(json.loads(path.read_text()))
+    config = _read_object(path)
   except FileNotFoundError:
     raise UserError(f"{workdir} is no run folder: it has no {CONFIG_FILE}; train one with scripts/train.py") from None
-  except (OSError, ValueError) as error:
+  except OSError as error:
     raise UserError(f"{path} cannot be read: {error}") from error
   if holds_backbone(workdir):
     raise UserError(
         f"{workdir} holds a pretrained backbone, no detector; train one with"
         f" scripts/train.py --config.pretrained={Path(workdir) / WEIGHTS_FILE}")
-  return config
+  problems = problems_of(flatten_config(config), FINE_TUNING)
+  if problems:
+    name, problem = next(iter(problems.items()))
+    raise UserError(f"{path} is damaged: {name}{problem}; put the file back as it was")
+  return ConfigDict(config)
+
+
+def read_json(path, holds, otherwise):
+  """What a JSON file of a run holds, if that is as it should be; else None, and where it is damaged that is said.
+
+  Args:
+    holds: says of the content whether it is right; a KeyError, TypeError or AttributeError means that it is not.
+    otherwise: what happens without it, for the log.
+  """
+  try:
+    found = json.loads(Path(path).read_text())
+    if holds(found):
+      return found
+    reason = "it is damaged"
+  except FileNotFoundError:
+    return None
+  except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    reason = of_disk(error) if isinstance(error, OSError) else "it is damaged"
+  log.warning("%s cannot be used (%s): %s.", path, reason, otherwise)
+  return None
+
+
+@contextmanager
+def whole_file(path):
+  """A path beside `path` to write to. What is there takes its place when the block ends, and goes where that fails.
+
+  So a kill leaves the old file or the new one, an error the old one, and who has the old one open goes on reading it.
+  """
+  path = Path(path)
+  partial = path.with_name(f".{os.getpid()}_{next(_numbers)}.part{path.suffix[:20]}")
+  try:
+    yield partial
+    partial.replace(path)
+  except BaseException as error:
+    partial.unlink(missing_ok=True)
+    if isinstance(error, OSError) and str(error.filename) in ("None", str(partial)):
+      error.filename = str(path)  # a full disk names no file
+    raise
 
 
 def write_whole(path, content):
-  """Writes a file, text or bytes, so that a kill leaves the old one or the new one, and an OSError no part."""
-  partial = Path(path).with_name(f".{Path(path).name}.part")
-  try:
+  """Writes a file, text or bytes, as `whole_file` says. Raises: OSError."""
+  with whole_file(path) as partial:
     partial.write_bytes(content.encode() if isinstance(content, str) else content)
-    partial.replace(path)
-  except OSError:
-    partial.unlink(missing_ok=True)
-    raise
 
 
 def write_output(path, text):
@@ -97,14 +174,14 @@ def write_output(path, text):
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, text)
   except OSError as error:
-    raise UserError(f"{path} cannot be written: {error}") from error
+    raise UserError(f"{path} cannot be written: {of_disk(error)}") from error
 
 
 def holds_backbone(workdir):
   """Whether a run's config is one of scripts/pretrain.py; a config that cannot be read is not."""
   try:
-    return "pretexts" in json.loads((Path(workdir) / CONFIG_FILE).read_text())
-  except (OSError, ValueError):
+    return "pretexts" in _read_object(Path(workdir) / CONFIG_FILE)
+  except (OSError, UserError):
     return False
 
 

@@ -17,10 +17,12 @@ def main(arguments):
   from fakeface_jax.data.datasets import open_dataset
   from fakeface_jax.errors import UserError
   from fakeface_jax.report.contact_sheet import draw_contact_sheet
+  from fakeface_jax.workdir import whole_file
 
   sheet = draw_contact_sheet(open_dataset(DATA.value)[SPLIT.value])
   try:
-    sheet.save(OUT.value)
+    with whole_file(OUT.value) as partial:
+      sheet.save(partial)
   except (OSError, ValueError) as error:
     raise UserError(f"--out {OUT.value} cannot be written: {error}") from error
   print(f"drawn: {OUT.value}")

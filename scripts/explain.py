@@ -30,6 +30,7 @@ DTYPE = flags.DEFINE_string("dtype", None, "float32 or bfloat16 (default: the ru
 def main(arguments):
   from fakeface_jax.detector import load
   from fakeface_jax.explain.methods import parse_methods, resolve_methods
+  from fakeface_jax.report.background import with_run_background
   from fakeface_jax.report.items import items_of_files, items_of_run, with_background
   from fakeface_jax.report.sanity import check_run, sentences_of_run
   from fakeface_jax.workdir import last_run
@@ -42,6 +43,7 @@ def main(arguments):
   items = items_of_files(arguments) if arguments else items_of_run(workdir, EACH.value)
   if BACKGROUND.value:
     detector = with_background(detector, BACKGROUND.value)
+  detector = with_run_background(detector, workdir, resolved)
   if SANITY.value:
     chosen = methods if METHODS.value or SET.value else None
     failures = check_run(detector, items, workdir, methods=chosen, layers=LAYERS.value, target=TARGET.value)

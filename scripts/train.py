@@ -26,12 +26,14 @@ def main(arguments):
   from fakeface_jax.evaluation.scores import table
   from fakeface_jax.report.run import report_run
   from fakeface_jax.training.fine_tuning import train
+  from fakeface_jax.training.processes import ending_together
 
   if MULTI_PROCESS.value or COORDINATOR.value:
     jax.distributed.initialize(COORDINATOR.value, NUM_PROCESSES.value, PROCESS_ID.value)
   config_file = config_flags.get_config_filename(flags.FLAGS["config"])
   workdir = WORKDIR.value or str(Path("runs") / Path(config_file).stem)
-  scores, unreadable = train(CONFIG.value, workdir)
+  with ending_together():
+    scores, unreadable = train(CONFIG.value, workdir)
   if jax.process_index() == 0:
     print(table(scores))
     if sentence := in_words(scores.get("seen_in_training")):

@@ -12,6 +12,8 @@ from fakeface_jax.errors import UserError
 from fakeface_jax.models import abstract_variables
 from fakeface_jax.models.resnet import resnet
 from fakeface_jax.report import run as report
+from fakeface_jax.report.items import items_of_run
+from fakeface_jax.report.sanity import sentences_of_run
 from fakeface_jax.training.checkpoints import Checkpoints
 
 
@@ -80,11 +82,55 @@ def test_a_report_without_room_is_told_in_one_line(run, monkeypatch):
     report.report_run(run)
 
 
-def test_a_cut_file_is_refused(run):
+@pytest.mark.parametrize("damage", [lambda data: data[:100], lambda data: data[: len(data) // 2], lambda data: b""])
+def test_a_damaged_file_is_made_again_from_the_checkpoint(run, damage, caplog):
   path = run / "weights.safetensors"
-  path.write_bytes(path.read_bytes()[:100])
-  with pytest.raises(UserError, match=r"weights\.safetensors: truncated or damaged"):
-    load(run)
+  step, tensors = step_of(path), load_file(path)
+  path.write_bytes(damage(path.read_bytes()))
+  load_best(run, LIKE)
+  assert "weights.safetensors cannot be used" in caplog.text and "made again from the checkpoint" in caplog.text
+  assert step_of(path) == step
+  jax.tree.map(np.testing.assert_array_equal, load_file(path), tensors)
+
+
+def test_a_run_whose_files_are_damaged_is_used_and_the_report_makes_them_again(run, caplog):
+  contents = {name: (run / name).read_bytes() for name in ("map_scale.json", "background.npz")}
+  for data in (b"", b"{", b'{"gradcam": "strong"}', b"[1]", b'{"gradcam": NaN}', contents["background.npz"][:99]):
+    for name in contents:
+      (run / name).write_bytes(data)
+    caplog.clear()
+    detector = load(run)
+    assert detector.map_scale is None and detector.background is None
+    assert all(f"{name} cannot be used" in caplog.text for name in contents)
+  report.report_run(run)
+  assert contents == {name: (run / name).read_bytes() for name in contents}
+
+
+@pytest.mark.parametrize("images", [np.zeros((4, 16, 16, 3), np.uint8), np.zeros((4, 32, 32, 3), np.float32)])
+def test_background_photographs_of_another_shape_are_damaged(run, images, caplog):
+  np.savez(run / "background.npz", images=images)
+  assert load(run).background is None and "background.npz cannot be used" in caplog.text
+
+
+@pytest.mark.parametrize("change", [
+    lambda lines: [*lines[:-1], lines[-1][: len(lines[-1]) // 2]],
+    lambda lines: ['{"file": "a.png", "score": 0.5}', *lines],
+    lambda lines: [line.replace('"record": 1,', '"record": 1000,') for line in lines],
+    lambda lines: [line.replace('"label": 1', '"label": "fake"') for line in lines],
+    lambda lines: ["5"], lambda lines: [],
+])
+def test_damaged_predictions_are_named_with_what_makes_them_again(run, change):
+  path = run / "test_predictions.jsonl"
+  path.write_text("\n".join(change(path.read_text().splitlines())))
+  with pytest.raises(UserError, match=r"test_predictions\.jsonl is damaged \(.*give the command of the training again"):
+    items_of_run(run, 1)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"methods": []}', '{"methods": {"gradcam": {}}}'])
+def test_without_its_own_sanity_check_what_is_known_of_others_is_said(run, content, caplog):
+  (run / "sanity.json").write_text(content)
+  assert "Adebayo" in sentences_of_run(run, {"guided_backprop": {}})[0]
+  assert "sanity.json cannot be used" in caplog.text
 
 
 def test_a_run_without_any_checkpoint(run):

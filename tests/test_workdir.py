@@ -1,16 +1,21 @@
+import errno
 import json
 import os
 import time
 
+import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
+from configs import scratch
 from fakeface_jax.errors import UserError
-from fakeface_jax.workdir import claim_workdir, last_run, read_config, write_output
+from fakeface_jax.workdir import claim_workdir, held, last_run, read_config, whole_file, write_output, write_whole
 
 
 def config(**fields):
-  return ConfigDict({"seed": 0, "data": {"name": "folder"}, **fields})
+  found = scratch.get_config()
+  found.data.name = "folder"
+  return ConfigDict({**found.to_dict(), **fields})
 
 
 def test_a_folder_belongs_to_the_config_that_began_in_it(tmp_path):
@@ -29,10 +34,64 @@ def test_a_run_that_never_got_to_a_checkpoint_gives_way(tmp_path):
   assert read_config(tmp_path).seed == 3
 
 
-def test_a_broken_config_file_is_named(tmp_path):
-  (tmp_path / "config.json").write_text("{")
-  with pytest.raises(UserError, match=r"config\.json is not readable as JSON"):
+@pytest.mark.parametrize("content", [b"", b"{", b"{}", b"[1]", b"null", b"3", b"\xff\xfe"])
+def test_a_damaged_config_file_is_written_anew_or_where_a_run_depends_on_it_named(tmp_path, content):
+  claim_workdir(tmp_path, config())
+  (tmp_path / "config.json").write_bytes(content)
+  with pytest.raises(UserError, match=r"config\.json is damaged \("):
+    read_config(tmp_path)
+  claim_workdir(tmp_path, config())
+  assert read_config(tmp_path).seed == 0
+  (tmp_path / "checkpoints" / "4").mkdir(parents=True)
+  (tmp_path / "config.json").write_bytes(content)
+  with pytest.raises(UserError, match=r"config\.json is damaged \(.*put it back, or choose another --workdir"):
     claim_workdir(tmp_path, config())
+
+
+@pytest.mark.parametrize(("change", "answer"), [
+    (lambda fields: fields.pop("data"), "data.name is missing: expected some text"),
+    (lambda fields: fields.update(data="folder"), "data.name is missing"),
+    (lambda fields: fields["data"].update(crop="72"), "data.crop='72': expected a whole number from 8 to 2,048"),
+    (lambda fields: fields["model"].update(depth=[18]), r"model.depth=\[18\]: expected 18, 34"),
+    (lambda fields: fields.update(batch_size=None), "batch_size=None: expected a whole number"),
+])
+def test_a_config_file_of_another_shape_is_named_with_the_field(tmp_path, change, answer):
+  claim_workdir(tmp_path, config())
+  fields = json.loads((tmp_path / "config.json").read_text())
+  change(fields)
+  (tmp_path / "config.json").write_text(json.dumps(fields))
+  with pytest.raises(UserError, match=rf"config\.json is damaged: {answer}.*; put the file back"):
+    read_config(tmp_path)
+
+
+def test_a_folder_is_one_processs_at_a_time_and_names_it(tmp_path):
+  with (
+      held(tmp_path / "run"),
+      pytest.raises(UserError, match=rf"--workdir \S*run is being worked in by process {os.getpid()} on \S+; wait"),
+      held(tmp_path / "run")):
+    pass
+  with held(tmp_path / "run"):
+    pass  # the lock has gone with who held it
+  (tmp_path / "file").write_text("")
+  with pytest.raises(UserError, match=r"file/run cannot be used: .*; choose a folder"), held(tmp_path / "file" / "run"):
+    pass
+
+
+def test_whole_files_replace_the_old_one_at_the_end_or_not_at_all(tmp_path):
+  path = tmp_path / "a.npz"
+  write_whole(path, b"old")
+  with path.open("rb") as reader:
+    with pytest.raises(OSError, match="No space"), whole_file(path) as partial:
+      partial.write_bytes(b"half")
+      raise OSError(errno.ENOSPC, "No space left on device")
+    assert path.read_bytes() == b"old" and [path] == list(tmp_path.iterdir())
+    with whole_file(path) as partial:
+      np.savez(partial, x=np.arange(3))  # a name that NumPy does not add a suffix to
+      assert path.read_bytes() == b"old"
+    assert reader.read() == b"old" and np.load(path)["x"].tolist() == [0, 1, 2] and [path] == list(tmp_path.iterdir())
+  with pytest.raises(KeyboardInterrupt), whole_file(path):
+    raise KeyboardInterrupt
+  write_whole(tmp_path / ("n" * 250 + ".json"), "{}")  # as long a name as there can be
 
 
 def test_the_last_run_is_the_one_worked_on_last(tmp_path):

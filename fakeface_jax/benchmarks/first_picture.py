@@ -44,19 +44,20 @@ def _make_run(run, photograph, depth, size):
   import numpy as np
   from PIL import Image
 
+  from configs import resnet  # found from the repository's root
   from fakeface_jax.detector import Detector
   from fakeface_jax.explain.scale import measure_scale
-  from fakeface_jax.models import init_variables
+  from fakeface_jax.models import init_variables, make_model
   from fakeface_jax.models.pretrained import save_safetensors
-  from fakeface_jax.models.resnet import resnet
   from fakeface_jax.workdir import CHECKPOINTS, CONFIG_FILE, SCALE_FILE, WEIGHTS_FILE
 
-  model = resnet(depth)
+  config = resnet.get_config()
+  config.model.depth, config.data.resize, config.data.crop = depth, size, size
+  model = make_model(config.model)
   variables = init_variables(model, jax.random.key(0), size)
   (run / CHECKPOINTS / "1").mkdir(parents=True)
+  (run / CONFIG_FILE).write_text(config.to_json_best_effort())
   save_safetensors(run / WEIGHTS_FILE, variables, step="1")
-  config = {"model": {"depth": depth, "dtype": "float32"}, "data": {"resize": size, "crop": size}}
-  (run / CONFIG_FILE).write_text(json.dumps(config))
   pixels = np.random.default_rng(0).integers(0, 256, (2 * size, 2 * size, 3), np.uint8)
   Image.fromarray(pixels).save(photograph)
   results = Detector(model, variables, size, size, 1).explain([pixels])

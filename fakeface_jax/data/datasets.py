@@ -10,7 +10,8 @@ import tensorflow_datasets as tfds
 from fakeface_jax.data.folder import folder_builder
 from fakeface_jax.data.forged import forged_builder
 from fakeface_jax.data.published import PublishedBuilder, published_builder
-from fakeface_jax.errors import UserError
+from fakeface_jax.data.records import Records
+from fakeface_jax.errors import UserError, of_disk
 from fakeface_jax.lines import one_line
 from fakeface_jax.paths import FOLDER, path_kind
 
@@ -60,7 +61,7 @@ class Dataset:
           f" 'train[:90%]')") from error
     if len(source) == 0:
       raise UserError(f"split {split!r} of {self.name} is empty; its sizes are {self.splits}")
-    return source
+    return Records(source, self._builder)
 
 
 def notices(dataset):
@@ -105,7 +106,7 @@ def open_dataset(name, *, path=None, data_dir=None):
   try:
     builder.download_and_prepare()
   except OSError as error:
-    raise UserError(f"the records of {name} could not be written below {builder.data_dir}: {error}") from error
+    raise UserError(f"the records of {name} could not be written below {builder.data_dir}: {of_disk(error)}") from error
   return Dataset(name, builder)
 
 

@@ -23,6 +23,7 @@ from tensorflow_datasets.core.utils import tqdm_utils
 
 from fakeface_jax.data import features
 from fakeface_jax.data.images import decode_image, read_bytes
+from fakeface_jax.data.records import RecordBuilder
 from fakeface_jax.data.threads import with_bar
 from fakeface_jax.errors import UserError
 from fakeface_jax.lines import one_line
@@ -68,10 +69,11 @@ class Checked:
   looks: Any = None
 
 
-class FaceBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+class FaceBuilder(RecordBuilder, skip_registration=True):
   """A builder of image files in folders. A subclass has a `root` and `_find_faces`, and may refine the rest."""
 
   VERSION = tfds.core.Version("1.0.0")
+  noted = ("unreadable", "split_by_content")
   prefix = ""  # of a record's source, before the path below the root
 
   @abc.abstractmethod
@@ -97,13 +99,13 @@ class FaceBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     metadata = tfds.core.MetadataDict(unreadable=[], split_by_content=False)
     return tfds.core.DatasetInfo(builder=self, features=features.face_features(), metadata=metadata)
 
-  def download_and_prepare(self, **kwargs):
-    """Reads and checks every image, then writes the records; quick where that was done before.
+  def _prepare(self, **kwargs):
+    """Reads and checks every image, then writes the records.
 
     Raises: UserError if no image of one class can be read; OSError if the records cannot be written.
     """
     with quiet():
-      super().download_and_prepare(**kwargs)
+      super()._prepare(**kwargs)
 
   def _log_download_bytes(self):
     """tfds prints sizes of a download here; there is none."""

@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import hashlib
 import os
+import shutil
 import tempfile
 import zipfile
 import zlib
@@ -21,6 +22,7 @@ from tensorflow_datasets.core import constants
 from fakeface_jax.data.face_builder import FaceBuilder, fingerprint, quiet
 from fakeface_jax.data.images import files_below
 from fakeface_jax.errors import UserError
+from fakeface_jax.locks import locked
 from fakeface_jax.paths import user_path
 
 CREDENTIALS = "set KAGGLE_API_TOKEN, or KAGGLE_USERNAME and KAGGLE_KEY (kaggle.com/settings), and they are downloaded"
@@ -54,10 +56,10 @@ class PublishedBuilder(FaceBuilder, skip_registration=True):
   def root(self):
     return self.place / self.image_folder
 
-  def download_and_prepare(self, **kwargs):
+  def _prepare(self, **kwargs):
     """See `FaceBuilder`. Raises: UserError, too, for an archive that cannot be unpacked or holds something else."""
     with contextlib.ExitStack() as self._stack:
-      super().download_and_prepare(**kwargs)
+      super()._prepare(**kwargs)
 
   def _find_faces(self):
     source = Path(self.builder_config.path)
@@ -139,18 +141,24 @@ def _prepared_earlier(folder, pattern):
 
 @contextlib.contextmanager
 def _unpacked(cls, archive, data_dir):
-  """The published layout of an archive, in a temporary folder."""
+  """The published layout of an archive, in a temporary folder; those of processes that were killed are removed."""
   Path(data_dir).mkdir(parents=True, exist_ok=True)
-  with tempfile.TemporaryDirectory(prefix=f"unpacked_{cls.name}_", dir=data_dir) as folder:
+  prefix = f"unpacked_{cls.name}_"
+  for left in Path(data_dir).glob(f"{prefix}*"):
+    with contextlib.suppress(UserError), locked(left, busy="in use"):
+      shutil.rmtree(left)
+  with tempfile.TemporaryDirectory(prefix=prefix, dir=data_dir) as folder, locked(folder, busy="in use"):
+    files = Path(folder, "files")
     try:
+      files.mkdir()
       with zipfile.ZipFile(archive) as file:
-        file.extractall(folder)
+        file.extractall(files)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
       raise UserError(
           f"{archive}: cannot be unpacked ({error}); download it again, or unpack it there yourself") from error
-    found = find_layout(Path(folder), cls.parts)
+    found = find_layout(files, cls.parts)
     if not found:
-      raise UserError(f"{archive}: holds {_listed(Path(folder))}; expected {cls.layout}: {_where(cls, archive.parent)}")
+      raise UserError(f"{archive}: holds {_listed(files)}; expected {cls.layout}: {_where(cls, archive.parent)}")
     yield found
 
 

@@ -24,6 +24,7 @@ from PIL import Image
 
 from fakeface_jax.data import examples
 from fakeface_jax.data.features import face_features
+from fakeface_jax.data.records import RecordBuilder
 from fakeface_jax.errors import UserError
 
 _SPLITS = ("train", "val", "test")
@@ -68,7 +69,7 @@ class SyntheticFacesConfig(tfds.core.BuilderConfig):
     self.description = f"{self.size} x {self.size} pixels, seed {self.seed}"
 
 
-class SyntheticFaces(tfds.core.GeneratorBasedBuilder):
+class SyntheticFaces(RecordBuilder):
   """Rendered faces, half of them with one or two regions tampered with: exact masks, three difficulties."""
 
   name = "synthetic_faces"

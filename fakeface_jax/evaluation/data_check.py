@@ -16,7 +16,7 @@ from fakeface_jax.data.threads import with_bar
 from fakeface_jax.errors import UserError
 from fakeface_jax.evaluation.shortcuts import CLEAR, TEXTURE, shortcuts
 from fakeface_jax.lines import one_line
-from fakeface_jax.workdir import DATA_CHECK_FILE, has_checkpoint, write_output
+from fakeface_jax.workdir import DATA_CHECK_FILE, has_checkpoint, read_json, write_output
 
 log = logging.getLogger(__name__)
 
@@ -145,7 +145,8 @@ def first_look(source, workdir, *, sample=GLANCE, seed=0):
 
   Args: source: records of the training split. workdir: the run's folder. sample: how many records to read.
   """
-  if has_checkpoint(workdir):
+  path = Path(workdir) / DATA_CHECK_FILE
+  if has_checkpoint(workdir) and read_json(path, lambda found: found["shortcuts"] is not None, "it is made again"):
     return
   figures, labels = [], []
   for index in np.sort(np.random.default_rng(seed).permutation(len(source))[:sample]).tolist():
@@ -157,7 +158,7 @@ def first_look(source, workdir, *, sample=GLANCE, seed=0):
     labels.append(int(record["label"]))
   lines = shortcuts(figures, labels, seed=seed)
   write_output(
-      Path(workdir) / DATA_CHECK_FILE,
+      path,
       json.dumps({"sampled": len(labels), "seed": seed, "shortcuts": lines}, indent=2) + "\n")
   found = [f"{name} (AUC {line['auc']:.2f})" for name, line in lines.items() if line["found"]]
   log.info("What tells the classes apart in the headers of %d training images: %s; scripts/check_data.py looks closer.",

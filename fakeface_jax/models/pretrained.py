@@ -20,6 +20,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from fakeface_jax.errors import UserError
 from fakeface_jax.models.resnet import DEPTHS, Bottleneck
 from fakeface_jax.models.weight_files import read, weights_path
+from fakeface_jax.workdir import write_whole
 
 log = logging.getLogger(__name__)
 
@@ -117,9 +118,7 @@ def save_safetensors(path, variables, *, dtype=np.float32, **notes):
 
   path = Path(path)
   path.parent.mkdir(parents=True, exist_ok=True)
-  partial = path.with_name(f".{path.name}.part")  # a kill leaves the old file or the new one
-  partial.write_bytes(safetensors.numpy.save(tensors, metadata={"format": "pt", **notes}))
-  partial.replace(path)
+  write_whole(path, safetensors.numpy.save(tensors, metadata={"format": "pt", **notes}))
 
 
 def load_safetensors(path, like):

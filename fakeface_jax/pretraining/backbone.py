@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import random
 
+from fakeface_jax.config_fields import PRETRAINING, check_config
 from fakeface_jax.devices import check_batch_size, replicate
 from fakeface_jax.errors import UserError
 from fakeface_jax.models import init_variables, make_model
@@ -24,7 +25,7 @@ from fakeface_jax.training.logs import Logs
 from fakeface_jax.training.loop import STEPS_IN_FLIGHT, Loop
 from fakeface_jax.training.optimizer import make_optimizer
 from fakeface_jax.training.stopwatch import Stopwatch
-from fakeface_jax.workdir import WEIGHTS_FILE, claim_workdir
+from fakeface_jax.workdir import WEIGHTS_FILE, claim_workdir, held
 
 MEASURED_CELLS = 25_000  # that the spread of the residuals' statistics is taken from
 
@@ -38,25 +39,27 @@ def pretrain(config, workdir):
   Returns: the last epoch's figures by name, as in `metrics.jsonl`.
   Raises: UserError for what the user can mend, a loss that is no longer finite among it.
   """
+  check_config(config, PRETRAINING)
   check_batch_size(config.batch_size)
   questions = chosen_questions(config.pretexts)
   check_sizes(config)
-  claim_workdir(workdir, config)
-  with Stopwatch() as stopwatch, Checkpoints(workdir) as checkpoints, Logs(workdir) as logs:
-    with stopwatch("faces"):
-      faces = render_faces(config.faces, config.seed)
-    run = Pretraining(config, questions, faces, checkpoints, logs, stopwatch)
-    run.fit()
-    save_safetensors(
-        Path(workdir) / WEIGHTS_FILE, run.network_variables(), dtype=np.float16,
-        pretrained_on=f"generated images; {config.pretexts}")
-  stopwatch.write(workdir)
+  with held(workdir), Stopwatch() as stopwatch:
+    claim_workdir(workdir, config)
+    with Checkpoints(workdir) as checkpoints, Logs(workdir) as logs:
+      with stopwatch("faces"):
+        faces = render_faces(config.faces, config.seed)
+      run = Pretraining(config, questions, faces, checkpoints, logs, stopwatch)
+      run.fit()
+      save_safetensors(
+          Path(workdir) / WEIGHTS_FILE, run.network_variables(), dtype=np.float16,
+          pretrained_on=f"generated images; {config.pretexts}")
+    stopwatch.write(workdir)
   return run.history[-1]
 
 
 def check_sizes(config):
   """Raises UserError for a crop or a batch that cannot be divided as is needed."""
-  if config.crop < 32 or config.crop % 32:
+  if config.crop % 32:
     raise UserError(f"--config.crop={config.crop} must be a multiple of 32 px, the grid of the network's last layer")
   share = config.batch_size // jax.device_count()
   if share % FORMULAS:
@@ -64,9 +67,6 @@ def check_sizes(config):
     raise UserError(
         f"--config.batch_size={config.batch_size} gives each device {share} images; a quarter of them show formulas, so"
         f" give a multiple of {FORMULAS} to each, such as {enough} in all")
-  for name in ("faces", "classes", "epochs", "steps_per_epoch", "val_steps"):
-    if config[name] < 1:
-      raise UserError(f"--config.{name}={config[name]} must be at least 1")
 
 
 class Pretraining(Loop):

@@ -17,7 +17,7 @@ from fakeface_jax.data.features import FAKE, REAL
 from fakeface_jax.data.overlap import in_words
 from fakeface_jax.data.splits import RunSplits
 from fakeface_jax.detector import load
-from fakeface_jax.errors import UserError
+from fakeface_jax.errors import UserError, of_disk
 from fakeface_jax.evaluation.detection import detection
 from fakeface_jax.evaluation.probability import probability_of_fake
 from fakeface_jax.evaluation.robustness import CORRUPTIONS, corrupted_probabilities, robustness
@@ -25,6 +25,7 @@ from fakeface_jax.explain.methods import METHODS, resolve_methods
 from fakeface_jax.report.audited import predicted, read_audited
 from fakeface_jax.report.audited_cases import cases
 from fakeface_jax.report.audited_maps import AuditedMaps
+from fakeface_jax.report.background import with_run_background
 from fakeface_jax.report.evaluate import what_to_score
 from fakeface_jax.report.explanations import checksum
 from fakeface_jax.report.page import render_page
@@ -55,12 +56,13 @@ def audit_run(workdir, *, data=None, split=None, out=None, methods=None, batch_s
   try:
     return _audit(workdir, data, split, out, methods, batch_size)
   except OSError as error:
-    raise UserError(f"--out {out} cannot be written: {error}; choose a folder with room to write to") from error
+    raise UserError(f"--out {out} cannot be written: {of_disk(error)}") from error
 
 
 def _audit(workdir, data, split, out, methods, batch_size):
   config, detector = read_config(workdir), load(workdir, batch_size)
   resolved = resolve_methods(detector.model, methods or [name for name in METHODS if name not in SLOWEST])
+  detector = with_run_background(detector, workdir, resolved)
   run = RunSplits(config, quiet=True)
   dataset, split, held_out = what_to_score(config, data, split)
   source = dataset[split]

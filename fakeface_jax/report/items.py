@@ -9,7 +9,7 @@ from pathlib import Path
 from fakeface_jax.data.images import decode_image, find_images, read_image
 from fakeface_jax.errors import UserError
 from fakeface_jax.report.cases import pick_cases
-from fakeface_jax.report.run_data import read_lines, split_of_run
+from fakeface_jax.report.run_data import read_predictions, split_of_run
 from fakeface_jax.workdir import read_config
 
 
@@ -43,9 +43,9 @@ def _refuse(reason):
 def items_of_run(workdir, each):
   """Test images of a run, up to `each` of every outcome of `report.cases`, named after it."""
   config = read_config(workdir)
-  predictions = read_lines(Path(workdir) / "test_predictions.jsonl")
-  labels, probabilities = ([row[key] for row in predictions] for key in ("label", "probability"))
   source = split_of_run(config, "test")
+  predictions = read_predictions(workdir, source)
+  labels, probabilities = ([row[key] for row in predictions] for key in ("label", "probability"))
   items, taken = [], set()
   for group, members in pick_cases(labels, probabilities, each).items():
     for rank, i in enumerate(member for member in members if member not in taken):

@@ -8,7 +8,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from fakeface_jax.data.features import FAKE
-from fakeface_jax.errors import UserError
+from fakeface_jax.errors import UserError, of_disk
 from fakeface_jax.explain.methods import METHODS
 from fakeface_jax.explain.scale import measure_scale, missing_from
 from fakeface_jax.report.run_data import first_images, split_of_run
@@ -49,7 +49,7 @@ def with_scale(detector, workdir, settings):
   try:
     write_whole(Path(workdir) / SCALE_FILE, json.dumps(scale, indent=2) + "\n")
   except OSError as error:
-    log.warning("The scale could not be kept in %s: %s", workdir, error)
+    log.warning("The scale could not be kept in %s: %s", workdir, of_disk(error))
   return dataclasses.replace(detector, map_scale=scale)
 
 

@@ -3,26 +3,24 @@
 from pathlib import Path
 
 import matplotlib
-import numpy as np
 
 matplotlib.use("Agg")  # before pyplot: there may be no screen
 import matplotlib.pyplot as plt
 from matplotlib.ticker import MaxNLocator
 
 from fakeface_jax.best_weights import save_best
-from fakeface_jax.data.features import FAKE, LABELS, REAL
+from fakeface_jax.data.features import LABELS
 from fakeface_jax.data.images import decode_image
 from fakeface_jax.detector import load
-from fakeface_jax.errors import UserError
+from fakeface_jax.errors import UserError, of_disk
 from fakeface_jax.explain.capture import conv_layers
 from fakeface_jax.explain.methods import resolve_methods
 from fakeface_jax.models import abstract_variables, make_model
+from fakeface_jax.report.background import choose_background, keep_background
 from fakeface_jax.report.cases import GROUPS, pick_cases
 from fakeface_jax.report.map_scale import with_scale
-from fakeface_jax.report.run_data import first_images, read_lines, split_of_run
-from fakeface_jax.workdir import BACKGROUND_FILE, read_config
-
-BACKGROUND_IMAGES = 32
+from fakeface_jax.report.run_data import read_lines, read_predictions, split_of_run
+from fakeface_jax.workdir import held, read_config, whole_file
 
 
 def report_run(workdir):
@@ -34,11 +32,10 @@ def report_run(workdir):
   """
   workdir = Path(workdir)
   try:
-    _write_report(workdir)
+    with held(workdir):
+      _write_report(workdir)
   except OSError as error:
-    raise UserError(
-        f"{workdir} cannot be written: {error}; make room there and give the same command again: the training itself is"
-        " finished") from error
+    raise UserError(f"{workdir} cannot be written: {of_disk(error)}; the training itself is finished") from error
 
 
 def _write_report(workdir):
@@ -46,23 +43,17 @@ def _write_report(workdir):
   model = make_model(config.model)
   save_best(workdir, abstract_variables(model, config.data.crop))
   detector = load(workdir)
-  if not (workdir / BACKGROUND_FILE).exists():
-    np.savez_compressed(workdir / BACKGROUND_FILE, images=choose_background(config, detector))
+  if detector.background is None:
+    keep_background(workdir, choose_background(config, detector))
   with_scale(detector, workdir, resolve_methods(model, layers=conv_layers(model)))
   save_figure(draw_curves(read_lines(workdir / "metrics.jsonl")), workdir / "curves.png")
   save_figure(draw_examples(workdir, config), workdir / "examples.png")
 
 
 def save_figure(figure, path):
-  figure.savefig(path, dpi=110, bbox_inches="tight")
+  with whole_file(path) as partial:
+    figure.savefig(partial, dpi=110, bbox_inches="tight")
   plt.close(figure)
-
-
-def choose_background(config, detector):
-  """uint8[K, crop, crop, 3]: validation images of both classes by turns, as the network sees them."""
-  source = split_of_run(config, "val")
-  classes = [detector.prepare(first_images(source, BACKGROUND_IMAGES // 2, label)).pixels for label in (REAL, FAKE)]
-  return np.stack([image for pair in zip(*classes, strict=False) for image in pair])
 
 
 def draw_curves(history):
@@ -89,8 +80,8 @@ def draw_curves(history):
 
 def draw_examples(workdir, config, each=8):
   """Test images by group, a row each, with the probability of fake under every one."""
-  predictions = read_lines(Path(workdir) / "test_predictions.jsonl")
   source = split_of_run(config, "test")
+  predictions = read_predictions(workdir, source)
   labels, probabilities = ([row[key] for row in predictions] for key in ("label", "probability"))
   groups = pick_cases(labels, probabilities, each)
   size = (1.5 * each, 1.8 * len(groups))

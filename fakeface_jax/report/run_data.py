@@ -3,17 +3,40 @@
 import json
 from pathlib import Path
 
-from fakeface_jax.data.features import FAKE
+from fakeface_jax.data.features import FAKE, REAL
 from fakeface_jax.data.images import decode_image
 from fakeface_jax.errors import UserError
 
 
 def read_lines(path):
-  """The objects of a JSON-lines file."""
+  """The objects of a JSON-lines file of a run. Raises: UserError where it is not there, or damaged."""
   try:
     return [json.loads(line) for line in Path(path).read_text().splitlines()]
   except FileNotFoundError:
     raise UserError(f"{path} is not there; let scripts/train.py finish in that folder first") from None
+  except (OSError, ValueError) as error:
+    raise _damaged(path, error) from error
+
+
+def read_predictions(workdir, source):
+  """What a run said of its test images, list of {"path", "record", "label", "probability"}; `source`: their records."""
+  path = Path(workdir) / "test_predictions.jsonl"
+  rows = read_lines(path)
+  for number, row in enumerate(rows, 1):
+    try:
+      right = isinstance(row["path"], str) and type(row["record"]) is int and 0 <= row["record"] < len(source)
+      right = right and row["label"] in (REAL, FAKE) and 0 <= row["probability"] <= 1
+    except (KeyError, TypeError):
+      right = False
+    if not right:
+      raise _damaged(path, f"line {number} is no prediction of one of the {len(source)} test images")
+  if not rows:
+    raise _damaged(path, "it is empty")
+  return rows
+
+
+def _damaged(path, reason):
+  return UserError(f"{path} is damaged ({reason}); give the command of the training again, which writes it anew")
 
 
 def split_of_run(config, use):

@@ -6,7 +6,7 @@ from pathlib import Path
 from fakeface_jax.errors import UserError
 from fakeface_jax.evaluation.sanity import ALIKE
 from fakeface_jax.explain.methods import METHODS
-from fakeface_jax.workdir import SANITY_FILE, write_output
+from fakeface_jax.workdir import SANITY_FILE, read_json, whole_file, write_output
 
 # What Adebayo et al. (2018, figures 2 and 4) found, for runs that were not checked themselves.
 KNOWN_TO_FAIL = ("guided_backprop", "guided_gradcam")
@@ -61,14 +61,15 @@ def table(result):
 
 def sentences_of_run(workdir, settings):
   """What a layman should know of these methods, {name: settings}, from the run's own check or else the paper's."""
-  path, measured = Path(workdir) / SANITY_FILE, {}
-  if path.exists():
-    try:
-      methods = json.loads(path.read_text())["methods"]
-      measured = {name: scores["depends_on_weights"] for name, scores in methods.items()}
-    except (ValueError, KeyError, TypeError, OSError) as error:
-      raise UserError(f"{path}: cannot be read ({error}); run scripts/explain.py --sanity again") from error
+  found = read_json(
+      Path(workdir) / SANITY_FILE, _is_check, "what is known of other networks is said; scripts/explain.py --sanity"
+      " checks this one again")
+  measured = {name: scores["depends_on_weights"] for name, scores in found["methods"].items()} if found else {}
   return sentences(measured, settings)
+
+
+def _is_check(found):
+  return all(isinstance(scores["depends_on_weights"], bool) for scores in found["methods"].values())
 
 
 def sentences(measured, names):
@@ -114,5 +115,6 @@ def _draw(result, path):
     panel.set(title=f"{title} with the trained network's maps", xlabel="random from the head down to", ylim=(-0.3, 1.1))
     panel.grid(alpha=0.3)
   figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper", fontsize=9)
-  figure.savefig(path, dpi=110)
+  with whole_file(path) as partial:
+    figure.savefig(partial, dpi=110)
   plt.close(figure)

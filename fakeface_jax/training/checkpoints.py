@@ -4,6 +4,9 @@ A checkpoint is whole. Its items are `variables` ("params" and "batch_stats"), `
 what else goes on) and, as JSON, `progress` (position in the data, history, and what a `Loop` adds to them).
 """
 
+import errno
+import json
+import logging
 import shutil
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,10 +15,14 @@ import jax
 import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers
 
-from fakeface_jax.errors import UserError
+from fakeface_jax.errors import UserError, of_disk
+from fakeface_jax.training.processes import wait_for_all
 from fakeface_jax.workdir import CHECKPOINTS
 
+log = logging.getLogger(__name__)
+
 ITEMS = ("variables", "training")
+DAMAGED = "damaged"
 
 
 class Checkpoints:
@@ -30,6 +37,14 @@ class Checkpoints:
     alone = ocp.options.MultiprocessingOptions(
         primary_host=here, active_processes={here}, barrier_sync_key_prefix=f"reader{here}")
     self.folder = Path(workdir).resolve() / CHECKPOINTS
+    for path in self._damaged_metrics() if reading or here == 0 else ():
+      if reading:
+        raise UserError(f"{path} is {DAMAGED}; give the command of the training again, which does without it")
+      set_aside(path.parents[1])
+    if not reading:
+      for left in self.folder.glob("*.orbax-checkpoint-tmp*") if here == 0 else ():  # by a process that was killed
+        shutil.rmtree(left)
+      wait_for_all("checkpoints looked through")
     keep = checkpoint_managers.AnyPreservationPolicy([
         checkpoint_managers.LatestN(1),
         checkpoint_managers.BestN(
@@ -42,6 +57,16 @@ class Checkpoints:
             preservation_policy=keep, best_fn=lambda metrics: metrics["val_loss"], best_mode="min",
             create=not reading, read_only=reading,
             multiprocessing_options=alone if reading else ocp.options.MultiprocessingOptions()))
+
+  def _damaged_metrics(self):
+    """The files that Orbax would fail on at once."""
+    found = []
+    for path in self.folder.glob("*/metrics/metrics"):
+      try:
+        float(json.loads(path.read_text())["val_loss"])
+      except (ValueError, KeyError, TypeError):
+        found += [path] if path.parents[1].name.isdigit() else []
+    return found
 
   def __enter__(self):
     return self
@@ -73,7 +98,7 @@ class Checkpoints:
     with self._failures(arrays):
       free = shutil.disk_usage(self.folder).free
       if free < size_of(arrays):  # found out half-way, it would litter the terminal with Orbax's tracebacks
-        raise OSError(f"only {free / 2**20:,.0f} MiB are free")
+        raise OSError(errno.ENOSPC, f"only {free / 2**20:,.0f} MiB are free")
       self._manager.save(
           step, metrics=metrics, args=ocp.args.Composite(progress=ocp.args.JsonSave(progress), **items))
 
@@ -89,22 +114,62 @@ class Checkpoints:
     except (OSError, ValueError, RuntimeError) as error:
       raise UserError(
           f"the checkpoint ({size_of(arrays) / 2**20:,.0f} MiB) could not be written to {self.folder}:"
-          f" {str(error).splitlines()[0]}; make room there"
-          f" and give the same command again: it goes on from the last whole checkpoint") from error
+          f" {of_disk(error)[:500]}; the last whole checkpoint is kept, and training goes on from it") from error
 
   def restore(self, step, like):
     """Items of that step, {name: tree of jax.Array}; `like` ({name: tree}) says which, and gives shapes and dtypes."""
     place = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     target = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place), like)
     items = {name: ocp.args.StandardRestore(tree) for name, tree in target.items()}
-    try:
+    with self._reading(step):
       return dict(self._manager.restore(step, args=ocp.args.Composite(**items)))
-    except (OSError, ValueError, KeyError) as error:
-      raise UserError(f"{self.folder / str(step)} cannot be read: {str(error).splitlines()[0]}") from error
+
+  @contextmanager
+  def _reading(self, step):
+    try:
+      yield
+    except (OSError, ValueError, KeyError, TypeError) as error:
+      reason = f"{type(error).__name__}: {of_disk(error)[:200]}"
+      there = isinstance(error, OSError) and not isinstance(error, FileNotFoundError)
+      what = "cannot be read" if there else f"is {DAMAGED}"
+      raise UserError(
+          f"{self.folder / str(step)} {what} ({reason}); rename it and give the command of the training again:"
+          " it goes on from the checkpoint before, or begins anew") from error
 
   def progress(self, step):
     """What was saved as `progress` at that step."""
-    return self._manager.restore(step, args=ocp.args.Composite(progress=ocp.args.JsonRestore()))["progress"]
+    with self._reading(step):
+      found = self._manager.restore(step, args=ocp.args.Composite(progress=ocp.args.JsonRestore()))["progress"]
+      numbers = [*map(found["position"].__getitem__, ("epoch", "step")), *(row["epoch"] for row in found["history"])]
+      if not all(type(number) is int for number in numbers):
+        raise ValueError("its progress is garbled")
+      return found
+
+
+  def resume(self, like):
+    """(items, progress) of the newest checkpoint that is whole, see `restore` and `progress`; (None, None) without any.
+
+    Those that turn out to be damaged are renamed, and that is said.
+    """
+    while self.latest is not None:
+      try:
+        return self.restore(self.latest, like), self.progress(self.latest)
+      except UserError as error:
+        if DAMAGED not in str(error):
+          raise
+        log.warning("%s", error)
+        if jax.process_index() == 0:
+          set_aside(self.folder / str(self.latest))
+        wait_for_all("checkpoint set aside")
+        self._manager.reload()
+    return None, None
+
+
+def set_aside(folder):
+  """Renames a damaged checkpoint, so that nobody takes it for a whole one."""
+  number = sum(1 for _ in folder.parent.glob(f"damaged_{folder.name}_*")) + 1
+  place = folder.rename(folder.with_name(f"damaged_{folder.name}_{number}"))
+  log.warning("The damaged checkpoint is now %s; training goes on from the one before, or begins anew.", place)
 
 
 def size_of(tree):

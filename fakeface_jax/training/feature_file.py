@@ -35,13 +35,13 @@ class FeatureFile:
     wrong = what_is_wrong(self.path, key, shape)
     if wrong is None:
       notes = read_notes(self.path)
-      self.done, self.unreadable = notes["rows"], {int(i): why for i, why in notes["unreadable"].items()}
+      self.done, self.unreadable = notes["rows"], _unreadable(notes)
       return
     if self.path.exists():
       log.warning("%s %s; it is computed anew.", self.path, wrong)
     self.path.parent.mkdir(parents=True, exist_ok=True)
     _notes_path(self.path).unlink(missing_ok=True)
-    self.path.write_bytes(_header(shape))
+    write_whole(self.path, _header(shape))  # a new file: another run may have the old one mapped
 
   def append(self, rows, unreadable):
     """Adds uint16[n, width] rows, and notes which images could not be read so far. Raises: OSError."""
@@ -54,7 +54,17 @@ class FeatureFile:
 
   def rows(self):
     """uint16[rows, width], mapped into memory."""
-    return np.memmap(self.path, "<u2", "r", len(_header(self._shape)), self._shape)
+    return mapped(self.path, self._shape)
+
+
+class CompleteFile:
+  """As a `FeatureFile` with all its rows, of this run or of one beside it; it stays as it was when it was found."""
+
+  def __init__(self, path, rows, unreadable):
+    self.path, self._rows, self.unreadable = path, rows, unreadable
+
+  def rows(self):
+    return self._rows
 
 
 class FeatureMemory:
@@ -75,9 +85,25 @@ def find_complete(workdir, name, key, shape):
   """The file called `name` of this run, or of one beside it, if it has this key and all its rows; or None."""
   own = Path(workdir) / FOLDER / name
   for path in (own, *sorted(Path(workdir).resolve().parent.glob(f"*/{FOLDER}/{name}"))):
-    if what_is_wrong(path, key, shape) is None and read_notes(path)["rows"] == shape[0]:
-      return FeatureFile(path, key, shape)
+    notes = read_notes(path)
+    if notes is None or notes["rows"] != shape[0]:
+      continue
+    try:
+      rows = mapped(path, shape)  # first: now they stay, whatever another process does to the path
+      if what_is_wrong(path, key, shape) is None:
+        return CompleteFile(path, rows, _unreadable(notes))
+    except (OSError, ValueError):  # too short, or gone
+      continue
   return None
+
+
+def mapped(path, shape):
+  """uint16[rows, width] of a file, mapped into memory. Raises: ValueError where the file is too short."""
+  return np.memmap(path, "<u2", "r", len(_header(shape)), shape)
+
+
+def _unreadable(notes):
+  return {int(i): why for i, why in notes["unreadable"].items()}
 
 
 def what_is_wrong(path, key, shape):
@@ -88,6 +114,8 @@ def what_is_wrong(path, key, shape):
   differing = [name for name in key if notes["key"].get(name) != key[name]]
   if differing:
     return f"is of other {', '.join(differing)}"
+  if notes["rows"] > shape[0]:
+    return "has notes of more rows than there can be"
   size, expected = path.stat().st_size, _end(shape, notes["rows"])
   return f"is truncated ({size:,} of {expected:,} bytes)" if size < expected else None
 
@@ -96,8 +124,10 @@ def read_notes(path):
   """What stands beside a .npy file about it, or None where one of the two is missing or broken."""
   try:
     notes = json.loads(_notes_path(path).read_text())
-    return notes if path.exists() and {"key", "rows", "unreadable"} <= notes.keys() else None
-  except (OSError, ValueError, AttributeError):
+    _unreadable(notes)
+    whole = isinstance(notes["key"], dict) and type(notes["rows"]) is int and notes["rows"] >= 0
+    return notes if whole and path.exists() else None
+  except (OSError, ValueError, AttributeError, KeyError, TypeError):
     return None
 
 

@@ -5,6 +5,7 @@ was killed goes on from its last checkpoint to the same parameters, bit for bit 
 """
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 
 import jax
@@ -13,6 +14,7 @@ from flax.training.early_stopping import EarlyStopping
 from jax.experimental import multihost_utils
 from sklearn.metrics import f1_score
 
+from fakeface_jax.config_fields import FINE_TUNING, check_config
 from fakeface_jax.data.loader import plan_batches, record_name
 from fakeface_jax.data.splits import RunSplits
 from fakeface_jax.devices import check_batch_size, replicate
@@ -35,10 +37,11 @@ from fakeface_jax.training.optimizer import (
   split_params,
   trainable_mask,
 )
+from fakeface_jax.training.processes import wait_for_all
 from fakeface_jax.training.steps import TrainState, make_tail_step, zero_totals
 from fakeface_jax.training.stopwatch import Stopwatch
 from fakeface_jax.training.trunk import Trunk
-from fakeface_jax.workdir import claim_workdir, write_whole
+from fakeface_jax.workdir import claim_workdir, held, write_whole
 
 
 def train(config, workdir):
@@ -52,15 +55,15 @@ def train(config, workdir):
   Raises: UserError for what the user can mend, a loss that is no longer finite among it.
   """
   main = jax.process_index() == 0
+  check_config(config, FINE_TUNING)
   check_batch_size(config.batch_size)
   model = make_model(config.model)
-  with Stopwatch() as stopwatch:
+  with Stopwatch() as stopwatch, held(workdir) if main else nullcontext():
     with stopwatch("data set"):
       if main:
         claim_workdir(workdir, config)
         RunSplits(config).prepare()
-      if jax.process_count() > 1:
-        multihost_utils.sync_global_devices("data set prepared")
+      wait_for_all("data set prepared")
       data = RunSplits(config)
       splits = {use: data[use] for use in ("train", "val", "test")}
       check_splits(splits)
@@ -77,8 +80,8 @@ def train(config, workdir):
         seen = {"seen_in_training": data.seen(splits["test"])} if other_data else {}
         test_scores = run.test(run.best_variables(), workdir if main else None, seen)
       failures = run.failures()
-  if main:
-    stopwatch.write(workdir)
+    if main:
+      stopwatch.write(workdir)
   return test_scores, [*data.unreadable, *failures]
 
 
@@ -110,20 +113,20 @@ class FineTuning(Loop):
     self.model, self.splits = model, splits
     variables = init_variables(model, jax.random.key(config.seed), config.data.crop)
     self.variables_like = jax.tree.map(np.asarray, variables)
-    if config.pretrained and checkpoints.latest is None:
-      variables = load_pretrained(config.pretrained, variables)
     mask = trainable_mask(model, variables["params"], config.trainable)
     tx = make_optimizer(config.learning_rate)
     self.plateau = make_plateau(config.plateau.factor, config.plateau.patience)
     self.early_stopping = EarlyStopping(patience=config.early_stopping_patience)
 
-    params, frozen = split_params(variables["params"], mask)
+    params, _ = split_params(variables["params"], mask)
     training = {"opt_state": tx.init(params), "totals": zero_totals(), "plateau": self.plateau.init(params)}
     saved, progress = self.resume({"variables": variables, "training": training})
     if saved is not None:
       variables, training = saved["variables"], saved["training"]
-      params, frozen = split_params(variables["params"], mask)
       self.early_stopping = self.early_stopping.replace(**progress["early_stopping"])
+    elif config.pretrained:
+      variables = load_pretrained(config.pretrained, variables)
+    params, frozen = split_params(variables["params"], mask)
     self.frozen, self.plateau_state = replicate(frozen), training["plateau"]
     self.state = TrainState(params, variables["batch_stats"], training["opt_state"], training["totals"])
     self.logs.start(self.history, outline(config, model, splits, mask, params, frozen))

@@ -13,7 +13,7 @@ class Logs:
 
   def __init__(self, workdir, *, enabled=True):
     self.enabled, self._path = enabled, Path(workdir) / "metrics.jsonl"
-    self._tensorboard = None
+    self._tensorboard, self._history = None, []
 
   def __enter__(self):
     return self
@@ -27,17 +27,21 @@ class Logs:
     if not self.enabled:
       return
     print(description, flush=True)
-    write_whole(self._path, "".join(json.dumps(row) + "\n" for row in history))
+    self._history = list(history)
+    self._write()
     self._tensorboard = SummaryWriter(str(self._path.parent / "tensorboard"), purge_step=len(history) + 1)
 
   def epoch(self, row, line):
     """One epoch's figures, {name: number}, and the line about it to print."""
     if not self.enabled:
       return
-    with self._path.open("a") as file:
-      file.write(json.dumps(row) + "\n")
+    self._history.append(row)
+    self._write()
     for name, value in row.items():
       if name != "epoch":
         self._tensorboard.add_scalar(name, value, row["epoch"])
     self._tensorboard.flush()
     print(line, flush=True)
+
+  def _write(self):
+    write_whole(self._path, "".join(json.dumps(row) + "\n" for row in self._history))

@@ -9,6 +9,7 @@ import numpy as np
 from tqdm import tqdm
 
 from fakeface_jax.errors import UserError
+from fakeface_jax.training.processes import of_first_process
 
 log = logging.getLogger(__name__)
 
@@ -39,14 +40,12 @@ class Loop:
     self.position, self.history = {"epoch": 0, "step": 0}, []
 
   def resume(self, like):
-    """(arrays, progress) of the latest checkpoint, for `like` see `Checkpoints.restore`; (None, None) without any."""
-    latest = self.checkpoints.latest
-    if latest is None:
-      return None, None
-    progress = self.checkpoints.progress(latest)
-    self.position, self.history = dict(progress["position"]), list(progress["history"])
-    log.info("Going on after epoch %d, step %d.", self.position["epoch"], self.position["step"])
-    return self.checkpoints.restore(latest, like), progress
+    """As `Checkpoints.resume`, and takes up position and history."""
+    saved, progress = self.checkpoints.resume(like)
+    if saved is not None:
+      self.position, self.history = dict(progress["position"]), list(progress["history"])
+      log.info("Going on after epoch %d, step %d.", self.position["epoch"], self.position["step"])
+    return saved, progress
 
   def progress(self):
     return {}
@@ -74,7 +73,7 @@ class Loop:
           self._check_finite(sum(self._totals().values()))
           bar.update((step - self.position["step"]) * self.config.batch_size)
           self.position["step"] = step
-          due = time.monotonic() - saved > 60 * self.config.checkpoint_minutes
+          due = of_first_process(time.monotonic() - saved > 60 * self.config.checkpoint_minutes)
           if due and step < self.steps_per_epoch:  # the end of the epoch is saved with its scores
             self._save()
             saved = time.monotonic()

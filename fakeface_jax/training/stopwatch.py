@@ -1,6 +1,7 @@
 """Where a run's time goes."""
 
 import collections
+import functools
 import json
 import logging
 import time
@@ -14,6 +15,17 @@ from fakeface_jax.workdir import SECONDS_FILE, write_whole
 log = logging.getLogger(__name__)
 
 _COMPILED = "/jax/core/compile/backend_compile_duration"
+_open = []  # the stopwatches that count what is compiled now
+
+
+@functools.cache
+def _listen():
+  """Listens to JAX from now on: before 0.8.1 it has no way to stop."""
+  def add(event, seconds, **_):
+    for stopwatch in _open if event == _COMPILED else ():
+      stopwatch.compiling += seconds
+
+  jax.monitoring.register_event_duration_secs_listener(add)
 
 
 class Stopwatch:
@@ -30,15 +42,12 @@ class Stopwatch:
     self.parts, self.compiling = collections.defaultdict(float), 0.0
 
   def __enter__(self):
-    jax.monitoring.register_event_duration_secs_listener(self._listen)
+    _listen()
+    _open.append(self)
     return self
 
   def __exit__(self, *_):
-    jax.monitoring.unregister_event_duration_listener(self._listen)
-
-  def _listen(self, event, seconds, **_):
-    if event == _COMPILED:
-      self.compiling += seconds
+    _open.remove(self)
 
   @contextmanager
   def __call__(self, part):

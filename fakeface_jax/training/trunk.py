@@ -20,7 +20,7 @@ from tqdm import tqdm
 from fakeface_jax.data.loader import Plan, read_batches
 from fakeface_jax.data.views import augmentations
 from fakeface_jax.devices import on_cpu, replicate, to_devices
-from fakeface_jax.errors import UserError
+from fakeface_jax.errors import UserError, of_disk
 from fakeface_jax.models.resnet import normalize
 from fakeface_jax.training.feature_file import FOLDER, FeatureFile, FeatureMemory, find_complete, size
 
@@ -139,7 +139,7 @@ class TrunkPass:
       self.compute(rows)
     except OSError as error:
       raise UserError(
-          f"{path} ({self.nbytes / 2**20:,.0f} MiB) cannot be written: {error}; make room there, or train without it:"
+          f"{path} ({self.nbytes / 2**20:,.0f} MiB) cannot be written: {of_disk(error)}; or train without it:"
           " --config.trunk=none") from error
     return rows
 

@@ -10,7 +10,10 @@ from tests.conftest import run_script
     ("train", ["--config.epochs=many"], "flag --config.epochs=many: invalid literal for int()"),
     ("train", ["--config=missing.py"], "missing.py"),
     ("train", ["extra"], "error: unexpected argument 'extra'"),
-    ("train", ["--config.model.depth=19"], "error: there is no ResNet of depth 19; depths are 18, 34, 50, 101, 152"),
+    ("train", ["--config.model.depth=19"], "error: --config.model.depth=19: expected 18, 34, 50, 101 or 152"),
+    ("train", ["--config.seed=-1"], "error: --config.seed=-1: expected a whole number from 0 to 2,147,483,647"),
+    ("train", ["--config=raising.py"], "what now"),
+    ("train", ["--config=other.py"], "get_config() returned int, not an ml_collections.ConfigDict"),
     ("train", ["--config.batch_size=7"], "error: --config.batch_size=7 cannot be split over 2 devices"),
     ("train", ["--config.data.name=nowhere"], "error: there is no data set and no folder 'nowhere'"),
     ("train", ["--config.data.name=folder", "--config.data.path=/nowhere"], "/nowhere"),
@@ -19,6 +22,8 @@ from tests.conftest import run_script
     ("evaluate", ["--workdir=nowhere"], "error: nowhere is no run folder"),
 ])
 def test_mistakes_are_answered_in_one_line(script, arguments, answer, tmp_path):
+  (tmp_path / "raising.py").write_text("raise ZeroDivisionError('what now')")
+  (tmp_path / "other.py").write_text("def get_config():\n  return 5")
   result = run_script(script, *arguments, cwd=tmp_path)
   assert result.returncode != 0
   assert answer in result.stderr.replace("\n", " ")

@@ -41,14 +41,26 @@ def test_rows_that_were_written_but_not_noted_are_written_again(tmp_path):
   np.testing.assert_array_equal(again.rows(), ROWS)
 
 
+def test_rows_that_another_run_has_mapped_stay_when_their_file_is_replaced(tmp_path):
+  start(tmp_path / "a" / FOLDER, done=5)
+  found = find_complete(tmp_path / "b", "train.npy", KEY, SHAPE)
+  replaced = start(tmp_path / "a" / FOLDER, key={"weights": "other"}, done=1)
+  np.testing.assert_array_equal(found.rows(), ROWS)  # in place, this would be a bus error
+  assert replaced.done == 1 and found.unreadable == {1: "b.png: is empty"}
+
+
 @pytest.mark.parametrize(("spoil", "why"), [
     (lambda folder: os.truncate(folder / "train.npy", 139), r"is truncated \(139 of 140 bytes\)"),
     (lambda folder: (folder / "train.json").write_text("{"), "has no notes"),
     (lambda folder: (folder / "train.json").unlink(), "has no notes"),
     (lambda folder: (folder / "train.json").write_text(
+        json.dumps({"key": KEY, "rows": 9, "unreadable": {}})), "has notes of more rows than there can be"),
+    (lambda folder: (folder / "train.json").write_text(
+        json.dumps({"key": [], "rows": "2", "unreadable": 5})), "has no notes"),
+    (lambda folder: (folder / "train.json").write_text(
         json.dumps({"key": KEY | {"weights": "abd", "views": 1}, "rows": 2, "unreadable": {}})),
      "is of other weights, views"),
-], ids=["truncated", "broken", "alone", "others"])
+], ids=["truncated", "broken", "alone", "more", "types", "others"])
 def test_what_cannot_be_used_is_replaced_and_the_reason_said_in_one_line(tmp_path, caplog, spoil, why):
   start(tmp_path)
   spoil(tmp_path)

@@ -1,5 +1,6 @@
 """Whole runs: the frozen recipe from a written file, devices and processes, kills, and what goes wrong."""
 
+import errno
 import json
 import os
 import shutil
@@ -19,8 +20,10 @@ from fakeface_jax.errors import UserError
 from fakeface_jax.models import init_variables
 from fakeface_jax.models.pretrained import load_pretrained, save_safetensors
 from fakeface_jax.models.resnet import resnet
+from fakeface_jax.report.run import report_run
 from fakeface_jax.training import fine_tuning
 from fakeface_jax.training.checkpoints import Checkpoints
+from fakeface_jax.workdir import held
 from tests.conftest import ROOT, config_flags, run_script
 
 
@@ -71,14 +74,18 @@ def start_training(config, workdir, *, devices=1, extra=()):
   return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
-def start_two(config, workdir):
-  """Two processes that train together."""
+def free_port():
   with socket.socket() as free:
     free.bind(("127.0.0.1", 0))
-    port = free.getsockname()[1]
+    return free.getsockname()[1]
+
+
+def start_two(config, workdir):
+  """Two processes that train together."""
+  address = f"127.0.0.1:{free_port()}"
   return [
       start_training(config, workdir, extra=[
-          f"--coordinator_address=127.0.0.1:{port}", "--num_processes=2", f"--process_id={i}"]) for i in range(2)]
+          f"--coordinator_address={address}", "--num_processes=2", f"--process_id={i}"]) for i in range(2)]
 
 
 def finish(process):
@@ -126,12 +133,37 @@ def test_killed_and_started_again_it_ends_with_the_same_bits(config, tmp_path):
   assert ignore_speed(read_history(tmp_path / "whole")) == ignore_speed(read_history(tmp_path / "killed"))
 
 
-def test_a_finished_run_started_again_only_scores_again(finished, config):
-  workdir, scores = finished
-  before = latest_variables(workdir)
-  again, _ = fine_tuning.train(config, str(workdir))
-  assert again == scores
-  assert all(jax.tree.leaves(jax.tree.map(np.array_equal, latest_variables(workdir), before)))
+@pytest.fixture
+def copied(finished, tmp_path):
+  shutil.copytree(finished[0], tmp_path / "run")
+  return tmp_path / "run"
+
+
+def test_a_finished_run_started_again_only_scores_again_and_makes_what_is_missing(finished, config, copied):
+  before, wanted = latest_variables(copied), {path.name for path in copied.iterdir()}
+  for path in copied.iterdir():
+    if path.is_file() and path.name != "config.json":
+      path.unlink() if path.suffix == ".png" else path.write_bytes(path.read_bytes()[:20])
+  with held(copied), pytest.raises(UserError, match=r"is being worked in by process \d+ on"):
+    fine_tuning.train(config, str(copied))
+  again, _ = fine_tuning.train(config, str(copied))
+  report_run(copied)
+  assert again == finished[1]
+  assert all(jax.tree.leaves(jax.tree.map(np.array_equal, latest_variables(copied), before)))
+  assert {path.name for path in copied.iterdir()} == wanted
+  for name in ("test_predictions.jsonl", "test_metrics.json", "metrics.jsonl", "map_scale.json", "background.npz"):
+    assert (copied / name).read_bytes() == (finished[0] / name).read_bytes(), name
+
+
+def test_a_full_disk_at_the_scores_names_the_file_and_leaves_the_old_ones(finished, config, copied, monkeypatch):
+  def full(path, content):
+    raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+  before = (copied / "test_predictions.jsonl").read_bytes()
+  monkeypatch.setattr(fine_tuning, "write_whole", full)
+  with pytest.raises(OSError, match=r"No space left on device: '\S*test_predictions\.jsonl'"):
+    fine_tuning.train(config, str(copied))
+  assert (copied / "test_predictions.jsonl").read_bytes() == before
 
 
 def test_the_best_epoch_is_kept_and_used(finished):
@@ -154,6 +186,22 @@ def test_early_stopping_forgives_as_many_epochs_as_it_says(config, tmp_path, mon
   assert [row["val_loss"] for row in read_history(tmp_path / "run")] == [0.5, 0.4, 0.6, 0.45]
   with Checkpoints(tmp_path / "run") as checkpoints:
     assert checkpoints.best == 2 * 4
+
+
+@pytest.mark.parametrize(("file", "content"), [
+    ("progress/metadata", b"{"), ("progress/metadata", b"{}"), ("metrics/metrics", b"{}"),
+    ("variables/manifest.ocdbt", b""), ("variables/_METADATA", b"{}")])
+def test_a_damaged_checkpoint_is_set_aside_and_training_goes_on_from_the_one_before(copied, file, content, caplog):
+  with Checkpoints(copied) as checkpoints:
+    best, latest = checkpoints.best, checkpoints.latest
+    like = {"variables": latest_variables(copied)}
+  assert best < latest
+  (copied / "checkpoints" / str(latest) / file).write_bytes(content)
+  with Checkpoints(copied) as checkpoints:
+    _, progress = checkpoints.resume(like)
+    assert checkpoints.latest == best and progress["position"] == {"epoch": 1, "step": 0}
+  assert f"checkpoints/damaged_{latest}_1" in caplog.text
+  assert (copied / "checkpoints" / f"damaged_{latest}_1" / file).exists()
 
 
 def test_another_config_is_refused_and_the_differing_fields_named(finished, config):
@@ -179,6 +227,36 @@ def test_a_full_disk_is_one_line_and_loses_nothing(config, tmp_path, monkeypatch
     fine_tuning.train(config, str(tmp_path / "run"))
   with Checkpoints(tmp_path / "run") as checkpoints:
     assert checkpoints.latest == 4
+
+
+def end(process):
+  """(exit code, output) of a process that should end soon."""
+  output, _ = process.communicate(timeout=120)
+  return process.returncode, output
+
+
+def test_an_error_of_one_of_two_processes_ends_both_with_a_line_each(config, finished, tmp_path):
+  (tmp_path / "file").write_text("")
+  for workdir, answer in ((tmp_path / "file" / "run", "cannot be used"), (finished[0], "another config")):
+    other = config.copy_and_resolve_references()
+    other.seed = 5
+    first, second = (end(process) for process in start_two(other, workdir))
+    assert (first[0], second[0]) == (1, 1)
+    assert f"error: process 0: --workdir {workdir}" in first[1] and answer in first[1]
+    assert f"error: another of the processes has ended: process 0: --workdir {workdir}" in second[1]
+    assert "Traceback" not in first[1] + second[1]
+
+
+def test_of_two_processes_the_first_ones_clock_says_when_a_checkpoint_is_due():
+  address = f"127.0.0.1:{free_port()}"
+  code = (
+      "import sys, jax; from fakeface_jax.training.processes import of_first_process;"
+      "me = int(sys.argv[1]); jax.distributed.initialize(sys.argv[2], 2, me);"
+      "print(of_first_process(me == 0), of_first_process(me == 1))")
+  both = [
+      subprocess.Popen([sys.executable, "-c", code, str(me), address], stdout=subprocess.PIPE, cwd=ROOT, text=True)
+      for me in range(2)]
+  assert [finish(process).split()[-2:] for process in both] == [["True", "False"]] * 2
 
 
 def test_too_few_images_and_unwritable_folders(config, tmp_path, monkeypatch):

@@ -1,0 +1,45 @@
+"""One process at a time in a folder: a lock that goes with the process that holds it, however that ends."""
+
+import errno
+import fcntl
+import logging
+import os
+import socket
+from contextlib import contextmanager
+from pathlib import Path
+
+from fakeface_jax.errors import UserError
+
+log = logging.getLogger(__name__)
+
+LOCK_FILE = ".lock"
+
+
+@contextmanager
+def locked(folder, *, busy, wait=False):
+  """Holds a folder, making it on the way, until the block ends.
+
+  Args:
+    busy: what to say where another process holds it, before who that is: an error or, with `wait`, a line of the log.
+  Raises: UserError; OSError where the folder cannot be written.
+  """
+  path = Path(folder) / LOCK_FILE
+  path.parent.mkdir(parents=True, exist_ok=True)
+  with path.open("a+") as file:
+    try:
+      fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+      file.seek(0)
+      message = f"{busy} by {file.read().strip() or 'another process'}"
+      if not wait:
+        raise UserError(f"{message}; wait until that has ended, or end it") from None
+      log.info("%s: waiting for that.", message)
+      fcntl.flock(file, fcntl.LOCK_EX)
+    except OSError as error:
+      if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP):
+        raise
+      log.warning("%s: this file system has no locks (%s); start nothing else there meanwhile.", folder, error.strerror)
+    file.truncate(0)
+    file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+    file.flush()
+    yield
