@@ -37,12 +37,15 @@ def claim_workdir(workdir, config):
     if path.exists():
       ours, theirs = flatten_config(wanted), flatten_config(json.loads(path.read_text()))
       differing = [key for key in sorted(ours | theirs) if ours.get(key) != theirs.get(key)]
+      if ours.keys() != theirs.keys() and not has_checkpoint(workdir):
+        refuse_strangers(workdir, [CONFIG_FILE], "--workdir")
       if differing and not has_checkpoint(workdir):  # it never got anywhere: nothing is lost
         write_whole(path, json.dumps(wanted, indent=2) + "\n")
       elif differing:
         changes = ", ".join(f"{key} (there {theirs.get(key)!r}, now {ours.get(key)!r})" for key in differing)
         raise UserError(f"--workdir {workdir} holds a run of another config: {changes}; choose another --workdir")
     else:
+      refuse_strangers(workdir, RUN_FILES, "--workdir")
       path.parent.mkdir(parents=True, exist_ok=True)
       write_whole(path, json.dumps(wanted, indent=2) + "\n")
     if not os.access(path.parent, os.W_OK):
@@ -118,3 +121,17 @@ def last_run(folder="runs"):
     raise UserError(
         f"there is no trained run below {folder}/; train one with scripts/train.py, or name one with --workdir")
   return str(runs[-1][1])
+
+
+RUN_FILES = (  # all that is written into a run's folder
+    CONFIG_FILE, CHECKPOINTS, WEIGHTS_FILE, SCALE_FILE, BACKGROUND_FILE, SANITY_FILE, "sanity.png", SECONDS_FILE,
+    DATA_CHECK_FILE, "metrics.jsonl", "tensorboard", "test_predictions.jsonl", "test_metrics.json", "curves.png",
+    "examples.png")
+
+
+def refuse_strangers(folder, names, option="--out"):
+  """Raises UserError where a folder in which we have not been yet holds something under a name of ours."""
+  for name in names:
+    if os.path.lexists(Path(folder, name)):
+      raise UserError(f"{option} {folder} holds {name}, which this command did not write and would replace;"
+                      f" choose another {option}")

@@ -13,8 +13,8 @@ from fakeface_jax.data.forged import Photographs, find_photographs, forge_photog
 from fakeface_jax.data.images import decode_image, resize_and_crop, resize_and_crop_mask
 from fakeface_jax.data.threads import in_order
 from fakeface_jax.errors import UserError
+from fakeface_jax.outputs import unique_stems
 from fakeface_jax.report.contact_sheet import OUTLINE
-from fakeface_jax.report.items import unique_stems
 
 COLUMNS = ("file", "source", "region", "operation", "donor", "blend", "found_by")
 INDEX_FILE, SHEET_FILE = "index.csv", "contact_sheet.png"
