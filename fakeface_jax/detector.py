@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import logging
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,11 @@ from fakeface_jax.errors import UserError
 from fakeface_jax.evaluation.probability import probability_of_fake
 from fakeface_jax.explain.engine import Engine, target_code
 from fakeface_jax.explain.methods import ARTICLE, CHANNELS, METHODS, resolve_methods
+from fakeface_jax.explain.scale import is_scale
 from fakeface_jax.models import DTYPES, abstract_variables, make_model
 from fakeface_jax.workdir import BACKGROUND_FILE, SCALE_FILE, read_config
+
+log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,6 +125,21 @@ def flatten_maps(result):
   return flat
 
 
+def _read_scale(path):
+  """What `map_scale.json` holds; None where it is not there or damaged: it is measured again when it is needed."""
+  try:
+    scale = json.loads(path.read_text())
+  except FileNotFoundError:
+    return None
+  except (OSError, ValueError) as error:
+    log.warning("%s cannot be read (%s) and is made again", path, error)
+    return None
+  if not is_scale(scale):
+    log.warning("%s is not of the form {map: number} and is made again", path)
+    return None
+  return scale
+
+
 def load(workdir, batch_size=8, dtype=None):
   """The `Detector` of a run folder's best epoch.
 
@@ -136,8 +155,8 @@ def load(workdir, batch_size=8, dtype=None):
   config.model.dtype = dtype or config.model.dtype
   model = make_model(config.model)
   variables = load_best(workdir, abstract_variables(model, config.data.crop))
-  scale, background = (Path(workdir) / name for name in (SCALE_FILE, BACKGROUND_FILE))
+  background = Path(workdir) / BACKGROUND_FILE
   return Detector(
       model, variables, config.data.resize, config.data.crop, batch_size,
-      json.loads(scale.read_text()) if scale.exists() else None,
+      _read_scale(Path(workdir) / SCALE_FILE),
       np.load(background)["images"] if background.exists() else None)

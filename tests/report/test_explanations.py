@@ -115,7 +115,7 @@ def test_other_settings_replace_only_where_that_is_allowed(detector, tmp_path, o
   before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
   again = dataclasses.replace(detector, **other(detector))
   settings = {"layers": LAYERS, "target": "real" if "target" in changed else "fake"}
-  with pytest.raises(UserError, match=rf"of 1 of these images, the first a\.png, made with other settings \({changed}\);"):
+  with pytest.raises(UserError, match=rf"of 1 of these images, .* a\.png, made with other settings \({changed}\);"):
     explain_items(again, [item("a.png", 40), item("c.png", 9)], tmp_path, **settings)
   assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
   explain_items(again, [item("a.png", 40)], tmp_path, overwrite=True, **settings)
