@@ -18,7 +18,7 @@ from tests.conftest import run_script
     ("explain", ["--target=both"], "error: there is no trained run below runs/"),
     ("explain", ["a.png", ""], "error: an argument is empty (''); name a file or folder, '.' for the current one"),
     ("evaluate", ["--workdir=nowhere"], "error: nowhere is no run folder"),
-    ("evaluate", ["--batch_size=0"], "flag --batch_size=0: Expected integer"),
+    ("evaluate", ["--batch_size=0"], "flag --batch_size=0: 0 is not a positive integer"),
     ("evaluate", ["--out=."], "error: --out . is there and no file; name a new file"),
     ("check_data", ["folder", "--out=."], "error: --out . is there and no file; name a new file"),
     ("bench", ["layers", "--out=."], "error: --out . is there and no file; name a new file"),
