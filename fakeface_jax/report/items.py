@@ -5,7 +5,7 @@ import io
 import logging
 import os
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -62,13 +62,14 @@ def items_of_files(paths):
     log.info("%d pictures that this command drew are left out", len(files) - len(found))
   if not found and not problems:
     raise UserError(f"{paths[0]} holds no image but those that this command drew; name photographs")
-  items = [_item_of_file(path, stem) for path, stem in zip(found, unique_stems(found), strict=True)]
+  listed = cache(_listed)  # for this call only, as folders change
+  items = [_item_of_file(path, stem, listed) for path, stem in zip(found, unique_stems(found), strict=True)]
   return items + [
       Item(str(path), Path(path).stem, partial(_refuse, reason)) for path, reason in problems]
 
 
-def _item_of_file(path, stem):
-  label, mask = _known_of_file(path)
+def _item_of_file(path, stem, listed):
+  label, mask = _known_of_file(path, listed)
   try:
     version = "{0.st_size} {0.st_mtime_ns}".format(path.stat())
   except OSError:
@@ -76,19 +77,30 @@ def _item_of_file(path, stem):
   return Item(str(path), stem, partial(read_image, path), version=version, label=label, mask=mask)
 
 
-def _known_of_file(path):
+def _listed(folder):
+  """{stem: paths} of what is in a folder; of what is none or cannot be listed, nothing."""
+  entries = {}
+  try:
+    for entry in sorted(folder.iterdir()):
+      entries.setdefault(entry.stem, []).append(entry)
+  except OSError:
+    pass  # then nothing is known of the images beside it
+  return entries
+
+
+def _known_of_file(path, listed):
   """(label, what reads the mask) of a file in a folder as `data.folder` takes it, None each where it is in none."""
-  for folder in Path(os.path.abspath(path)).parents:
+  path = Path(os.path.abspath(path))
+  for folder in path.parents:
     name = folder.name.lower()
     if name in LABELS:
-      beside = {entry.name.lower(): entry for entry in folder.parent.iterdir() if entry.is_dir()}
+      beside = {entry.name.lower(): entry for entries in listed(folder.parent).values() for entry in entries}
       if not beside.keys() >= set(LABELS):
         break
-      inner = Path(os.path.abspath(path)).relative_to(folder).with_suffix("")
-      masks = [
-          found for place in (inner, Path(inner.name)) if name == LABELS[FAKE] and "mask" in beside
-          for found in sorted(beside["mask"].joinpath(place.parent).glob("*"))
-          if found.stem == place.name and found.suffix.lower() in IMAGE_SUFFIXES]
+      inner, masks = path.parent.relative_to(folder), []
+      if name == LABELS[FAKE] and "mask" in beside:
+        masks = [mask for place in (beside["mask"] / inner, beside["mask"])
+                 for mask in listed(place).get(path.stem, []) if mask.suffix.lower() in IMAGE_SUFFIXES]
       return LABELS.index(name), partial(_read_mask, masks[0], path) if masks else None
   return None, None
 
