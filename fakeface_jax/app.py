@@ -49,6 +49,8 @@ def _guard(main, arguments):
   _set_up_messages()
   _set_up_compilation_cache()
   try:
+    if "" in arguments:
+      raise UserError("an argument is empty (''); name a file or folder, '.' for the current one")
     return main(take_user_paths(flags.FLAGS, arguments))
   except UserError as error:
     print(f"error: {error}", file=sys.stderr)

@@ -2,7 +2,6 @@
 
 import dataclasses
 import logging
-import math
 import zipfile
 import zlib
 from functools import cached_property
@@ -17,6 +16,7 @@ from fakeface_jax.errors import UserError, of_disk
 from fakeface_jax.evaluation.probability import probability_of_fake
 from fakeface_jax.explain.engine import Engine, target_code
 from fakeface_jax.explain.methods import ARTICLE, CHANNELS, METHODS, resolve_methods
+from fakeface_jax.explain.scale import is_scale
 from fakeface_jax.models import DTYPES, abstract_variables, make_model
 from fakeface_jax.paths import user_path
 from fakeface_jax.workdir import BACKGROUND_FILE, SCALE_FILE, read_config, read_json
@@ -184,13 +184,8 @@ def load(workdir, batch_size=8, dtype=None):
   variables = load_best(workdir, abstract_variables(model, config.data.crop))
   return Detector(
       model, variables, config.data.resize, config.data.crop, batch_size,
-      read_json(workdir / SCALE_FILE, _is_scale, "it is measured again when needed"),
+      read_json(workdir / SCALE_FILE, is_scale, "it is measured again when needed"),
       _read_background(workdir / BACKGROUND_FILE, config.data.crop))
-
-
-def _is_scale(found):
-  return isinstance(found, dict) and all(
-      type(value) in (int, float) and math.isfinite(value) and value >= 0 for value in found.values())
 
 
 def _read_background(path, crop):

@@ -11,10 +11,11 @@ def one_line(text) -> str:
 
   Names keep letters of all scripts; a name's byte that is no UTF-8 becomes '\\xf1', a new line in it '\\n'.
   """
-  return _NOT_FOR_A_LINE.sub(lambda found: _escape(found[0]), str(text))
+  return _NOT_FOR_A_LINE.sub(lambda found: escaped(found[0]), str(text))
 
 
-def _escape(character):
+def escaped(character):
+  r"""A character as it is written in Python, '\n'; a byte of a name that is no UTF-8 as '\xf1'."""
   if "\udc80" <= character <= "\udcff":
     return f"\\x{ord(character) - 0xDC00:02x}"
   return character.encode("unicode_escape").decode()

@@ -59,6 +59,7 @@ def claim_workdir(workdir, config):
     try:
       there = _read_object(path)
     except FileNotFoundError:
+      refuse_strangers(workdir, RUN_FILES, "--workdir")
       path.parent.mkdir(parents=True, exist_ok=True)
     except _Damaged as error:
       if has_checkpoint(workdir):
@@ -67,6 +68,8 @@ def claim_workdir(workdir, config):
     if there is not None:
       ours, theirs = flatten_config(wanted), flatten_config(there)
       differing = [key for key in sorted(ours | theirs) if ours.get(key) != theirs.get(key)]
+      if ours.keys() != theirs.keys() and not has_checkpoint(workdir):
+        refuse_strangers(workdir, [CONFIG_FILE], "--workdir")
       if differing and has_checkpoint(workdir):
         changes = ", ".join(f"{key} (there {theirs.get(key)!r}, now {ours.get(key)!r})" for key in differing)
         raise UserError(f"--workdir {workdir} holds a run of another config: {changes}; choose another --workdir")
@@ -195,3 +198,17 @@ def last_run(folder="runs"):
     raise UserError(
         f"there is no trained run below {folder}/; train one with scripts/train.py, or name one with --workdir")
   return str(runs[-1][1])
+
+
+RUN_FILES = (  # all that is written into a run's folder
+    CONFIG_FILE, CHECKPOINTS, WEIGHTS_FILE, SCALE_FILE, BACKGROUND_FILE, SANITY_FILE, "sanity.png", SECONDS_FILE,
+    DATA_CHECK_FILE, "metrics.jsonl", "tensorboard", "trunk", "test_predictions.jsonl", "test_metrics.json",
+    "curves.png", "examples.png")
+
+
+def refuse_strangers(folder, names, option="--out"):
+  """Raises UserError where a folder in which we have not been yet holds something under a name of ours."""
+  for name in names:
+    if os.path.lexists(Path(folder, name)):
+      raise UserError(f"{option} {folder} holds {name}, which this command did not write and would replace;"
+                      f" choose another {option}")

@@ -11,6 +11,7 @@ WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run (default: the 
 DATA = flags.DEFINE_string("data", None, "A data set's name, or a folder with real/ and fake/ (default: the run's).")
 SPLIT = flags.DEFINE_string("split", None, "Split to audit on (default: test; all of a folder that has no test split).")
 OUT = flags.DEFINE_string("out", None, "Folder for report.html and audit.json (default: audit/ in the run's folder).")
+OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace an audit in --out that is there.")
 METHODS = flags.DEFINE_list("methods", None, "Methods whose maps are measured (default: all but scorecam and shap).")
 BATCH_SIZE = flags.DEFINE_integer("batch_size", 16, "Images per compiled call.", lower_bound=1)
 
@@ -22,7 +23,8 @@ def main(arguments):
 
   workdir = WORKDIR.value or last_run()
   audit, out, failures = audit_run(
-      workdir, data=DATA.value, split=SPLIT.value, out=OUT.value, methods=METHODS.value, batch_size=BATCH_SIZE.value)
+      workdir, data=DATA.value, split=SPLIT.value, out=OUT.value, methods=METHODS.value, batch_size=BATCH_SIZE.value,
+      overwrite=OVERWRITE.value)
   for section in ("detection", "localization", "faithfulness", "robustness"):
     print(f"{section}: {audit[section].get('verdict') or audit[section]['reason']}")
   print(f"written to {out / PAGE_FILE}")

@@ -19,6 +19,7 @@ from absl import flags
 from fakeface_jax import app
 
 OUT = flags.DEFINE_string("out", None, "JSON file for the figures (gpu: a folder).")
+OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace a file --out that is there.")
 WORKDIR = flags.DEFINE_string(
     "workdir", None, "explain, many: measure this run's network. backbone: keep the runs there, and go on with them.")
 DEPTH = flags.DEFINE_integer("depth", 50, "Of the ResNet.")
@@ -38,8 +39,10 @@ REPEATS = flags.DEFINE_integer("repeats", 4, "Measurements in each of two turns;
 
 def main(arguments):
   from fakeface_jax.errors import UserError
-  from fakeface_jax.workdir import write_output
+  from fakeface_jax.outputs import check_new, write_new
 
+  if OUT.value:
+    check_new(OUT.value, OVERWRITE.value)
   if arguments == ["explain"]:
     from fakeface_jax.benchmarks.explain import bench_explain
 
@@ -91,7 +94,7 @@ def main(arguments):
         " many, layers, gpu")
   print(text)
   if OUT.value:
-    write_output(OUT.value, json.dumps(figures, indent=2) + "\n")
+    write_new(OUT.value, json.dumps(figures, indent=2) + "\n", OVERWRITE.value)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from absl import flags
 from fakeface_jax import app
 
 OUT = flags.DEFINE_string("out", None, "JSON file for the report.")
+OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace a file --out that is there.")
 
 
 def main(arguments):
@@ -19,12 +20,14 @@ def main(arguments):
     raise UserError("name one data set, or a folder with real/ and fake/: python scripts/check_data.py DATA")
   from fakeface_jax.data.datasets import open_dataset
   from fakeface_jax.evaluation.data_check import check_data, table
-  from fakeface_jax.workdir import write_output
+  from fakeface_jax.outputs import check_new, write_new
 
+  if OUT.value:
+    check_new(OUT.value, OVERWRITE.value)
   result = check_data(open_dataset(arguments[0]))
   print(table(result))
   if OUT.value:
-    write_output(OUT.value, json.dumps(result, indent=2) + "\n")
+    write_new(OUT.value, json.dumps(result, indent=2) + "\n", OVERWRITE.value)
   return app.exit_code(result["unreadable"])
 
 

@@ -13,16 +13,20 @@ WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run (default: the 
 DATA = flags.DEFINE_string("data", None, "A data set's name, or a folder with real/ and fake/ (default: the run's).")
 SPLIT = flags.DEFINE_string("split", None, "Split to score (default: test; all of a folder that has no test split).")
 OUT = flags.DEFINE_string("out", None, "JSON file for the scores.")
-BATCH_SIZE = flags.DEFINE_integer("batch_size", None, "Images a step (default: the run's).")
+OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace a file --out that is there.")
+BATCH_SIZE = flags.DEFINE_integer("batch_size", None, "Images a step (default: the run's).", lower_bound=1)
 
 
 def main(arguments):
   app.no_positional(arguments)
   from fakeface_jax.data.overlap import in_words
   from fakeface_jax.evaluation.scores import table
+  from fakeface_jax.outputs import check_new, write_new
   from fakeface_jax.report.evaluate import evaluate_run
-  from fakeface_jax.workdir import last_run, write_output
+  from fakeface_jax.workdir import last_run
 
+  if OUT.value:
+    check_new(OUT.value, OVERWRITE.value)
   workdir = WORKDIR.value or last_run()
   title, scores, unreadable = evaluate_run(workdir, DATA.value, SPLIT.value, BATCH_SIZE.value)
   print(f"{workdir} on {title}")
@@ -30,7 +34,7 @@ def main(arguments):
   if sentence := in_words(scores.get("seen_in_training")):
     print(sentence)
   if OUT.value:
-    write_output(OUT.value, json.dumps(scores, indent=2) + "\n")
+    write_new(OUT.value, json.dumps(scores, indent=2) + "\n", OVERWRITE.value)
   return app.exit_code(unreadable)
 
 

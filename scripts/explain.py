@@ -14,6 +14,7 @@ from fakeface_jax import app
 
 WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run (default: the last one below runs/).")
 OUT = flags.DEFINE_string("out", None, "Folder for the panels (default: panels/ in the run's folder).")
+OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace what --out has of these images with other settings.")
 TARGET = flags.DEFINE_string("target", "fake", "Class whose evidence is shown: fake, real or predicted.")
 METHODS = flags.DEFINE_list(
     "methods", None, "Methods, or all (default: gradcam,guided_backprop,guided_gradcam); an unknown one lists them.")
@@ -53,7 +54,7 @@ def main(arguments):
 
   failures = explain_items(
       with_scale(detector, workdir, resolved), items, out, target=TARGET.value, layers=LAYERS.value, methods=methods,
-      check=sentences_of_run(workdir, resolved))
+      check=sentences_of_run(workdir, resolved), overwrite=OVERWRITE.value)
   print(f"{len(items) - len(failures)} of {len(items)} images explained in {out}")
   return app.exit_code(failures)
 

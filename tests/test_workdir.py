@@ -9,7 +9,16 @@ from ml_collections import ConfigDict
 
 from configs import scratch
 from fakeface_jax.errors import UserError
-from fakeface_jax.workdir import claim_workdir, held, last_run, read_config, whole_file, write_output, write_whole
+from fakeface_jax.workdir import (
+  RUN_FILES,
+  claim_workdir,
+  held,
+  last_run,
+  read_config,
+  whole_file,
+  write_output,
+  write_whole,
+)
 
 
 def config(**fields):
@@ -32,6 +41,20 @@ def test_a_run_that_never_got_to_a_checkpoint_gives_way(tmp_path):
   claim_workdir(tmp_path, config())
   claim_workdir(tmp_path, config(seed=3))
   assert read_config(tmp_path).seed == 3
+
+
+@pytest.mark.parametrize("name", RUN_FILES)
+def test_a_folder_with_files_of_the_user_that_a_run_would_replace_is_left_alone(tmp_path, name):
+  (tmp_path / name).write_text('{"model": "my own"}')
+  with pytest.raises(UserError, match=f"--workdir .* holds {name}, which this command did not write and would replace"):
+    claim_workdir(tmp_path, config())
+  assert [path.name for path in tmp_path.iterdir()] == [name] and (tmp_path / name).read_text() == '{"model": "my own"}'
+
+
+def test_other_files_of_the_user_do_not_matter(tmp_path):
+  (tmp_path / "notes.txt").write_text("mine")
+  claim_workdir(tmp_path, config())
+  assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"{}", b"[1]", b"null", b"3", b"\xff\xfe"])

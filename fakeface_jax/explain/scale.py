@@ -60,3 +60,9 @@ def measure_scale(results):
     for name, _, key, values in maps_with_keys(result):
       strengths.setdefault(key, []).append(strength(METHODS[name].kind, values))
   return {key: float(np.quantile(values, 1 - STRONGEST)) for key, values in strengths.items()}
+
+
+def is_scale(scale):
+  """Whether this has the form of a scale: what is read from a file may be anything."""
+  return isinstance(scale, dict) and all(
+      type(value) in (int, float) and 0 <= value < float("inf") for value in scale.values())

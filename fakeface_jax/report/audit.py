@@ -22,6 +22,7 @@ from fakeface_jax.evaluation.detection import detection
 from fakeface_jax.evaluation.probability import probability_of_fake
 from fakeface_jax.evaluation.robustness import CORRUPTIONS, corrupted_probabilities, robustness
 from fakeface_jax.explain.methods import METHODS, resolve_methods
+from fakeface_jax.outputs import check_new
 from fakeface_jax.report.audited import predicted, read_audited
 from fakeface_jax.report.audited_cases import cases
 from fakeface_jax.report.audited_maps import AuditedMaps
@@ -29,17 +30,18 @@ from fakeface_jax.report.background import with_run_background
 from fakeface_jax.report.evaluate import what_to_score
 from fakeface_jax.report.explanations import checksum
 from fakeface_jax.report.page import render_page
-from fakeface_jax.report.parts import Parts, settings_hash
-from fakeface_jax.workdir import read_config, write_whole
+from fakeface_jax.report.parts import Parts, is_ours, settings_hash
+from fakeface_jax.workdir import read_config, refuse_strangers, write_whole
 
 log = logging.getLogger(__name__)
 
 SLOWEST = ("scorecam", "shap")  # hundreds of network evaluations for an image: only where asked for
 ROBUST = 300  # images that are corrupted
 PAGE_FILE, FIGURES_FILE = "report.html", "audit.json"
+CASES, PARTS = "cases", "parts"  # folders
 
 
-def audit_run(workdir, *, data=None, split=None, out=None, methods=None, batch_size=16):
+def audit_run(workdir, *, data=None, split=None, out=None, methods=None, batch_size=16, overwrite=False):
   """Audits a run's detector; writes `report.html`, `audit.json` and the pictures of the cases.
 
   Args:
@@ -48,20 +50,23 @@ def audit_run(workdir, *, data=None, split=None, out=None, methods=None, batch_s
     out: folder; by default audit/ in the run's.
     methods: as `Detector.explain` takes them; by default all but SLOWEST.
     batch_size: images per compiled call, and images a step of a prediction, rounded up to the number of devices.
+    overwrite: whether a finished audit that is in `out` may be replaced.
   Returns: (the audit, as it is in `audit.json`; the folder; [(name, reason)] of the images and masks left out).
-  Raises: UserError where there is nothing to audit, or no room for the result. What only one section lacks is said in
-    that section's `reason`.
+  Raises: UserError where there is nothing to audit, no room for the result, or something in its place. What only one
+    section lacks is said in that section's `reason`.
   """
-  out = Path(out or Path(workdir) / "audit")
+  own = Path(workdir) / "audit"
   try:
-    return _audit(workdir, data, split, out, methods, batch_size)
+    return _audit(workdir, data, split, Path(out or own), own, methods, batch_size, overwrite)
   except OSError as error:
     raise UserError(f"--out {out} cannot be written: {of_disk(error)}") from error
 
 
-def _audit(workdir, data, split, out, methods, batch_size):
+def _audit(workdir, data, split, out, own, methods, batch_size, overwrite):
   config, detector = read_config(workdir), load(workdir, batch_size)
   resolved = resolve_methods(detector.model, methods or [name for name in METHODS if name not in SLOWEST])
+  for name in (PAGE_FILE, FIGURES_FILE):
+    check_new(out / name, overwrite)
   detector = with_run_background(detector, workdir, resolved)
   run = RunSplits(config, quiet=True)
   dataset, split, held_out = what_to_score(config, data, split)
@@ -70,7 +75,9 @@ def _audit(workdir, data, split, out, methods, batch_size):
       "weights": checksum(detector.variables), "data": dataset.fingerprint, "split": split,
       "pixels": [detector.resize, detector.crop], "dtype": np.dtype(detector.model.dtype).name,
       "background": checksum(detector.background), "version": version("fakeface-jax")}
-  parts = Parts(out / "parts", state)
+  if out != own and not is_ours(out / PARTS, state):
+    refuse_strangers(out, (PARTS, CASES, PAGE_FILE, FIGURES_FILE))
+  parts = Parts(out / PARTS, state)
   step = -(-batch_size // jax.device_count()) * jax.device_count()
   audited, failures = read_audited(detector, source, parts, step)
   if not len(audited.labels):

@@ -85,7 +85,8 @@ def _draw(audited, detector, indices, best, check):
     picture = Image.fromarray(seen.pixels[number])
     thumbnail = np.asarray(picture.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BICUBIC))
     drawn[f"thumbnail_{number}"] = _jpeg(Image.fromarray(thumbnail if mask is None else outlined(thumbnail, mask)))
-    drawn[f"panel_{number}"] = _jpeg(draw_panel(results[number], audited.names[i], scale, note, check, mask))
+    drawn[f"panel_{number}"] = _jpeg(draw_panel(
+        results[number], audited.names[i], scale, note, check, mask, audited.labels[i]))
   return drawn
 
 

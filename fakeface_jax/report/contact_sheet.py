@@ -6,7 +6,7 @@ import itertools
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from fakeface_jax.data.features import DIFFICULTIES, LABELS, REAL
+from fakeface_jax.data.features import DIFFICULTIES, LABELS
 from fakeface_jax.data.images import decode_image, resize_and_crop, resize_and_crop_mask
 from fakeface_jax.data.loader import record_name
 
@@ -14,8 +14,10 @@ MARGIN = 64  # px, for the rows' names
 OUTLINE = (255, 0, 200)
 
 
-def draw_contact_sheet(source, *, columns=12, cell=96):
+def draw_contact_sheet(source, *, columns=12, cell=128):
   """The first images of every class and difficulty, a row each; below fakes the same ones with the mask outlined.
+
+  Reads no more than it needs to: once the row of both classes, and all rows begun, are full, no other is looked for.
 
   Args:
     source: records, as `open_dataset(...)[split]`.
@@ -25,13 +27,16 @@ def draw_contact_sheet(source, *, columns=12, cell=96):
   """
   rows = {}
   for record in map(source.__getitem__, range(len(source))):
-    name = LABELS[record["label"]] if not record["difficulty"] else DIFFICULTIES[record["difficulty"]]
-    rows.setdefault((record["label"], record["difficulty"], name), []).append(record)
+    row = rows.setdefault((record["label"], record["difficulty"]), [])
+    if len(row) < columns:
+      row.append((_thumbnail(record, cell), _inside(record, cell)))
+    if len({label for label, _ in rows}) == len(LABELS) and all(len(row) == columns for row in rows.values()):
+      break
   lines = []
-  for (label, _, name), records in sorted(rows.items(), key=lambda row: row[0]):
-    lines.append((name, [_thumbnail(record, cell) for record in records[:columns]]))
-    if label != REAL:
-      lines.append(("its mask", [_outlined(record, cell) for record in records[:columns]]))
+  for (label, difficulty), row in sorted(rows.items()):
+    lines.append((DIFFICULTIES[difficulty] if difficulty else LABELS[label], [picture for picture, _ in row]))
+    if any(0 < inside.mean() < 1 for _, inside in row):
+      lines.append(("its mask", [_outlined(*each) for each in row]))
   sheet = Image.new("RGB", (MARGIN + columns * cell, len(lines) * cell), (255, 255, 255))
   draw = ImageDraw.Draw(sheet)
   font = ImageFont.load_default(13)
@@ -43,13 +48,16 @@ def draw_contact_sheet(source, *, columns=12, cell=96):
 
 
 def _thumbnail(record, cell):
-  return resize_and_crop(decode_image(record["image"], record_name(record)), cell, cell)
+  return resize_and_crop(decode_image(record["image"], record_name(record)), cell, cell).copy()
 
 
-def _outlined(record, cell):
-  picture = _thumbnail(record, cell).copy()
-  mask = np.asarray(Image.open(io.BytesIO(record["mask"])))
-  inside = resize_and_crop_mask(mask, cell, cell) == 255
+def _inside(record, cell):
+  """bool[cell, cell]: what was changed."""
+  return resize_and_crop_mask(np.asarray(Image.open(io.BytesIO(record["mask"]))), cell, cell) == 255
+
+
+def _outlined(picture, inside):
+  picture = picture.copy()
   core = inside.copy()
   for axis, step in itertools.product((0, 1), (-1, 1)):
     core &= np.roll(inside, step, axis)

@@ -34,7 +34,7 @@ def evaluate_run(workdir, data=None, split=None, batch_size=None):
   dataset, split, held_out = what_to_score(config, data, split)
   source = dataset[split]
   devices = jax.device_count()
-  batch_size = batch_size or -(-config.batch_size // devices) * devices
+  batch_size = -(-config.batch_size // devices) * devices if batch_size is None else batch_size
   check_batch_size(batch_size)
   detector = load(workdir)
   logits, labels, known = predict_split(

@@ -4,7 +4,9 @@ While a batch is computed, the next one is read and the last one drawn; no more 
 that was interrupted goes on where it stopped when it is given again.
 """
 
+import io
 import json
+import logging
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,20 +16,27 @@ import numpy as np
 from tqdm import tqdm
 
 from fakeface_jax.data.features import LABELS, THRESHOLD
+from fakeface_jax.data.images import resize_and_crop_mask
 from fakeface_jax.detector import Seen, flatten_maps
 from fakeface_jax.errors import UserError
+from fakeface_jax.evaluation.placement import usable
 from fakeface_jax.explain.methods import ARTICLE, CHANNELS, METHODS, resolve_methods
 from fakeface_jax.explain.scale import measure_scale, missing_from
+from fakeface_jax.report.explained import GRID, LINES_FILE, MAPS, PANEL, Explained
 from fakeface_jax.report.feature_grid import draw_feature_grid
 from fakeface_jax.report.panel import CALIBRATED, draw_panel
 from fakeface_jax.workdir import write_whole
 
-STATE_FILE = "explain.json"
+log = logging.getLogger(__name__)
+
 THREADS = 2
 
 
-def explain_items(detector, items, out, *, target="fake", layers=None, methods=ARTICLE, check=()):
+def explain_items(detector, items, out, *, target="fake", layers=None, methods=ARTICLE, check=(), overwrite=False):
   """Explains items batch by batch; one that cannot be read is noted and the rest goes on.
+
+  What is in the folder stays: what other commands made of other images, and of these with the same settings, and
+  files that are not ours.
 
   Args:
     detector: a `Detector`.
@@ -35,37 +44,42 @@ def explain_items(detector, items, out, *, target="fake", layers=None, methods=A
     out: folder for `<stem>.png`, `<stem>.npz`, `predictions.jsonl`, and `explain.json`, which says how they were made.
     target, layers, methods: as `Detector.explain` takes them.
     check: sentences on which methods to trust, for the panels.
+    overwrite: whether what was made there of these images with other settings may be replaced.
   Returns: the list of (name, reason) of items that failed.
+  Raises: UserError where something would be replaced, or cannot be written.
   """
   out = Path(out)
   try:
     out.mkdir(parents=True, exist_ok=True)
-    return _Explanations(detector, items, out, target, layers, methods, check).run()
+    return _Explanations(detector, items, out, target, layers, methods, check, overwrite).run()
   except OSError as error:
     raise UserError(f"--out {out} cannot be written: {error}; choose a folder with room to write to") from error
 
 
 class _Explanations:
 
-  def __init__(self, detector, items, out, target, layers, methods, check):
-    self.detector, self.items, self.out, self.check = detector, items, out, check
+  def __init__(self, detector, items, out, target, layers, methods, check, overwrite):
+    self.detector, self.out, self.check = detector, out, check
     self.asked = {"target": target, "layers": layers, "methods": methods}
     self.methods = resolve_methods(detector.model, methods, layers)
     settings = {
         "target": target, "methods": self.methods, "dtype": np.dtype(detector.model.dtype).name,
         "pixels": [detector.resize, detector.crop], "weights": checksum(detector.variables),
         "background": checksum(detector.background)}
-    self.settings = json.loads(json.dumps(settings))
+    known = detector.map_scale or {}
+    scale = None if missing_from(known, self.methods) else known
+    self.explained = Explained(out, self.methods, json.loads(json.dumps(settings)), scale, CALIBRATED)
+    self.stems = self.explained.take(items, overwrite)
+    self.already = len(items) - len(self.stems)
     self.failures = []
 
   def run(self):
-    done = self._start()
-    todo = [item for item in self.items if item.name not in done]
+    todo = list(self.stems)
     size = self.detector.engine.batch_size
     batches = [todo[i : i + size] for i in range(0, len(todo), size)]
-    bar = tqdm(total=len(self.items), initial=len(done), unit="img", disable=None)
+    bar = tqdm(total=self.already + len(todo), initial=self.already, unit="img", disable=None)
     readers, writers = ThreadPoolExecutor(THREADS), ThreadPoolExecutor(THREADS)
-    with readers, writers, bar, (self.out / "predictions.jsonl").open("a") as self.predictions:
+    with readers, writers, bar, (self.out / LINES_FILE).open("a") as self.predictions:
       reading = [[readers.submit(self._read, item) for item in batch] for batch in batches[:1]]
       drawing = []
       for number, batch in enumerate(batches):
@@ -73,48 +87,24 @@ class _Explanations:
         if number + 1 < len(batches):
           reading.append([readers.submit(self._read, item) for item in batches[number + 1]])
         results = self.detector.explain_seen(Seen.joined(images.values()), **self.asked) if images else []
-        if results and self.scale is None:
+        if results and self.explained.scale is None:
           self._take_scale(results)
         self._note(drawing)
         drawing = [
             writers.submit(self._write, item, result) for item, result in zip(images, results, strict=True)]
         bar.update(len(batch))
       self._note(drawing)
-    self._keep(finished=True)
+    if self.already:
+      log.info("%d of these images were explained there already", self.already)
     return self.failures
-
-  def _start(self):
-    """Takes up what an interrupted command with the same settings has done: {names}; else begins anew."""
-    self.scale, self.scale_note = None, CALIBRATED
-    known = self.detector.map_scale or {}
-    if not missing_from(known, self.methods):
-      self.scale = known
-    lines = []
-    try:
-      state = json.loads((self.out / STATE_FILE).read_text())
-      if not state["finished"] and state["settings"] == self.settings:
-        self.scale, self.scale_note = state["scale"], state["scale_note"]
-        lines = _whole_lines(self.out / "predictions.jsonl")
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
-      pass  # nothing to go on from
-    stems = {item.name: item.stem for item in self.items}
-    lines = [line for line in lines if "error" not in line and line["maps"] == f"{stems.get(line['path'])}.npz"]
-    write_whole(self.out / "predictions.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
-    self._keep(finished=False)
-    return {line["path"] for line in lines}
-
-  def _keep(self, finished):
-    state = {
-        "finished": finished, "settings": self.settings, "scale": self.scale, "scale_note": self.scale_note}
-    write_whole(self.out / STATE_FILE, json.dumps(state, indent=2) + "\n")
 
   def _take_scale(self, results):
     """What the run has not measured is measured on the first images here, and then holds for all."""
     known = self.detector.map_scale or {}
     missing = ", ".join(METHODS[name].title for name in missing_from(known, self.methods))
-    self.scale = measure_scale(results) | known
-    self.scale_note = f"{CALIBRATED}; of {missing}: the strength that the strongest of {len(results)} images here reach"
-    self._keep(finished=False)
+    self.explained.keep_scale(
+        measure_scale(results) | known,
+        f"{CALIBRATED}; of {missing}: the strength that the strongest of {len(results)} images here reach")
 
   def _read(self, item):
     return self.detector.prepare([item.read()])
@@ -140,6 +130,7 @@ class _Explanations:
 
   def _write(self, item, result):
     """The panel and the maps of one image; what `predictions.jsonl` says of it."""
+    stem, files = self.stems[item], {}
     line = {
         "path": item.name,
         "verdict": LABELS[int(result["probability"] >= THRESHOLD)],
@@ -148,30 +139,40 @@ class _Explanations:
     }
     kinds = {METHODS[name].kind for name in self.methods}
     if kinds != {CHANNELS}:
-      line["panel"] = f"{item.stem}.png"
-      panel = draw_panel(result, item.name, self.scale, self.scale_note, self.check)
-      panel.save(self.out / line["panel"], compress_level=1)
+      line["panel"] = stem + PANEL
+      files[PANEL] = _png(draw_panel(
+          result, item.name, self.explained.scale, self.explained.scale_note, self.check, self._mask(item), item.label))
     if CHANNELS in kinds:
-      line["feature_maps"] = f"{item.stem}.feature_maps.png"
-      draw_feature_grid(result["feature_maps"], item.name).save(self.out / line["feature_maps"])
+      line["feature_maps"] = stem + GRID
+      files[GRID] = _png(draw_feature_grid(result["feature_maps"], item.name))
     if result["completeness_error"]:
       line["completeness_error"] = result["completeness_error"]
-    line["maps"] = f"{item.stem}.npz"
+    line["maps"] = stem + MAPS
+    maps = io.BytesIO()
     np.savez(
-        self.out / line["maps"], image=result["image"], logits=result["logits"],
-        probability=np.float32(result["probability"]), **flatten_maps(result))
+        maps, image=result["image"], logits=result["logits"], probability=np.float32(result["probability"]),
+        **flatten_maps(result))
+    files[MAPS] = maps.getvalue()
+    for suffix, content in files.items():
+      write_whole(self.out / (stem + suffix), content)
     return line
 
-
-def _whole_lines(path):
-  """The objects of a JSON-lines file whose last line may be cut off."""
-  lines = []
-  for text in path.read_text().splitlines():
+  def _mask(self, item):
+    """uint8[crop, crop] of what was changed, as the network sees it; None where that is not known."""
+    if item.mask is None:
+      return None
     try:
-      lines.append(json.loads(text))
-    except ValueError:
-      break
-  return lines
+      mask = resize_and_crop_mask(item.mask(), self.detector.resize, self.detector.crop)
+    except UserError as error:
+      log.warning("%s; its outline is not drawn", error)
+      return None
+    return None if usable(mask) else mask
+
+
+def _png(picture):
+  buffer = io.BytesIO()
+  picture.save(buffer, "PNG", compress_level=1)
+  return buffer.getvalue()
 
 
 def checksum(arrays):

@@ -3,7 +3,8 @@
 import numpy as np
 from PIL import Image, ImageDraw
 
-from fakeface_jax.report.panel import FAINT, GAP, INK, PAPER, font, shorten
+from fakeface_jax.report.lettering import draw_name, font
+from fakeface_jax.report.panel import FAINT, GAP, INK, PAPER
 
 CELL = 88  # px
 CAPTION = 30
@@ -25,7 +26,10 @@ def draw_feature_grid(maps, name):
   row = CELL + CAPTION + GAP
   canvas = Image.new("RGB", (MARGIN + columns * (CELL + GAP), 60 + row * len(maps)), PAPER)
   draw = ImageDraw.Draw(canvas)
-  draw.text((GAP, 8), f"Feature maps of {shorten(name, 60)}", INK, font(16))
+  title = "Feature maps of "
+  draw.text((GAP, 8), title, INK, font(16))
+  start = GAP + font(16).getlength(title)
+  draw_name(draw, (start, 9), name, INK, 14, canvas.width - GAP - start)
   draw.text((GAP, 32), LEGEND, FAINT, font(12))
   for y, (layer, values) in enumerate(maps.items()):
     corner = 60 + row * y

@@ -17,9 +17,9 @@ from fakeface_jax.data.images import decode_image, resize_and_crop, resize_and_c
 from fakeface_jax.data.threads import in_order
 from fakeface_jax.errors import UserError
 from fakeface_jax.lines import one_line
+from fakeface_jax.outputs import unique_stems
 from fakeface_jax.paths import user_path
 from fakeface_jax.report.contact_sheet import OUTLINE
-from fakeface_jax.report.items import unique_stems
 
 log = logging.getLogger(__name__)
 

@@ -1,16 +1,27 @@
 """What there is to explain: files, folders, or test images of a run."""
 
 import dataclasses
-from collections import Counter
+import io
+import logging
+import os
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
-from fakeface_jax.data.images import decode_image, find_images, read_image
+import numpy as np
+from PIL import Image
+
+from fakeface_jax.data.features import FAKE, LABELS
+from fakeface_jax.data.folder_names import MASK, meaning
+from fakeface_jax.data.images import IMAGE_SUFFIXES, decode_image, find_images, read_image
 from fakeface_jax.errors import UserError
+from fakeface_jax.outputs import unique_stems
 from fakeface_jax.report.cases import pick_cases
+from fakeface_jax.report.explained import names_of_ours
 from fakeface_jax.report.run_data import read_predictions, split_of_run
 from fakeface_jax.workdir import read_config
+
+log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,21 +30,86 @@ class Item:
 
   Attributes:
     name: its path, for people.
-    stem: of its files in the output folder, unique there.
+    stem: that its files in the output folder should have; one that is taken there gets a number.
     read: returns uint8[H, W, 3], or raises UserError.
+    source: where it comes from, whatever the current folder; '' for the file of that name.
+    version: what changes when what is there changes.
+    label: 0 real, 1 fake, None where nobody said.
+    mask: returns uint8[H, W] of what was changed (255), or raises UserError; None where there is none.
   """
 
   name: str
   stem: str
   read: Callable
+  source: str = ""
+  version: str = ""
+  label: int | None = None
+  mask: Callable | None = None
 
 
 def items_of_files(paths):
-  """Items of image files and of all images in folders; what is missing or empty becomes an item that cannot be read."""
+  """Items of image files and of all images in folders; what is missing or empty becomes an item that cannot be read.
+
+  Pictures that `explain_items` drew are left out. Files in real/ and fake/ that stand side by side have that label.
+
+  Raises: UserError where nothing is left.
+  """
+  if "" in paths:
+    raise UserError("one of the images has an empty name (''); name files or folders, '.' for this one")
   files, problems = find_images(paths)
-  items = [
-      Item(str(path), stem, partial(read_image, path)) for path, stem in zip(files, unique_stems(files), strict=True)]
-  return items + [Item(str(path), Path(path).stem, partial(_refuse, reason)) for path, reason in problems]
+  ours = {folder: names_of_ours(folder) for folder in {file.parent for file in files}}
+  found = [file for file in files if file.name not in ours[file.parent]]
+  if len(found) < len(files):
+    log.info("%d pictures that this command drew are left out", len(files) - len(found))
+  if not found and not problems:
+    raise UserError(f"{paths[0]} holds no image but those that this command drew; name photographs")
+  listed = cache(_listed)  # for this call only, as folders change
+  items = [_item_of_file(path, stem, listed) for path, stem in zip(found, unique_stems(found), strict=True)]
+  return items + [
+      Item(str(path), Path(path).stem, partial(_refuse, reason)) for path, reason in problems]
+
+
+def _item_of_file(path, stem, listed):
+  label, mask = _known_of_file(path, listed)
+  try:
+    version = "{0.st_size} {0.st_mtime_ns}".format(path.stat())
+  except OSError:
+    version = ""  # reading it will say why
+  return Item(str(path), stem, partial(read_image, path), version=version, label=label, mask=mask)
+
+
+def _listed(folder):
+  """{stem: paths} of what is in a folder; of what is none or cannot be listed, nothing."""
+  entries = {}
+  try:
+    for entry in sorted(folder.iterdir()):
+      entries.setdefault(entry.stem, []).append(entry)
+  except OSError:
+    pass  # then nothing is known of the images beside it
+  return entries
+
+
+def _known_of_file(path, listed):
+  """(label, what reads the mask) of a file in a folder as `data.folder` takes it, None each where it is in none."""
+  path = Path(os.path.abspath(path))
+  for folder in path.parents:
+    name = meaning(folder.name)[1]
+    if name in LABELS:
+      beside = {meaning(entry.name)[1]: entry for entries in listed(folder.parent).values() for entry in entries}
+      if not beside.keys() >= set(LABELS):
+        break
+      inner, masks = path.parent.relative_to(folder), []
+      if name == LABELS[FAKE] and MASK in beside:
+        masks = [mask for place in (beside[MASK] / inner, beside[MASK])
+                 for mask in listed(place).get(path.stem, []) if mask.suffix.lower() in IMAGE_SUFFIXES]
+      return LABELS.index(name), partial(_read_mask, masks[0], path) if masks else None
+  return None, None
+
+
+def _read_mask(mask, path):
+  from fakeface_jax.data.folder import read_mask  # slow to import, and few need it
+
+  return read_mask(mask, read_image(path).shape[:2])
 
 
 def _refuse(reason):
@@ -51,7 +127,10 @@ def items_of_run(workdir, each):
     for rank, i in enumerate(member for member in members if member not in taken):
       taken.add(i)
       row = predictions[i]
-      items.append(Item(row["path"], f"{group}_{rank + 1}", partial(_read_record, source, row["record"])))
+      items.append(Item(
+          row["path"], f"{group}_{rank + 1}", partial(_read_record, source, row["record"]),
+          f"{os.path.abspath(workdir)}, record {row['record']}", label=row["label"],
+          mask=partial(_mask_of_record, source, row["record"])))
   return items
 
 
@@ -61,17 +140,8 @@ def _read_record(source, i):
   return decode_image(source[i]["image"], record_name(source[i]))
 
 
-def unique_stems(paths):
-  """A file stem for each path; where two would be the same, the folder's name goes before, then a number after."""
-  stems = [Path(path).stem for path in paths]
-  counts = Counter(stems)
-  stems = [f"{Path(path).parent.name}_{stem}" if counts[stem] > 1 else stem
-           for path, stem in zip(paths, stems, strict=True)]
-  seen = {}
-  for i, stem in enumerate(stems):
-    seen[stem] = seen.get(stem, 0) + 1
-    stems[i] = stem if seen[stem] == 1 else f"{stem}_{seen[stem]}"
-  return stems
+def _mask_of_record(source, i):
+  return np.asarray(Image.open(io.BytesIO(source[i]["mask"])))
 
 
 def with_background(detector, folder, most=32):

@@ -16,6 +16,12 @@ def percent(value, digits=1):
   return NONE if value is None else f"{100 * value:.{digits}f}{UNIT}"
 
 
+def chance(probability):
+  """A probability of 0.4821 as '48.2 %'; what would be written as 0 or 100, which no network can know, as near it."""
+  text = percent(probability)
+  return {f"100.0{UNIT}": f"over 99.9{UNIT}", f"0.0{UNIT}": f"under 0.1{UNIT}"}.get(text, text)
+
+
 def decimal(value, digits=3):
   """0.4821 as '0.482'; None as a dash."""
   return NONE if value is None else f"{value + 0.0:.{digits}f}"

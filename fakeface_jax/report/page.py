@@ -53,7 +53,7 @@ def _templates():
       loader=jinja2.PackageLoader("fakeface_jax.report"), autoescape=True, undefined=jinja2.StrictUndefined,
       trim_blocks=True, lstrip_blocks=True)
   templates.globals |= {
-      "percent": numerals.percent, "decimal": numerals.decimal, "signed": numerals.signed,
+      "percent": numerals.percent, "chance": numerals.chance, "decimal": numerals.decimal, "signed": numerals.signed,
       "signed_decimal": numerals.signed_decimal, "between": numerals.between, "measured": numerals.measured,
       "whisker": whisker, "breakable": _breakable, "written": _written, "written_difference": _written_difference,
       "trial": _trial}

@@ -4,16 +4,16 @@ The only place where a map is brought to colours. Full colour means the same for
 """
 
 import textwrap
-from functools import lru_cache
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from fakeface_jax.data.features import LABELS, THRESHOLD
 from fakeface_jax.evaluation.placement import enlarged
 from fakeface_jax.explain.methods import ATTRIBUTION, HEATMAP, METHODS, SENSITIVITY
 from fakeface_jax.explain.scale import STRONGEST, drawn, maps_with_keys, strength
-from fakeface_jax.lines import one_line
+from fakeface_jax.report.cases import said
+from fakeface_jax.report.lettering import draw_name, font
 
 CELL = 176  # px, side of a picture
 GAP = 8
@@ -81,7 +81,7 @@ def outlined(picture, mask):
   return np.where(line[..., None], np.uint8(255), picture)
 
 
-def draw_panel(result, name, scale, scale_note=CALIBRATED, check=(), mask=None):
+def draw_panel(result, name, scale, scale_note=CALIBRATED, check=(), mask=None, label=None):
   """The panel of one image.
 
   Args:
@@ -91,6 +91,7 @@ def draw_panel(result, name, scale, scale_note=CALIBRATED, check=(), mask=None):
     scale_note: what that value means, in words.
     check: sentences on which methods to trust, as `sanity.sentences` returns them.
     mask: uint8[H, W] of what was changed (255) to draw the outline of, or None.
+    label: 0 real, 1 fake, for the title; None where nobody knows.
   Returns: a PIL image, RGB.
   """
   target = LABELS[result["target"]]
@@ -103,9 +104,9 @@ def draw_panel(result, name, scale, scale_note=CALIBRATED, check=(), mask=None):
   canvas = Image.new("RGB", (WIDTH, below + 16 * len(notes) + GAP), PAPER)
   draw = ImageDraw.Draw(canvas)
 
-  verdict = LABELS[int(result["probability"] >= THRESHOLD)]
-  draw.text((GAP, 10), f"{verdict}: probability of fake {result['probability']:.1%}", INK, font(20))
-  draw.text((WIDTH - GAP, 14), shorten(name, 60), FAINT, font(14), anchor="ra")
+  title = said(result["probability"], label)
+  draw.text((GAP, 10), title, INK, font(20))
+  draw_name(draw, (WIDTH - GAP, 14), name, FAINT, 13, WIDTH - 5 * GAP - font(20).getlength(title), anchor="ra")
   top = TOP + heights[0] - (CELL + CAPTION + GAP)
   height, width = result["image"].shape[:2]
   _cell(canvas, draw, (GAP, top), "what the network sees", f"{width} x {height} px", outline(photograph))
@@ -196,11 +197,5 @@ def _legend(canvas, draw, corner, kind, target):
   draw.text((x + CELL, y + 38), right, FAINT, font(11), anchor="ra")
 
 
-@lru_cache
-def font(size):
-  return ImageFont.load_default(size)
-
-
 def shorten(text, length):
-  text = one_line(text)
   return text if len(text) <= length else "…" + text[1 - length :]

@@ -20,11 +20,19 @@ def settings_hash(settings):
   return f"{zlib.crc32(repr(settings).encode()):08x}"
 
 
+def is_ours(folder, state):
+  """Whether `Parts` have been kept in a folder, of this state or another one of its kind."""
+  try:
+    return json.loads((Path(folder) / STATE_FILE).read_text()).keys() == state.keys()
+  except (OSError, ValueError, AttributeError):
+    return False
+
+
 class Parts:
   """A folder of pieces, each {name: array}.
 
   Args:
-    folder: of the pieces. Those that were made from something else are deleted.
+    folder: of the pieces, and of nothing but them: those that were made from something else are deleted.
     state: what the pieces depend on, ready for JSON.
   Raises: OSError where it cannot be written.
   """

@@ -19,6 +19,7 @@ from fakeface_jax.models import abstract_variables, make_model
 from fakeface_jax.report.background import choose_background, keep_background
 from fakeface_jax.report.cases import GROUPS, pick_cases
 from fakeface_jax.report.map_scale import with_scale
+from fakeface_jax.report.numerals import chance
 from fakeface_jax.report.run_data import read_lines, read_predictions, split_of_run
 from fakeface_jax.workdir import held, read_config, whole_file
 
@@ -57,16 +58,16 @@ def save_figure(figure, path):
 
 
 def draw_curves(history):
-  """Loss, F1 and learning rate by epoch; the best epoch is marked."""
+  """Loss, accuracy and learning rate by epoch; the best epoch is marked."""
   epochs = [row["epoch"] for row in history]
   best = min(history, key=lambda row: row["val_loss"])["epoch"]
   figure, (loss, quality, rate) = plt.subplots(1, 3, figsize=(13, 3.6))
   loss.plot(epochs, [row["train_loss"] for row in history], label="training")
   loss.plot(epochs, [row["val_loss"] for row in history], label="validation")
   loss.set(title="loss (cross-entropy)", ylim=(0, None))
-  quality.plot(epochs, [row["train_accuracy"] for row in history], label="training accuracy")
-  quality.plot(epochs, [row["val_f1_macro"] for row in history], label="validation macro F1")
-  quality.set(title="quality", ylim=(None, 1))
+  quality.plot(epochs, [row["train_accuracy"] for row in history], label="training")
+  quality.plot(epochs, [row["val_accuracy"] for row in history], label="validation")
+  quality.set(title="accuracy", ylim=(None, 1))
   rate.plot(epochs, [row["learning_rate"] for row in history], drawstyle="steps-mid")
   rate.set(title="learning rate", yscale="log")
   for axes in (loss, quality, rate):
@@ -79,12 +80,12 @@ def draw_curves(history):
 
 
 def draw_examples(workdir, config, each=8):
-  """Test images by group, a row each, with the probability of fake under every one."""
+  """Test images by group, a row each, with what each is and what the network says of it."""
   source = split_of_run(config, "test")
   predictions = read_predictions(workdir, source)
   labels, probabilities = ([row[key] for row in predictions] for key in ("label", "probability"))
   groups = pick_cases(labels, probabilities, each)
-  size = (1.5 * each, 1.8 * len(groups))
+  size = (1.8 * each, 2.2 * len(groups))
   figure, rows = plt.subplots(len(groups), each, figsize=size, squeeze=False, layout="constrained")
   for axes_row, (group, members) in zip(rows, groups.items(), strict=True):
     axes_row[0].text(-0.15, 0.5, GROUPS[group], rotation=90, va="center", ha="center",
@@ -94,8 +95,8 @@ def draw_examples(workdir, config, each=8):
       if column < len(members):
         i = members[column]
         axes.imshow(decode_image(source[predictions[i]["record"]]["image"], predictions[i]["path"]))
-        axes.set_title(f"{LABELS[labels[i]]}: {probabilities[i]:.3f}", fontsize=8)
+        axes.set_title(f"is {LABELS[labels[i]]},\nsaid {chance(probabilities[i])} fake", fontsize=9)
     if not members:
       axes_row[0].text(0.5, 0.5, "none", ha="center", va="center", transform=axes_row[0].transAxes)
-  figure.suptitle("Test images: true class and predicted probability of fake", fontsize=11)
+  figure.suptitle("Test images: what they are, and how probably fake the network calls them", fontsize=11)
   return figure

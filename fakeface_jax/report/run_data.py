@@ -52,6 +52,8 @@ def first_images(source, count, label=FAKE):
 
   images = []
   for record in map(source.__getitem__, range(len(source))):
-    if record["label"] == label and len(images) < count:
+    if record["label"] == label:
       images.append(decode_image(record["image"], record_name(record)))
+    if len(images) == count:
+      break
   return images

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import numpy as np
+
 from fakeface_jax.errors import UserError
 from fakeface_jax.evaluation.sanity import ALIKE
 from fakeface_jax.explain.methods import METHODS
@@ -13,6 +15,8 @@ KNOWN_TO_FAIL = ("guided_backprop", "guided_gradcam")
 FAILS = (
     "{methods}: {why} So {it} what stands out in the photograph rather than the reasons for the verdict: do not take"
     " {them} for the place of a forgery.")
+MEASURES = {"rank_correlation": "rank correlation", "ssim": "SSIM"}
+LABEL_GAP = 0.085  # between two labels, on an axis from -1 to 1
 PASSES = "Replacing the network's weights by random numbers changed the pictures of {methods}, as it should."
 
 
@@ -104,17 +108,46 @@ def _draw(result, path):
   matplotlib.use("Agg")
   import matplotlib.pyplot as plt
 
-  figure, axes = plt.subplots(1, 2, figsize=(13, 4.6), sharey=True, layout="constrained")
-  for panel, (measure, title) in zip(axes, (("rank_correlation", "rank correlation"), ("ssim", "SSIM")), strict=True):
-    for i, (name, scores) in enumerate(result["methods"].items()):
-      style = ("-", "--", ":")[i // 10 % 3] if scores["depends_on_weights"] else "-"
-      panel.plot([1, *scores[measure]], style, marker=None if scores["depends_on_weights"] else "o", markersize=4,
-                 label=METHODS[name].title + ("" if scores["depends_on_weights"] else " (fails)"))
-    names = ["trained", *result["steps"]]
-    panel.set_xticks(range(len(names)), names, rotation=60, ha="right", fontsize=8)
-    panel.set(title=f"{title} with the trained network's maps", xlabel="random from the head down to", ylim=(-0.3, 1.1))
-    panel.grid(alpha=0.3)
-  figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper", fontsize=9)
+  groups = {
+      "change with the weights, as they should": [], "FAIL: hardly change with the weights": []}
+  for name, scores in result["methods"].items():
+    groups[list(groups)[not scores["depends_on_weights"]]].append(name)
+  groups = {title: names for title, names in groups.items() if names}
+  steps = ["trained", *result["steps"]]
+  size = (14, 1 + 4.6 * len(groups))
+  figure, rows = plt.subplots(
+      len(groups), 2, figsize=size, sharex=True, sharey=True, squeeze=False, layout="constrained")
+  for axes_row, (title, names) in zip(rows, groups.items(), strict=True):
+    for axes, (measure, of) in zip(axes_row, MEASURES.items(), strict=True):
+      lines = {METHODS[name].title: [1, *result["methods"][name][measure]] for name in names}
+      drawn = [axes.plot(values)[0] for values in lines.values()]
+      places = spread([values[-1] for values in lines.values()], LABEL_GAP)
+      for line, (label, values), place in zip(drawn, lines.items(), places, strict=True):
+        axes.annotate(
+            label, (len(steps) - 1, values[-1]), (len(steps) - 0.5, place), fontsize=8, va="center",
+            color=line.get_color(), arrowprops={"arrowstyle": "-", "color": line.get_color(), "linewidth": 0.6})
+      axes.set(title=f"{title}\n{of} with the trained network's maps", ylim=(-1, 1.1), xlim=(-0.2, len(steps) - 0.8))
+      axes.set_xticks(range(len(steps)), steps, rotation=60, ha="right", fontsize=8)
+      axes.grid(alpha=0.3)
+  for axes in rows[-1]:
+    axes.set_xlabel("random from the head down to")
   with whole_file(path) as partial:
     figure.savefig(partial, dpi=110)
   plt.close(figure)
+
+
+def spread(values, gap):
+  """Places for labels: in the order of the values, each near its own, no two closer than `gap`."""
+  order = np.argsort(values, kind="stable")
+  blocks = []  # of labels that touch: [sum of where their block would like to begin, number]
+  for i in order:
+    blocks.append([values[i], 1])
+    while len(blocks) > 1 and _end(blocks[-2], gap) > blocks[-1][0] / blocks[-1][1]:
+      (begin, count), (upper, more) = blocks[-2:]
+      blocks[-2:] = [[begin + upper - count * more * gap, count + more]]
+  places = [begin / count + k * gap for begin, count in blocks for k in range(count)]
+  return [places[rank] for rank in np.argsort(order)]
+
+
+def _end(block, gap):
+  return block[0] / block[1] + block[1] * gap

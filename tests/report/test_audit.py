@@ -120,9 +120,23 @@ def test_given_again_nothing_is_computed_twice(audited, flawed, monkeypatch):
     monkeypatch.setattr(audited_maps, name, never)
   monkeypatch.setattr(Detector, "explain_seen", never)
   monkeypatch.setattr(Engine, "explain", never)
-  (out / "report.html").unlink()
-  again, *_ = audit_run(workdir, data=str(flawed), methods=METHODS, batch_size=16)
-  assert again == audit and (out / "report.html").exists()
+  (out / "report.html").write_text("the user's now")
+  with pytest.raises(UserError, match=r"report\.html is there already; --overwrite replaces it, or choose another"):
+    audit_run(workdir, data=str(flawed), methods=METHODS, batch_size=16)
+  assert (out / "report.html").read_text() == "the user's now"
+  again, *_ = audit_run(workdir, data=str(flawed), methods=METHODS, batch_size=16, overwrite=True)
+  assert again == audit and (out / "report.html").read_text() != "the user's now"
+
+
+@pytest.mark.parametrize("name", ["parts/state.json", "parts/mine.npz", "cases/0001.jpg"])
+def test_what_a_folder_holds_besides_is_not_touched(finished, tmp_path, name):
+  (tmp_path / name).parent.mkdir()
+  (tmp_path / name).write_text('{"weights": 1}')
+  for overwrite in (False, True):
+    with pytest.raises(UserError, match=f"holds {name.split('/')[0]}, which this command did not write and would"):
+      audit_run(finished[0], out=tmp_path, methods=["gradcam"], overwrite=overwrite)
+  assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == [name.split("/")[1]]
+  assert (tmp_path / name).read_text() == '{"weights": 1}'
 
 
 def test_interrupted_it_goes_on(finished, flawed, tmp_path, monkeypatch):
@@ -178,7 +192,8 @@ def test_a_run_that_cannot_be_audited(finished, tmp_path, change, words):
 
 def test_the_command(audited, flawed):
   _, out, _, workdir = audited
-  finished = run_script("audit", "--workdir", workdir, "--data", flawed, "--methods", "gradcam,guided_backprop")
+  finished = run_script(
+      "audit", "--workdir", workdir, "--data", flawed, "--methods", "gradcam,guided_backprop", "--overwrite")
   assert finished.returncode == 1 and "2 could not be read" in finished.stderr and "mask/02.png" in finished.stderr
   assert "Traceback" not in finished.stderr
   lines = finished.stdout.splitlines()

@@ -2,6 +2,7 @@ import numpy as np
 
 from fakeface_jax.report.numerals import (
     between,
+    chance,
     decimal,
     finite,
     measured,
@@ -20,6 +21,12 @@ def test_figures_are_written_with_their_unit_and_none_as_a_dash():
   assert (signed(0.0821), signed(-0.0821)) == ("+8.2", f"{MINUS}8.2")
   assert (signed_decimal(0.0821), signed_decimal(-0.5)) == ("+0.082", f"{MINUS}0.500")
   assert {write(None) for write in (percent, decimal, signed, signed_decimal)} == {DASH}
+
+
+def test_no_probability_is_written_as_certain():
+  assert [chance(value) for value in (0, 0.0004, 0.0006, 0.5, 0.9994, 0.9996, 1, None)] == [
+      f"under 0.1{SPACE}%", f"under 0.1{SPACE}%", f"0.1{SPACE}%", f"50.0{SPACE}%", f"99.9{SPACE}%",
+      f"over 99.9{SPACE}%", f"over 99.9{SPACE}%", DASH]
 
 
 def test_an_interval_stands_after_its_value_and_paler():

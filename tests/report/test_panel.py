@@ -1,8 +1,10 @@
 import numpy as np
+import pytest
+from PIL import ImageDraw, ImageFont
 
 from fakeface_jax.report.cases import pick_cases
 from fakeface_jax.report.feature_grid import draw_feature_grid
-from fakeface_jax.report.items import unique_stems
+from fakeface_jax.report.lettering import _letters, name_font
 from fakeface_jax.report.panel import WIDTH, draw_panel, heatmap, jet, outlined, relief, tint
 
 
@@ -52,6 +54,52 @@ def cells(picture):
   return picture[top : top + 176, 192:368].astype(int), picture[top : top + 176, 560:736].astype(int)
 
 
+@pytest.fixture
+def letters(monkeypatch):
+  """All text that is drawn, with the font's name."""
+  drawn, usual = [], ImageDraw.ImageDraw.text
+
+  def text(self, place, words, fill, letters, **options):
+    drawn.append((words, letters.getname()[0]))
+    usual(self, place, words, fill, letters, **options)
+
+  monkeypatch.setattr(ImageDraw.ImageDraw, "text", text)
+  return drawn
+
+
+@pytest.mark.parametrize(("probability", "label", "title"), [
+    (0.0304, 1, "called real, 3.0 % fake; in truth fake: missed"),
+    (0.932, 0, "called fake, 93.2 % fake; in truth real: a false alarm"),
+    (0.99951, 1, "called fake, over 99.9 % fake; in truth fake: caught"),
+    (0.00049, 0, "called real, under 0.1 % fake; in truth real: recognised"),
+    (0.0, None, "called real, under 0.1 % fake"), (1.0, None, "called fake, over 99.9 % fake"),
+    (0.9994, None, "called fake, 99.9 % fake")])
+def test_the_title_says_what_is_said_and_what_is_true(letters, probability, label, title):
+  draw_panel(explanation() | {"probability": probability}, "a", SCALE, label=label)
+  assert letters[0][0] == title
+
+
+def test_names_are_drawn_with_letters_that_there_are(letters):
+  name = "Müller Ωμέγα мир سلام שלום 张 \U0001f600 e\u0301 \udcf1 a\nb\u202e.jpg"
+  expected = r"Müller Ωμέγα мир سلام שלום \u5f20 \U0001f600 é \xf1 a\nb\u202e.jpg"
+  if ord("\U0001f600") in _letters():
+    expected = expected.replace(r"\U0001f600", "\U0001f600")
+  draw_panel(explanation(), name, SCALE)
+  draw_feature_grid({"conv1": {"maps": np.ones((2, 2, 9), np.float32), "channels": np.arange(9)}}, name)
+  assert letters.count((expected, "DejaVu Sans")) == 2
+  tofu = name_font(20).getmask("\U000f0000")
+  for letter in set(expected) - {" "}:
+    drawn = name_font(20).getmask(letter)
+    assert drawn.size != tofu.size or bytes(drawn) != bytes(tofu), letter
+
+
+def test_a_long_name_ends_before_the_title(letters):
+  draw_panel(explanation(), "W" * 255 + ".jpg", SCALE, label=1)
+  (name,) = [words for words, font in letters if font == "DejaVu Sans"]
+  assert name.startswith("…W") and name.endswith("W.jpg")
+  assert WIDTH - 8 - name_font(13).getlength(name) > 8 + ImageFont.load_default(20).getlength(letters[0][0])
+
+
 def test_the_panel_of_an_image_without_evidence_shows_blue_and_grey_only():
   (quiet, grey), (loud, bright) = (cells(np.asarray(draw_panel(explanation(level), "a", SCALE))) for level in (0, 2))
   assert (quiet[..., 0] - quiet[..., 2]).max() < 0 and (loud[..., 0] - loud[..., 2]).min() > 50
@@ -69,10 +117,6 @@ def test_cases_are_sorted_into_their_groups():
   labels, probabilities = [1, 1, 1, 0, 0, 0, 1], [0.9, 0.99, 0.2, 0.1, 0.7, 0.45, 0.5]
   assert pick_cases(labels, probabilities, 2) == {
       "caught_fake": [1, 0], "missed_fake": [2], "false_alarm": [4], "true_real": [3, 5], "least_sure": [6, 5]}
-
-
-def test_output_names_do_not_collide():
-  assert unique_stems(["a/x.jpg", "b/x.jpg", "b/y.png", "c/b/x.png"]) == ["a_x", "b_x", "y", "b_x_2"]
 
 
 def test_many_layers_make_a_longer_panel_of_the_same_width():

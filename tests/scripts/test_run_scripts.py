@@ -27,7 +27,13 @@ def lines_of(folder):
 def test_evaluate_gives_the_scores_of_training(run, finished, tmp_path):
   result = run_script("evaluate", "--workdir", run, "--out", tmp_path / "scores.json")
   assert result.returncode == 0, result.stderr
-  assert json.loads((tmp_path / "scores.json").read_text())["confusion_matrix"] == finished[1]["confusion_matrix"]
+  scores = (tmp_path / "scores.json").read_text()
+  assert json.loads(scores)["confusion_matrix"] == finished[1]["confusion_matrix"]
+  again = run_script("evaluate", "--workdir", run, "--split=test[:4]", "--out", tmp_path / "scores.json")
+  assert again.returncode == 1 and "scores.json is there already; --overwrite replaces it" in again.stderr
+  assert (tmp_path / "scores.json").read_text() == scores
+  again = run_script("evaluate", "--workdir", run, "--split=test[:4]", "--out", tmp_path / "scores.json", "--overwrite")
+  assert again.returncode == 0 and json.loads((tmp_path / "scores.json").read_text())["n"] == 4
 
 
 def test_explain_writes_panels_and_maps_and_lists_what_it_could_not_read(run, fakes, tmp_path):
@@ -58,6 +64,8 @@ def test_explain_by_methods_and_settings_of_choice_measures_their_scale_once(run
   assert maps["occlusion"].shape == (32, 32) and maps["feature_maps/layer2_1"].shape == (4, 4, 16)
   probability = maps["probability"]
   again = run_script("explain", *arguments, "--dtype=bfloat16")
+  assert again.returncode == 1 and "made with other settings (dtype); --overwrite replaces them" in again.stderr
+  again = run_script("explain", *arguments, "--dtype=bfloat16", "--overwrite")
   assert again.returncode == 0, again.stderr
   assert json.loads((run / "map_scale.json").read_text()) == scale
   (line,) = lines_of(tmp_path / "panels")

@@ -5,6 +5,7 @@ loses at most what it had in hand. A line is an object with one key:
 
     {"settings": {...}}    the first one: what may not change within a collection
     {"page": {...}}        a page of a search: its source, number, how many there are, and its photos
+    {"begun": file}        the file for an image that is about to be written
     {"kept": {...}}        an image that was written
     {"left_out": {...}}    an image that was not, and why
     {"reported": key}      a service was told of an image that was kept
@@ -17,6 +18,7 @@ import csv
 import errno
 import fcntl
 import io
+import itertools
 import json
 import os
 from pathlib import Path
@@ -32,6 +34,7 @@ MANIFEST_COLUMNS = ("file", "class", "address", "page", "author", "author_page",
 LEFT_OUT_COLUMNS = ("class", "address", "page", "reason", "detail", "fetched_at", "sha256")
 REMOVED = "removed by hand"
 NOT_UTF8 = "backslashreplace"  # what becomes of bytes in names that are no UTF-8, so that a table can be read
+OTHER_FILES = ("data.csv", "MANIFEST.csv", "left_out.csv", "contact_sheet.png", ".against.json")
 
 
 class Journal:
@@ -56,6 +59,7 @@ class Journal:
     self.kept, self.left_out, self.done, self.originals = [], [], set(), {}
     self.pages, self.owed = collections.defaultdict(list), {}
     self._settings = None
+    self._begun = set()
     self._kept_of, self._last_number = dict.fromkeys(LABELS, 0), dict.fromkeys(LABELS, 0)
     try:
       self._open()
@@ -70,7 +74,7 @@ class Journal:
   def _open(self):
     path = self.out / FILE
     if not path.exists():
-      strangers = [name for name in (*LABELS, "data.csv") if (self.out / name).exists()]
+      strangers = [name for name in (*LABELS, *OTHER_FILES) if os.path.lexists(self.out / name)]
       if strangers:
         raise UserError(f"--out {self.out} holds {strangers[0]}, but no {FILE}: it was not made by this command; "
                         "choose another --out")
@@ -117,6 +121,8 @@ class Journal:
       self.pages[value["source"]].append(value)
     elif kind == "reported":
       self.owed.pop(value, None)
+    elif kind == "begun":
+      self._begun.add(value)
     elif kind == "kept":
       self.kept.append(value)
       self._know(value, value["file"])
@@ -158,11 +164,16 @@ class Journal:
 
   def next_file(self, label):
     """The path below the folder for the next image of a class; never one that was used before."""
-    return f"{label}/{label}_{self._last_number[label] + 1:05}.jpg"
+    for number in itertools.count(self._last_number[label] + 1):
+      file = f"{label}/{label}_{number:05}.jpg"
+      if file in self._begun or not os.path.lexists(self.out / file):  # others were put there by hand
+        return file
 
   def keep(self, picture, **row):
     """Writes an image whole, and then its line. Args: picture, the file's bytes; row, as `kept` holds it."""
     path = self.out / row["file"]
+    if row["file"] not in self._begun:
+      self._append("begun", row["file"])
     write_whole(path, picture)
     try:
       self._append("kept", row)

@@ -63,9 +63,9 @@ def test_a_line_that_does_not_fit_onto_the_disk_takes_its_picture_along(tmp_path
 def test_a_damaged_line_in_the_middle_is_named(tmp_path):
   with Journal(tmp_path, SETTINGS) as journal:
     keep(journal, 1)
-  lines = (tmp_path / FILE).read_text().splitlines()
-  (tmp_path / FILE).write_text("\n".join([lines[0], lines[1][:50], lines[1]]) + "\n")
-  with pytest.raises(UserError, match=r"collect\.jsonl: line 2 is damaged"):
+  *lines, last = (tmp_path / FILE).read_text().splitlines()
+  (tmp_path / FILE).write_text("\n".join([*lines, last[:50], last]) + "\n")
+  with pytest.raises(UserError, match=r"collect\.jsonl: line 3 is damaged"):
     Journal(tmp_path, SETTINGS)
 
 
@@ -76,11 +76,23 @@ def test_only_one_command_works_in_a_folder(tmp_path):
     pass
 
 
-def test_a_folder_of_something_else_is_left_alone(tmp_path):
-  (tmp_path / "real").mkdir()
-  with pytest.raises(UserError, match=r"holds real, but no collect\.jsonl: it was not made by this command; choose"):
+@pytest.mark.parametrize("name", [
+    "real", "data.csv", "MANIFEST.csv", "left_out.csv", "contact_sheet.png", ".against.json"])
+def test_a_folder_of_something_else_is_left_alone(tmp_path, name):
+  (tmp_path / name).mkdir()
+  with pytest.raises(UserError, match=rf"holds {name}, but no collect\.jsonl: it was not made by this command; choose"):
     Journal(tmp_path, SETTINGS)
-  assert [path.name for path in tmp_path.iterdir()] == ["real"]
+  assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_pictures_put_there_by_hand_stay(tmp_path):
+  with Journal(tmp_path, SETTINGS) as journal:
+    keep(journal, 1)
+    for number in (2, 3):
+      (tmp_path / "real" / f"real_0000{number}.jpg").write_text("mine")
+    keep(journal, 2)
+  assert (tmp_path / "real" / "real_00004.jpg").read_text() == "picture"
+  assert all((tmp_path / "real" / f"real_0000{number}.jpg").read_text() == "mine" for number in (2, 3))
 
 
 def test_other_options_do_not_go_into_the_same_collection(tmp_path):

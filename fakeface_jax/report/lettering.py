@@ -1,0 +1,51 @@
+"""Letters in pictures: names of files may be in any script, and boxes in the place of letters tell nothing."""
+
+import unicodedata
+from functools import lru_cache
+from pathlib import Path
+
+from PIL import ImageFont
+
+from fakeface_jax.lines import escaped
+
+
+@lru_cache
+def font(size):
+  """For words of our own."""
+  return ImageFont.load_default(size)
+
+
+@lru_cache
+def name_font(size):
+  """For names: DejaVu Sans, which Matplotlib brings along, has Latin, Greek, Cyrillic, Arabic, Hebrew and more."""
+  return ImageFont.truetype(_dejavu(), size)
+
+
+def legible(name):
+  r"""A name with every letter that `name_font` lacks, and all that is no letter, written as in Python: '\u5f20'."""
+  letters = unicodedata.normalize("NFC", name)
+  return "".join(
+      letter if letter.isprintable() and ord(letter) in _letters() else escaped(letter) for letter in letters)
+
+
+@lru_cache
+def _letters():
+  from matplotlib.ft2font import FT2Font
+
+  return frozenset(FT2Font(_dejavu()).get_charmap())
+
+
+def _dejavu():
+  import matplotlib
+
+  return str(Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"))
+
+
+def draw_name(draw, place, name, fill, size, width, *, anchor="la"):
+  """Draws a name, its beginning left out where it would be wider than `width` pixels."""
+  letters = name_font(size)
+  text = shown = legible(name)
+  while draw.textlength(shown, letters) > width:
+    text = text[max(1, len(text) // 50):]
+    shown = f"…{text}"
+  draw.text(place, shown, fill, letters, anchor=anchor)
