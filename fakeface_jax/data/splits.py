@@ -3,12 +3,12 @@
 import functools
 
 import numpy as np
-from tqdm import tqdm
 
 from fakeface_jax.data.datasets import choose_splits, open_dataset
 from fakeface_jax.data.features import LABELS
 from fakeface_jax.data.loader import face_at
 from fakeface_jax.errors import UserError
+from fakeface_jax.progress import with_progress
 
 
 class RunSplits:
@@ -97,7 +97,7 @@ class Part:
 
 def labels_of(source):
   """int[N], the labels of all records."""
-  records = tqdm(range(len(source)), "reading labels", disable=None, leave=False, unit=" images")
+  records = with_progress(range(len(source)), "reading labels")
   return np.fromiter((face_at(source, i)["label"] for i in records), int, len(source))
 
 

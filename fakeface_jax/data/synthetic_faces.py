@@ -23,8 +23,10 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 from fakeface_jax.data import examples
+from fakeface_jax.data.face_builder import quiet
 from fakeface_jax.data.features import face_features
 from fakeface_jax.errors import UserError
+from fakeface_jax.progress import with_progress
 
 _SPLITS = ("train", "val", "test")
 _PER_WORKER = 150  # pictures that repay a helper's start
@@ -85,6 +87,16 @@ class SyntheticFaces(tfds.core.GeneratorBasedBuilder):
   def _info(self):
     return tfds.core.DatasetInfo(builder=self, description=self.__doc__, features=face_features())
 
+  def download_and_prepare(self, **kwargs):
+    with quiet():
+      super().download_and_prepare(**kwargs)
+
+  def _log_download_bytes(self):
+    """tfds prints sizes of a download here; there is none."""
+
+  def _log_download_done(self):
+    pass
+
   def _split_generators(self, dl_manager):
     return {split: self._generate_examples(split) for split in _SPLITS}
 
@@ -93,7 +105,7 @@ class SyntheticFaces(tfds.core.GeneratorBasedBuilder):
     count = getattr(config, f"num_{split}")
     seed = len(_SPLITS) * config.seed + _SPLITS.index(split)
     with contextlib.closing(_drawn(seed, count, config.size)) as drawn:
-      for index, example in enumerate(drawn):
+      for index, example in enumerate(with_progress(drawn, f"drawing faces for {split}", total=count)):
         yield index, {**example, "mask": _png(example["mask"]), "source": f"synthetic_faces/{split}/{index:06d}"}
 
 

@@ -4,7 +4,7 @@ import collections
 import concurrent.futures
 import os
 
-import tqdm
+from fakeface_jax.progress import with_progress
 
 
 def in_order(function, tasks, *, threads=None, ahead=4):
@@ -28,7 +28,6 @@ def in_order(function, tasks, *, threads=None, ahead=4):
     pool.shutdown(cancel_futures=True)
 
 
-def with_bar(function, tasks, title="Reading images"):
-  """`in_order` for a list of tasks, with a progress bar where there is a terminal."""
-  results = in_order(function, tasks, ahead=64)
-  yield from tqdm.tqdm(results, title, total=len(tasks), unit=" images", leave=False, disable=None)
+def with_bar(function, tasks, title="reading images"):
+  """`in_order` for a list of tasks, under a bar."""
+  yield from with_progress(in_order(function, tasks, ahead=64), title, total=len(tasks))

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import jax
 import numpy as np
-from tqdm import tqdm
 
 from fakeface_jax.data.features import LABELS, THRESHOLD
 from fakeface_jax.detector import flatten_maps
 from fakeface_jax.errors import UserError
 from fakeface_jax.explain.methods import ARTICLE, CHANNELS, METHODS, resolve_methods
 from fakeface_jax.explain.scale import measure_scale, missing_from
+from fakeface_jax.progress import Bar
 from fakeface_jax.report.feature_grid import draw_feature_grid
 from fakeface_jax.report.panel import CALIBRATED, draw_panel
 from fakeface_jax.workdir import write_whole
@@ -62,7 +62,7 @@ class _Explanations:
     todo = [item for item in self.items if item.name not in done]
     size = self.detector.engine.batch_size
     batches = [todo[i : i + size] for i in range(0, len(todo), size)]
-    bar = tqdm(total=len(self.items), initial=len(done), unit="img", disable=None)
+    bar = Bar("explaining", len(self.items), done=len(done))
     readers, writers = ThreadPoolExecutor(THREADS), ThreadPoolExecutor(THREADS)
     with readers, writers, bar, (self.out / "predictions.jsonl").open("a") as self.predictions:
       reading = [[readers.submit(self._read, item) for item in batch] for batch in batches[:1]]

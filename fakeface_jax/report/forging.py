@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
-from tqdm import tqdm
 
 from fakeface_jax.data.features import LABELS
 from fakeface_jax.data.forged import Photographs, find_photographs, forge_photograph, readable_photographs
 from fakeface_jax.data.images import decode_image, resize_and_crop, resize_and_crop_mask
 from fakeface_jax.data.threads import in_order
 from fakeface_jax.errors import UserError
+from fakeface_jax.progress import Bar
 from fakeface_jax.report.contact_sheet import OUTLINE
 from fakeface_jax.report.items import unique_stems
 
@@ -53,8 +53,7 @@ def forge_folder(folder, out, *, per_image=1, seed=0):
     for split in splits:
       for name in (*LABELS, "mask"):
         (out / split / name).mkdir(parents=True)
-    with open(out / INDEX_FILE, "w", newline="") as file, tqdm(
-        total=len(tasks), unit=" images", leave=False, disable=None) as bar:
+    with open(out / INDEX_FILE, "w", newline="") as file, Bar("forging", len(tasks)) as bar:
       index = csv.writer(file)
       index.writerow(COLUMNS)
       for task, (genuine, forged) in in_order(make, tasks):

@@ -6,6 +6,7 @@ from pathlib import Path
 from fakeface_jax.errors import UserError
 from fakeface_jax.evaluation.sanity import ALIKE
 from fakeface_jax.explain.methods import METHODS
+from fakeface_jax.progress import with_progress
 from fakeface_jax.workdir import SANITY_FILE, write_output
 
 # What Adebayo et al. (2018, figures 2 and 4) found, for runs that were not checked themselves.
@@ -21,8 +22,6 @@ def check_run(detector, items, workdir, *, methods, layers, target):
 
   Returns: the list of (name, reason) of items that could not be read.
   """
-  from tqdm import tqdm
-
   from fakeface_jax.evaluation.sanity import sanity
 
   images, failures = [], []
@@ -35,7 +34,7 @@ def check_run(detector, items, workdir, *, methods, layers, target):
     raise UserError(f"none of the {len(items)} images could be read: {failures[0][1]}")
   result = sanity(
       detector, images, methods, layers, target,
-      progress=lambda steps: tqdm(steps, "randomising", disable=None, leave=False, unit="part"))
+      progress=lambda steps: with_progress(steps, "randomising", unit="layers"))
   path = Path(workdir) / SANITY_FILE
   write_output(path, json.dumps(result, indent=2) + "\n")
   _draw(result, path.with_suffix(".png"))
