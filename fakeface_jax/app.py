@@ -1,4 +1,7 @@
-"""What every script does around its work: flags, messages, the compilation cache, errors for people."""
+"""What every script does around its work: flags, messages, the compilation cache, errors for people.
+
+Scripts import this first, and absl's `flags` from here: from then on Ctrl-C ends without a traceback.
+"""
 
 import logging
 import os
@@ -6,71 +9,91 @@ import sys
 from functools import partial
 from pathlib import Path
 
+from fakeface_jax import interrupts
+
+if Path(getattr(sys.modules["__main__"], "__file__", None) or "").resolve().parent.name == "scripts":
+  interrupts.listen()
+
 from absl import app, flags
 from absl import logging as absl_logging
 
+from fakeface_jax import command_line, progress, surroundings
+from fakeface_jax.command_line import config_file, define_config
 from fakeface_jax.errors import UserError
 
-ROOT = Path(__file__).parent.parent
+__all__ = ["config_file", "define_config", "exit_code", "flags", "no_positional", "run"]
+
+NOBODY_READS = 141  # the exit code of what a shell's pipe ends by SIGPIPE
 
 
-def run(main, config="resnet.py"):
+def run(main, lists=()):
   """Parses the flags, calls `main(positional arguments) -> exit code`, and turns a UserError into one line.
 
-  Args: `config`: the file below configs/ that a script with a --config takes without one.
+  Args: `lists`: what --help lists besides the flags, see `command_line.LISTS`.
   """
-  app.run(lambda argv: _guard(main, argv[1:]), flags_parser=partial(_parse, config))
-
-
-def _parse(config, argv):
-  sys.path.append(str(ROOT))  # for configs that import another: from configs import resnet
-  configured = "config" in flags.FLAGS
-  if configured and not any(argument.split("=")[0] in ("--config", "-config") for argument in argv):
-    argv = [argv[0], f"--config={ROOT / 'configs' / config}", *argv[1:]]
+  surroundings.open_streams()
   try:
-    positional = app.parse_flags_with_usage(argv)
-    if configured:
-      flags.FLAGS.config.keys()  # a file that could not be loaded says so only now
-    return positional
-  except (AttributeError, KeyError, TypeError, ValueError, OSError, SyntaxError, ImportError) as error:
-    reason = " ".join(str(error).replace("\\n", " ").replace("\\'", "'").split()) or type(error).__name__
-    print(f"error: --config: {reason}; the config file lists its fields", file=sys.stderr)
+    app.run(lambda argv: _guard(main, argv[1:]), flags_parser=partial(_parse, lists))
+  finally:
+    command_line.forget()
+
+
+def _parse(lists, argv):
+  try:
+    return command_line.parse(argv, lists)
+  except UserError as error:
+    print(f"error: {error}", file=sys.stderr)
     sys.exit(2)
 
 
 def _guard(main, arguments):
-  _set_up_messages()
-  _set_up_compilation_cache()
   try:
-    return main(arguments)
+    with interrupts.working(), progress.working():
+      _set_up_messages()
+      surroundings.choose_folders()
+      _set_up_compilation_cache()
+      code = main(arguments)
+      sys.stdout.flush()
+      return code
   except UserError as error:
     print(f"error: {error}", file=sys.stderr)
     return 1
-  except KeyboardInterrupt:
+  except BrokenPipeError:
+    if not surroundings.nobody_reads():
+      raise
+    surroundings.drop_output()
+    return NOBODY_READS
+  except BaseException as error:
+    if not (isinstance(error, KeyboardInterrupt) or interrupts.pressed()):
+      raise
+    # also what fails because it was interrupted half way
     print("interrupted; the same command goes on from what was saved", file=sys.stderr)
     return 130
 
 
 def _set_up_messages():
   absl_logging.set_verbosity(absl_logging.ERROR)  # Orbax and TFDS tell much that no user can act on
-  handler = logging.StreamHandler()
+  handler = progress.LogLines()
   handler.setFormatter(logging.Formatter("%(message)s"))
   ours = logging.getLogger("fakeface_jax")
-  ours.addHandler(handler)
+  ours.handlers = [handler]
   ours.setLevel(logging.INFO)
   ours.propagate = False
+  if not progress.interactive():
+    surroundings.silence_foreign_bars()
 
 
 def _set_up_compilation_cache():
   import jax  # here, because a mistyped flag should not have to wait for it
 
   jax.config.update("jax_compilation_cache_dir", str(compilation_cache()))
+  progress.watch_compiling()
 
 
 def compilation_cache():
   """The folder in which compiled calls are kept from one command to the next."""
-  ours = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fakeface_jax" / "xla"
-  return os.environ.get("JAX_COMPILATION_CACHE_DIR") or ours
+  cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser(os.path.join("~", ".cache"))
+  return os.environ.get("JAX_COMPILATION_CACHE_DIR") or os.path.join(cache, "fakeface_jax", "xla")
 
 
 def no_positional(arguments):

@@ -1,5 +1,7 @@
 """The one exception meant for people rather than for programmers."""
 
+import difflib
+
 
 class UserError(ValueError):
   """Something the user can mend: a file, an option, a data set.
@@ -7,3 +9,9 @@ class UserError(ValueError):
   The message is the whole report: one line that names the file or option, says what was expected and what to do.
   Scripts print it without a traceback and exit with a code other than 0.
   """
+
+
+def did_you_mean(name, names):
+  """'; did you mean ...?' for the end of a message, with the name that is nearest to one there is none of; or ''."""
+  nearest = difflib.get_close_matches(name, list(names), 1)
+  return f"; did you mean {nearest[0]!r}?" if nearest else ""

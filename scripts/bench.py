@@ -13,9 +13,8 @@ python scripts/bench.py layers                      convolutions and max-pooling
 
 import json
 
-from absl import flags
-
 from fakeface_jax import app
+from fakeface_jax.app import flags
 
 OUT = flags.DEFINE_string("out", None, "JSON file for the figures.")
 WORKDIR = flags.DEFINE_string(
@@ -34,9 +33,11 @@ REPEATS = flags.DEFINE_integer("repeats", 4, "Measurements in each of two turns;
 
 
 def main(arguments):
+  from fakeface_jax.devices import check_platform
   from fakeface_jax.errors import UserError
   from fakeface_jax.workdir import write_output
 
+  check_platform()
   if arguments == ["explain"]:
     from fakeface_jax.benchmarks.explain import bench_explain
 

@@ -5,9 +5,8 @@ python scripts/check_data.py NAME_OR_FOLDER [--out check.json]
 
 import json
 
-from absl import flags
-
 from fakeface_jax import app
+from fakeface_jax.app import flags
 
 OUT = flags.DEFINE_string("out", None, "JSON file for the report.")
 
@@ -29,4 +28,4 @@ def main(arguments):
 
 
 if __name__ == "__main__":
-  app.run(main)
+  app.run(main, lists=["Data sets"])

@@ -10,9 +10,8 @@ use, data mining and training AI models.
 
 import sys
 
-from absl import flags
-
 from fakeface_jax import app
+from fakeface_jax.app import flags
 
 OUT = flags.DEFINE_string("out", None, "Folder for real/, fake/, data.csv, MANIFEST.csv and the rest.", required=True)
 REAL = flags.DEFINE_multi_string(

@@ -3,9 +3,8 @@
 python scripts/contact_sheet.py [--data NAME_OR_FOLDER] [--split test] [--out sheet.png]
 """
 
-from absl import flags
-
 from fakeface_jax import app
+from fakeface_jax.app import flags
 
 DATA = flags.DEFINE_string("data", "synthetic_faces", "A data set's name, or a folder with real/ and fake/.")
 SPLIT = flags.DEFINE_string("split", "all", "Split to draw: train, val, test, all, or a slice.")
@@ -27,4 +26,4 @@ def main(arguments):
 
 
 if __name__ == "__main__":
-  app.run(main)
+  app.run(main, lists=["Data sets"])

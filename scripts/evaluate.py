@@ -5,9 +5,8 @@ python scripts/evaluate.py --workdir runs/NAME [--data NAME_OR_FOLDER] [--split 
 
 import json
 
-from absl import flags
-
 from fakeface_jax import app
+from fakeface_jax.app import flags
 
 WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run (default: the last one below runs/).")
 DATA = flags.DEFINE_string("data", None, "A data set's name, or a folder with real/ and fake/ (default: the run's).")
@@ -18,10 +17,12 @@ BATCH_SIZE = flags.DEFINE_integer("batch_size", None, "Images a step (default: t
 
 def main(arguments):
   app.no_positional(arguments)
+  from fakeface_jax.devices import check_platform
   from fakeface_jax.evaluation.scores import table
   from fakeface_jax.report.evaluate import evaluate_run
   from fakeface_jax.workdir import last_run, write_output
 
+  check_platform()
   workdir = WORKDIR.value or last_run()
   title, scores, unreadable = evaluate_run(workdir, DATA.value, SPLIT.value, BATCH_SIZE.value)
   print(f"{workdir} on {title}")
@@ -32,4 +33,4 @@ def main(arguments):
 
 
 if __name__ == "__main__":
-  app.run(main)
+  app.run(main, lists=["Data sets"])

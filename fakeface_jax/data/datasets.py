@@ -11,7 +11,7 @@ import tensorflow_datasets as tfds
 from fakeface_jax.data.folder import folder_builder
 from fakeface_jax.data.forged import forged_builder
 from fakeface_jax.data.published import PublishedBuilder, published_builder
-from fakeface_jax.errors import UserError
+from fakeface_jax.errors import UserError, did_you_mean
 
 log = logging.getLogger(__name__)
 
@@ -86,12 +86,15 @@ def open_dataset(name, *, path=None, data_dir=None):
       raise UserError("data set 'folder' needs to know which: --config.data.path=/my/faces (with real/ and fake/)")
     builder = folder_builder(path, data_dir=data_dir)
   else:
-    names = ", ".join([*BUILDERS, "folder", "forged"])
-    raise UserError(f"there is no data set and no folder {name!r}; data sets: {names}")
+    names = [*BUILDERS, "folder", "forged"]
+    raise UserError(
+        f"there is no data set and no folder {name!r}; data sets: {', '.join(names)}{did_you_mean(name, names)}")
   try:
     builder.download_and_prepare()
   except OSError as error:
-    raise UserError(f"the records of {name} could not be written below {builder.data_dir}: {error}") from error
+    raise UserError(
+        f"the records of {name} could not be written below {builder.data_dir}: {error}; another place: "
+        "--config.data.dir=FOLDER, or TFDS_DATA_DIR in the environment") from error
   return Dataset(name, builder)
 
 

@@ -7,6 +7,7 @@ from fakeface_jax.errors import UserError
 from fakeface_jax.evaluation.sanity import ALIKE
 from fakeface_jax.explain.methods import METHODS
 from fakeface_jax.progress import with_progress
+from fakeface_jax.report.figure import new_figure, save_figure
 from fakeface_jax.workdir import SANITY_FILE, write_output
 
 # What Adebayo et al. (2018, figures 2 and 4) found, for runs that were not checked themselves.
@@ -97,12 +98,8 @@ def _titles(names):
 
 
 def _draw(result, path):
-  import matplotlib
-
-  matplotlib.use("Agg")
-  import matplotlib.pyplot as plt
-
-  figure, axes = plt.subplots(1, 2, figsize=(13, 4.6), sharey=True, layout="constrained")
+  figure = new_figure(figsize=(13, 4.6), layout="constrained")
+  axes = figure.subplots(1, 2, sharey=True)
   for panel, (measure, title) in zip(axes, (("rank_correlation", "rank correlation"), ("ssim", "SSIM")), strict=True):
     for i, (name, scores) in enumerate(result["methods"].items()):
       style = ("-", "--", ":")[i // 10 % 3] if scores["depends_on_weights"] else "-"
@@ -113,5 +110,4 @@ def _draw(result, path):
     panel.set(title=f"{title} with the trained network's maps", xlabel="random from the head down to", ylim=(-0.3, 1.1))
     panel.grid(alpha=0.3)
   figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper", fontsize=9)
-  figure.savefig(path, dpi=110)
-  plt.close(figure)
+  save_figure(figure, path)
