@@ -18,7 +18,7 @@ def check_platform():
   except (RuntimeError, AssertionError) as error:  # the second where JAX_PLATFORMS=cuda finds no plugin
     asked = os.environ.get("JAX_PLATFORMS")
     named = f"JAX_PLATFORMS={asked} cannot be had here" if asked else "no device can be used"
-    why = " ".join(str(error).partition("(set JAX_PLATFORMS")[0].split())
+    why = " ".join(str(error).partition("(set JAX_PLATFORMS")[0].split()).rstrip(".")
     raise UserError(
         f"{named}{f' ({why})' if why else ''}; unset JAX_PLATFORMS, or set it to cpu; what a GPU or a TPU needs is"
         " installed by pip install '.[cuda]' or '.[tpu]'") from error
