@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 AGAINST_FILE = ".against.json"
 LONGEST_WAIT = 2 * 3600  # seconds that a source may go without giving an image
-WORTH_TELLING = 30  # seconds
+WORTH_TELLING, DAY = 30, 86400  # seconds
 UNREADABLE, COPY, NEAR_COPY = "cannot be read", "copy", "near-duplicate"
 
 
@@ -146,7 +146,8 @@ class _Collection:
         self._stop(of_class, f"gave {source.patience} images in a row that were left out (the last one: {reason})")
 
   def _wait(self, of_class, busy, now):
-    at = datetime.fromtimestamp(busy.until).strftime("%H:%M")
+    soon = busy.until - now < DAY / 2
+    at = datetime.fromtimestamp(busy.until).strftime("%H:%M" if soon else "%H:%M on %Y-%m-%d")
     if busy.until - of_class.progress_at > LONGEST_WAIT:
       self._stop(of_class, f"{busy.reason}; give the same command again after {at}")
       return
