@@ -3,16 +3,12 @@
 Scripts import this first, and absl's `flags` from here: from then on Ctrl-C ends without a traceback.
 """
 
+from fakeface_jax import interrupts  # isort: split
+
 import logging
 import os
 import sys
 from functools import partial
-from pathlib import Path
-
-from fakeface_jax import interrupts
-
-if Path(getattr(sys.modules["__main__"], "__file__", None) or "").resolve().parent.name == "scripts":
-  interrupts.listen()
 
 from absl import app, flags
 from absl import logging as absl_logging
@@ -31,6 +27,7 @@ def run(main, lists=()):
 
   Args: `lists`: what --help lists besides the flags, see `command_line.LISTS`.
   """
+  interrupts.listen()
   surroundings.open_streams()
   try:
     app.run(lambda argv: _guard(main, argv[1:]), flags_parser=partial(_parse, lists))

@@ -1,7 +1,5 @@
 """The one exception meant for people rather than for programmers."""
 
-import difflib
-
 
 class UserError(ValueError):
   """Something the user can mend: a file, an option, a data set.
@@ -13,5 +11,7 @@ class UserError(ValueError):
 
 def did_you_mean(name, names):
   """'; did you mean ...?' for the end of a message, with the name that is nearest to one there is none of; or ''."""
+  import difflib  # here: every import of this package comes by
+
   nearest = difflib.get_close_matches(name, list(names), 1)
   return f"; did you mean {nearest[0]!r}?" if nearest else ""

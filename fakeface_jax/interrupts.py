@@ -1,29 +1,30 @@
 """Ctrl-C in a script: the first ends the work in hand, the second ends the process, whatever it is doing.
 
 Python itself hears of a signal only between two steps of its main thread; so a thread listens too, and the second
-Ctrl-C works while XLA compiles, while threads are waited for, and while Python ends.
+Ctrl-C works while XLA compiles, while threads are waited for, and while Python ends. Whoever imports this in a script
+has Ctrl-C taken over at once, so it needs no module that Python has not loaded anyway.
 """
 
 import _thread
-import builtins
-import contextlib
 import os
 import signal
 import sys
-import threading
+import time
 
 _SAID = b"\ninterrupted\n"
+_MAIN = _thread.get_ident()
 
 
 class _State:
   listening = working = False
-  pressed = heard = 0  # as counted by the main thread, and by the one that listens
+  raised = waits = False  # whether the first Ctrl-C has been raised, or waits for an import to end
+  simulated, echoes, heard = False, 0, 0
 
 
 def listen():
   """Takes Ctrl-C over; not in a notebook, whose Ctrl-C is its own, and not where it is ignored (nohup)."""
   default = signal.getsignal(signal.SIGINT) is signal.default_int_handler
-  if _State.listening or not default or hasattr(builtins, "__IPYTHON__"):
+  if _State.listening or not default or hasattr(sys.modules["builtins"], "__IPYTHON__"):
     return
   _State.listening = True
   reader, writer = os.pipe()
@@ -31,34 +32,62 @@ def listen():
   signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
   signal.signal(signal.SIGINT, _on_press)
   sys.unraisablehook = _on_unraisable
-  threading.Thread(target=_hear, args=(reader,), daemon=True).start()
+  _thread.start_new_thread(_hear, (reader,))
 
 
-@contextlib.contextmanager
-def working():
+class working:
   """While it is open, the first Ctrl-C is a KeyboardInterrupt; before and after there is nothing to save."""
-  _State.working = True
-  try:
-    yield
-  finally:
+
+  def __enter__(self):
+    _State.working = True
+
+  def __exit__(self, *_):
     _State.working = False
 
 
 def pressed():
   """Whether there was a Ctrl-C."""
-  return _State.pressed > 0
+  return _State.raised or _State.waits
 
 
-def _on_press(*_):
-  _State.pressed += 1
-  if _State.pressed > 1 or not _State.working:
+def _on_press(_, frame):
+  simulated, _State.simulated = _State.simulated, False
+  if not _State.working or (pressed() and not simulated):
     _end()
-  raise KeyboardInterrupt
+  _State.waits = _imports(frame)
+  if _State.waits:
+    _thread.start_new_thread(_raise_later, ())
+  else:
+    _State.raised = True
+    raise KeyboardInterrupt
+
+
+def _imports(frame):
+  """Whether a module is being imported: many in C crash, or print a traceback, where that is interrupted."""
+  while frame is not None:
+    if frame.f_code.co_filename.startswith("<frozen importlib"):
+      return True
+    frame = frame.f_back
+  return False
+
+
+def _raise_later():
+  while _imports(sys._current_frames().get(_MAIN)):
+    time.sleep(0.01)
+  _simulate()
+
+
+def _simulate():
+  _State.simulated = True
+  _State.echoes += 1
+  _thread.interrupt_main()
 
 
 def _hear(reader):
   while byte := os.read(reader, 1):
-    if byte[0] == signal.SIGINT:
+    if byte[0] == signal.SIGINT and _State.echoes:
+      _State.echoes -= 1
+    elif byte[0] == signal.SIGINT:
       _State.heard += 1
       if _State.heard > 1 or not _State.working:
         _end()
@@ -67,13 +96,18 @@ def _hear(reader):
 def _on_unraisable(unraisable):
   """A KeyboardInterrupt that met a callback, which cannot raise it, is raised again."""
   if issubclass(unraisable.exc_type, KeyboardInterrupt):
-    _State.pressed = _State.heard = 0
-    _thread.interrupt_main()
+    _simulate()
   else:
     sys.__unraisablehook__(unraisable)
 
 
 def _end():
-  with contextlib.suppress(OSError):
+  try:
     os.write(2, _SAID)
-  os._exit(128 + signal.SIGINT)
+  finally:
+    os._exit(128 + signal.SIGINT)
+
+
+_file = getattr(sys.modules["__main__"], "__file__", None) or ""
+if os.path.basename(os.path.dirname(os.path.abspath(_file))) == "scripts":
+  listen()

@@ -127,7 +127,8 @@ def _drawn(seed, count, size):
     helpers = []
     for first in range(workers):
       code = _WORKER.format(seed=seed, first=first, count=count, step=workers, size=size)
-      helper = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env=env)
+      # in a group of its own, as Ctrl-C is the parent's business
+      helper = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env=env, process_group=0)
       helpers.append(stack.enter_context(helper))
       stack.callback(helper.kill)
     for index in range(count):
