@@ -61,12 +61,12 @@ def parse(argv, lists=()):
 
 def forget():
   """Takes back the script's flags, so that another script may be run in the same process, as `%run` does."""
-  for name in [*own_flags(), *(name for name in flags.FLAGS if name.startswith("config."))]:
+  for name in [*own_flags(), *(name for name in flags.FLAGS if name.split(".")[0] == "config")]:
     delattr(flags.FLAGS, name)
 
 
 def own_flags():
-  """{name: flag} of the script, without those of absl and other libraries."""
+  """{name: flag} of the script but --config, without those of absl and other libraries."""
   return {flag.name: flag for flag in flags.FLAGS.get_key_flags_for_module(sys.argv[0])}
 
 
@@ -82,7 +82,7 @@ def _reason(error, argv):
   """What is wrong with a command line, in one line."""
   names = list(own_flags())
   if _has_config():
-    names += [f"config.{field}" for field in _fields(_chosen_file(argv))]
+    names += ["config"] + [f"config.{field}" for field in _fields(_chosen_file(argv))]
     for argument in argv[1:]:
       name = _name(argument)
       if argument.startswith("-") and name.startswith("config.") and not any(
@@ -162,9 +162,8 @@ def _print_help(argv, lists):
   print(sys.modules["__main__"].__doc__)
   print("Flags:")
   for name, flag in own_flags().items():
-    if name != "config":
-      given = "" if flag.default in (None, False, [], "") else f"={flag.default_as_str.strip(chr(39))}"
-      _print_entry(f"--{name}{given}", flag.help.split(";\n")[0])  # absl adds how often to what may be repeated
+    given = "" if flag.default in (None, False, [], "") else f"={flag.default_as_str.strip(chr(39))}"
+    _print_entry(f"--{name}{given}", flag.help.split(";\n")[0])  # absl adds how often to what may be repeated
   if _has_config():
     chosen = _chosen_file(argv)
     path = str(chosen).split(":")[0]

@@ -72,12 +72,9 @@ def _imports(frame):
 
 
 def _raise_later():
+  time.sleep(0.01)
   while _imports(sys._current_frames().get(_MAIN)):
     time.sleep(0.01)
-  _simulate()
-
-
-def _simulate():
   _State.simulated = True
   _State.echoes += 1
   _thread.interrupt_main()
@@ -96,7 +93,7 @@ def _hear(reader):
 def _on_unraisable(unraisable):
   """A KeyboardInterrupt that met a callback, which cannot raise it, is raised again."""
   if issubclass(unraisable.exc_type, KeyboardInterrupt):
-    _simulate()
+    _thread.start_new_thread(_raise_later, ())
   else:
     sys.__unraisablehook__(unraisable)
 

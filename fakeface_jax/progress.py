@@ -103,7 +103,9 @@ def watch_compiling():
 def interactive():
   """Whether a line can be drawn anew: in a terminal, but not in a notebook's cell, which only looks like one."""
   in_cell = "JPY_PARENT_PID" in os.environ or os.environ.get("MPLBACKEND", "").startswith("module://")
-  return sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not in_cell
+  if in_cell or os.environ.get("TERM") == "dumb" or sys.stderr is None or sys.stderr.closed:
+    return False
+  return sys.stderr.isatty()
 
 
 class _Screen:

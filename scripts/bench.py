@@ -11,9 +11,10 @@ python scripts/bench.py many [--workdir RUN]        time and memory of folders o
 python scripts/bench.py layers                      convolutions and max-pooling beside XLA's own
 """
 
+from fakeface_jax import app  # isort: split
+
 import json
 
-from fakeface_jax import app
 from fakeface_jax.app import flags
 
 OUT = flags.DEFINE_string("out", None, "JSON file for the figures.")

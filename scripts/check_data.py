@@ -3,9 +3,10 @@
 python scripts/check_data.py NAME_OR_FOLDER [--out check.json]
 """
 
+from fakeface_jax import app  # isort: split
+
 import json
 
-from fakeface_jax import app
 from fakeface_jax.app import flags
 
 OUT = flags.DEFINE_string("out", None, "JSON file for the report.")

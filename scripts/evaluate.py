@@ -3,9 +3,10 @@
 python scripts/evaluate.py --workdir runs/NAME [--data NAME_OR_FOLDER] [--split test] [--out scores.json]
 """
 
+from fakeface_jax import app  # isort: split
+
 import json
 
-from fakeface_jax import app
 from fakeface_jax.app import flags
 
 WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run (default: the last one below runs/).")

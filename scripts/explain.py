@@ -6,9 +6,10 @@ python scripts/explain.py --methods gradcam,occlusion,shap --set occlusion.windo
 python scripts/explain.py --sanity                          which methods depend on what the network has learned
 """
 
+from fakeface_jax import app  # isort: split
+
 from pathlib import Path
 
-from fakeface_jax import app
 from fakeface_jax.app import flags
 
 WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run (default: the last one below runs/).")

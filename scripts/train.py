@@ -3,9 +3,10 @@
 python scripts/train.py --config configs/resnet.py [--config.FIELD=VALUE ...] [--workdir runs/NAME]
 """
 
+from fakeface_jax import app  # isort: split
+
 from pathlib import Path
 
-from fakeface_jax import app
 from fakeface_jax.app import flags
 
 CONFIG = app.define_config("configs/resnet.py")
