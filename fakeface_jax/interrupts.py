@@ -16,7 +16,7 @@ _MAIN = _thread.get_ident()
 
 
 class _State:
-  listening = working = False
+  listening = working = ends = False
   raised = waits = False  # whether the first Ctrl-C has been raised, or waits for an import to end
   simulated, echoes, heard = False, 0, 0
 
@@ -100,6 +100,9 @@ def _on_unraisable(unraisable):
 
 def _end():
   try:
+    if _State.ends:
+      time.sleep(1)  # the other thread is at it
+    _State.ends = True
     os.write(2, _SAID)
   finally:
     os._exit(128 + signal.SIGINT)
