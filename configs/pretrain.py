@@ -17,8 +17,8 @@ def get_config():
   config.faces = 3000  # drawn once, and seen in ever new views
 
   config.batch_size = 64  # pictures a step, over all devices
-  config.epochs = 40
-  config.steps_per_epoch = 60
+  config.epochs = 40  # each of steps_per_epoch batches
+  config.steps_per_epoch = 60  # batches
   config.val_steps = 8  # batches that every epoch is judged on
   config.learning_rate = 1e-3  # of Adam in the first epoch; it falls along half a cosine
   config.checkpoint_minutes = 10.0  # a long epoch is saved that often in between

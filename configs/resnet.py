@@ -27,8 +27,8 @@ def get_config():
   config.data.train_size = config_dict.placeholder(int)  # images to train on, half of each class; None or 0: all
   config.data.forge = 0.0  # share of the views of real training images in whose place there is a fake made of them
   config.data.train_split = "train"  # splits, or slices of them such as 'train[:85%]'
-  config.data.val_split = "val"
-  config.data.test_split = "test"
+  config.data.val_split = "val"  # the learning rate, early stopping and the best epoch follow it
+  config.data.test_split = "test"  # scored once, at the end
   config.data.test_name = config_dict.placeholder(str)  # another data set to test on; None: the same
   config.data.test_path = config_dict.placeholder(str)  # its path
 

@@ -1,86 +1,100 @@
-"""What every script does around its work: flags, messages, the compilation cache, errors for people."""
+"""What every script does around its work: flags, messages, the compilation cache, errors for people.
+
+Scripts import this first, and absl's `flags` from here: from then on Ctrl-C ends without a traceback.
+"""
+
+from fakeface_jax import interrupts  # isort: split
 
 import logging
 import os
 import sys
 from functools import partial
-from pathlib import Path
 
 from absl import app, flags
 from absl import logging as absl_logging
-from ml_collections import ConfigDict
 
+from fakeface_jax import command_line, progress, surroundings
+from fakeface_jax.command_line import ROOT, config_file, define_config
 from fakeface_jax.compilation_cache import use_compilation_cache
 from fakeface_jax.errors import UserError, of_disk
 from fakeface_jax.lines import one_line
-from fakeface_jax.paths import take_user_paths, user_path
+from fakeface_jax.paths import take_user_paths
 
-ROOT = Path(__file__).parent.parent
+__all__ = ["ROOT", "config_file", "define_config", "exit_code", "flags", "no_positional", "run"]
+
+NOBODY_READS = 141  # the exit code of what a shell's pipe ends by SIGPIPE
 
 
-def run(main, config="resnet.py"):
+def run(main, lists=()):
   """Parses the flags, calls `main(positional arguments) -> exit code`, and turns a UserError into one line.
 
-  Args: `config`: the file below configs/ that a script with a --config takes without one.
+  Args: `lists`: what --help lists besides the flags, see `command_line.LISTS`.
   """
-  app.run(lambda argv: _guard(main, argv[1:]), flags_parser=partial(_parse, config))
-
-
-def _parse(config, argv):
-  sys.path.append(str(ROOT))  # for configs that import another: from configs import resnet
-  argv = [f"--config={user_path(argument[9:])}" if argument.startswith("--config=") else argument for argument in argv]
-  configured = "config" in flags.FLAGS
-  if configured and not any(argument.split("=")[0] in ("--config", "-config") for argument in argv):
-    argv = [argv[0], f"--config={ROOT / 'configs' / config}", *argv[1:]]
+  interrupts.listen()
+  surroundings.open_streams()
   try:
-    positional = app.parse_flags_with_usage(argv)
-    if configured:
-      getattr(flags.FLAGS.config, "keys", None)  # a file that could not be loaded says so only now
-      if not isinstance(flags.FLAGS.config, ConfigDict):
-        raise TypeError(f"get_config() returned {type(flags.FLAGS.config).__name__}, not an ml_collections.ConfigDict")
-    return positional
-  except Exception as error:  # a config file is anyone's program, which may raise anything
-    reason = " ".join(str(error).replace("\\n", " ").replace("\\'", "'").split()) or type(error).__name__
-    print(f"error: --config: {reason}; the config file lists its fields", file=sys.stderr)
+    app.run(lambda argv: _guard(main, argv[1:]), flags_parser=partial(_parse, lists))
+  finally:
+    command_line.forget()
+
+
+def _parse(lists, argv):
+  try:
+    return command_line.parse(argv, lists)
+  except UserError as error:
+    print(f"error: {error}", file=sys.stderr)
     sys.exit(2)
 
 
 def _guard(main, arguments):
-  _set_up_messages()
-  _set_up_compilation_cache()
   try:
-    if "" in arguments:
-      raise UserError("an argument is empty (''); name a file or folder, '.' for the current one")
-    return main(take_user_paths(flags.FLAGS, arguments))
+    with interrupts.working(), progress.working():
+      _set_up_messages()
+      surroundings.choose_folders()
+      _set_up_compilation_cache()
+      if "" in arguments:
+        raise UserError("an argument is empty (''); name a file or folder, '.' for the current one")
+      code = main(take_user_paths(flags.FLAGS, arguments))
+      sys.stdout.flush()
+      return code
   except UserError as error:
     print(f"error: {error}", file=sys.stderr)
     return 1
-  except OSError as error:  # a full disk, no right to write: wherever it happens
-    print(f"error: {of_disk(error)}", file=sys.stderr)
-    return 1
-  except KeyboardInterrupt:
+  except BaseException as error:
+    if isinstance(error, BrokenPipeError) and surroundings.nobody_reads():
+      surroundings.drop_output()
+      return NOBODY_READS
+    if isinstance(error, OSError) and not interrupts.pressed():  # a full disk, no right to write: wherever it happens
+      print(f"error: {of_disk(error)}", file=sys.stderr)
+      return 1
+    if not (isinstance(error, KeyboardInterrupt) or interrupts.pressed()):
+      raise
+    # also what fails because it was interrupted half way
     print("interrupted; the same command goes on from what was saved", file=sys.stderr)
     return 130
 
 
 def _set_up_messages():
   absl_logging.set_verbosity(absl_logging.ERROR)  # Orbax and TFDS tell much that no user can act on
-  handler = logging.StreamHandler()
+  handler = progress.LogLines()
   handler.setFormatter(logging.Formatter("%(message)s"))
   ours = logging.getLogger("fakeface_jax")
-  ours.addHandler(handler)
+  ours.handlers = [handler]
   ours.setLevel(logging.INFO)
   ours.propagate = False
+  if not progress.interactive():
+    surroundings.silence_foreign_bars()
 
 
 def _set_up_compilation_cache():
   use_compilation_cache(compilation_cache())
+  progress.watch_compiling()
 
 
 def compilation_cache():
   """The folder in which compiled calls are kept from one command to the next."""
-  ours = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fakeface_jax" / "xla"
-  return os.environ.get("JAX_COMPILATION_CACHE_DIR") or ours
+  cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser(os.path.join("~", ".cache"))
+  return os.environ.get("JAX_COMPILATION_CACHE_DIR") or os.path.join(cache, "fakeface_jax", "xla")
 
 
 def no_positional(arguments):

@@ -1,5 +1,7 @@
 """How work is laid over devices: one mapped axis, batches split along it, everything else replicated."""
 
+import os
+
 import jax
 import numpy as np
 import psutil
@@ -7,6 +9,19 @@ import psutil
 from fakeface_jax.errors import UserError
 
 AXIS = "device"
+
+
+def check_platform():
+  """Raises UserError where JAX cannot use the devices that it was asked for."""
+  try:
+    jax.devices()
+  except (RuntimeError, AssertionError) as error:  # the second where JAX_PLATFORMS=cuda finds no plugin
+    asked = os.environ.get("JAX_PLATFORMS")
+    named = f"JAX_PLATFORMS={asked} cannot be had here" if asked else "no device can be used"
+    why = " ".join(str(error).partition("(set JAX_PLATFORMS")[0].split()).rstrip(".")
+    raise UserError(
+        f"{named}{f' ({why})' if why else ''}; unset JAX_PLATFORMS, or set it to cpu; what a GPU or a TPU needs is"
+        " installed by pip install '.[cuda]' or '.[tpu]'") from error
 
 
 def on_cpu():

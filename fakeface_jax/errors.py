@@ -19,6 +19,14 @@ class UserError(ValueError):
     return one_line(super().__str__())
 
 
+def did_you_mean(name, names):
+  """'; did you mean ...?' for the end of a message, with the name that is nearest to one there is none of; or ''."""
+  import difflib  # here: every import of this package comes by
+
+  nearest = difflib.get_close_matches(name, list(names), 1)
+  return f"; did you mean {nearest[0]!r}?" if nearest else ""
+
+
 def of_disk(error):
   """An error of the file system in one line that says what to do; whichever library passes it on, as whatever type."""
   text = str(error)

@@ -3,9 +3,8 @@
 python scripts/audit.py --workdir runs/NAME [--data NAME_OR_FOLDER] [--split test] [--out DIR]
 """
 
-from absl import flags
-
 from fakeface_jax import app
+from fakeface_jax.app import flags
 
 WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run (default: the last one below runs/).")
 DATA = flags.DEFINE_string("data", None, "A data set's name, or a folder with real/ and fake/ (default: the run's).")
@@ -18,9 +17,11 @@ BATCH_SIZE = flags.DEFINE_integer("batch_size", 16, "Images per compiled call.",
 
 def main(arguments):
   app.no_positional(arguments)
+  from fakeface_jax.devices import check_platform
   from fakeface_jax.report.audit import PAGE_FILE, audit_run
   from fakeface_jax.workdir import last_run
 
+  check_platform()
   workdir = WORKDIR.value or last_run()
   audit, out, failures = audit_run(
       workdir, data=DATA.value, split=SPLIT.value, out=OUT.value, methods=METHODS.value, batch_size=BATCH_SIZE.value,
@@ -32,4 +33,4 @@ def main(arguments):
 
 
 if __name__ == "__main__":
-  app.run(main)
+  app.run(main, lists=["Methods", "Data sets"])

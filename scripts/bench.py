@@ -12,11 +12,11 @@ python scripts/bench.py layers                      convolutions and max-pooling
 python scripts/bench.py gpu [--out DIR] [--small]   all figures of an accelerator, each kept as soon as it is there
 """
 
+from fakeface_jax import app  # isort: split
+
 import json
 
-from absl import flags
-
-from fakeface_jax import app
+from fakeface_jax.app import flags
 
 OUT = flags.DEFINE_string("out", None, "JSON file for the figures (gpu: a folder).")
 OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace a file --out that is there.")
@@ -38,11 +38,13 @@ REPEATS = flags.DEFINE_integer("repeats", 4, "Measurements in each of two turns;
 
 
 def main(arguments):
+  from fakeface_jax.devices import check_platform
   from fakeface_jax.errors import UserError
   from fakeface_jax.outputs import check_new, write_new
 
   if OUT.value:
     check_new(OUT.value, OVERWRITE.value)
+  check_platform()
   if arguments == ["explain"]:
     from fakeface_jax.benchmarks.explain import bench_explain
 

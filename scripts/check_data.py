@@ -3,11 +3,11 @@
 python scripts/check_data.py NAME_OR_FOLDER [--out check.json]
 """
 
+from fakeface_jax import app  # isort: split
+
 import json
 
-from absl import flags
-
-from fakeface_jax import app
+from fakeface_jax.app import flags
 
 OUT = flags.DEFINE_string("out", None, "JSON file for the report.")
 OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace a file --out that is there.")
@@ -32,4 +32,4 @@ def main(arguments):
 
 
 if __name__ == "__main__":
-  app.run(main)
+  app.run(main, lists=["Data sets"])

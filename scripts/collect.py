@@ -8,11 +8,11 @@ terms of a service are yours to read and to keep: Unsplash's guidelines, as of t
 use, data mining and training AI models.
 """
 
+from fakeface_jax import app  # isort: split
+
 import sys
 
-from absl import flags
-
-from fakeface_jax import app
+from fakeface_jax.app import flags
 
 OUT = flags.DEFINE_string("out", None, "Folder for real/, fake/, data.csv, MANIFEST.csv and the rest.", required=True)
 REAL = flags.DEFINE_multi_string(

@@ -3,12 +3,12 @@
 python scripts/contact_sheet.py [--data NAME_OR_FOLDER] [--split test] [--out sheet.png]
 """
 
+from fakeface_jax import app  # isort: split
+
 import io
 from pathlib import Path
 
-from absl import flags
-
-from fakeface_jax import app
+from fakeface_jax.app import flags
 
 DATA = flags.DEFINE_string("data", "synthetic_faces", "A data set's name, or a folder with real/ and fake/.")
 SPLIT = flags.DEFINE_string("split", "all", "Split to draw: train, val, test, all, or a slice.")
@@ -33,4 +33,4 @@ def main(arguments):
 
 
 if __name__ == "__main__":
-  app.run(main)
+  app.run(main, lists=["Data sets"])

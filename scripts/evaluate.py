@@ -3,11 +3,11 @@
 python scripts/evaluate.py --workdir runs/NAME [--data NAME_OR_FOLDER] [--split test] [--out scores.json]
 """
 
+from fakeface_jax import app  # isort: split
+
 import json
 
-from absl import flags
-
-from fakeface_jax import app
+from fakeface_jax.app import flags
 
 WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run (default: the last one below runs/).")
 DATA = flags.DEFINE_string("data", None, "A data set's name, or a folder with real/ and fake/ (default: the run's).")
@@ -20,6 +20,7 @@ BATCH_SIZE = flags.DEFINE_integer("batch_size", None, "Images a step (default: t
 def main(arguments):
   app.no_positional(arguments)
   from fakeface_jax.data.overlap import in_words
+  from fakeface_jax.devices import check_platform
   from fakeface_jax.evaluation.scores import table
   from fakeface_jax.outputs import check_new, write_new
   from fakeface_jax.report.evaluate import evaluate_run
@@ -27,6 +28,7 @@ def main(arguments):
 
   if OUT.value:
     check_new(OUT.value, OVERWRITE.value)
+  check_platform()
   workdir = WORKDIR.value or last_run()
   title, scores, unreadable = evaluate_run(workdir, DATA.value, SPLIT.value, BATCH_SIZE.value)
   print(f"{workdir} on {title}")
@@ -39,4 +41,4 @@ def main(arguments):
 
 
 if __name__ == "__main__":
-  app.run(main)
+  app.run(main, lists=["Data sets"])

@@ -6,18 +6,18 @@ python scripts/explain.py --methods gradcam,occlusion,shap --set occlusion.windo
 python scripts/explain.py --sanity                          which methods depend on what the network has learned
 """
 
+from fakeface_jax import app  # isort: split
+
 from pathlib import Path
 
-from absl import flags
-
-from fakeface_jax import app
+from fakeface_jax.app import flags
 
 WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run (default: the last one below runs/).")
 OUT = flags.DEFINE_string("out", None, "Folder for the panels (default: panels/ in the run's folder).")
 OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace what --out has of these images with other settings.")
 TARGET = flags.DEFINE_string("target", "fake", "Class whose evidence is shown: fake, real or predicted.")
 METHODS = flags.DEFINE_list(
-    "methods", None, "Methods, or all (default: gradcam,guided_backprop,guided_gradcam); an unknown one lists them.")
+    "methods", None, "Methods, or all (default: gradcam,guided_backprop,guided_gradcam).")
 SET = flags.DEFINE_multi_string("set", [], "A method's setting, such as occlusion.window=24; may be repeated.")
 LAYERS = flags.DEFINE_list("layers", None, "Layers, for methods that have them (default: the last ten convolutions).")
 BACKGROUND = flags.DEFINE_string(
@@ -30,12 +30,14 @@ DTYPE = flags.DEFINE_string("dtype", None, "float32 or bfloat16 (default: the ru
 
 def main(arguments):
   from fakeface_jax.detector import load
+  from fakeface_jax.devices import check_platform
   from fakeface_jax.explain.methods import parse_methods, resolve_methods
   from fakeface_jax.report.background import with_run_background
   from fakeface_jax.report.items import items_of_files, items_of_run, with_background
   from fakeface_jax.report.sanity import check_run, sentences_of_run
   from fakeface_jax.workdir import last_run
 
+  check_platform()
   workdir = WORKDIR.value or last_run()
   out = OUT.value or str(Path(workdir) / "panels")
   detector = load(workdir, BATCH_SIZE.value, DTYPE.value)
@@ -60,4 +62,4 @@ def main(arguments):
 
 
 if __name__ == "__main__":
-  app.run(main)
+  app.run(main, lists=["Methods"])

@@ -5,9 +5,8 @@ python scripts/forge.py FOLDER OUT [--per_image 1] [--seed 0]
 FOLDER holds photographs, at the top, in real/, or in train/, val/ and test/. OUT becomes a data set of its own.
 """
 
-from absl import flags
-
 from fakeface_jax import app
+from fakeface_jax.app import flags
 
 PER_IMAGE = flags.DEFINE_integer("per_image", 1, "Fakes of each photograph.", lower_bound=1)
 SEED = flags.DEFINE_integer("seed", 0, "Another one makes other fakes.", lower_bound=0)

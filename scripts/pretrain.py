@@ -8,22 +8,22 @@ On a CPU, a third faster with a device for each core (here two), and NPROC=8 in 
 XLA_FLAGS="--xla_cpu_multi_thread_eigen=false --xla_force_host_platform_device_count=2"
 """
 
-from absl import flags
-from ml_collections import config_flags
-
 from fakeface_jax import app
+from fakeface_jax.app import flags
 
-CONFIG = config_flags.DEFINE_config_file("config", None, "File with the run's config (default: configs/pretrain.py).")
+CONFIG = app.define_config("configs/pretrain.py")
 WORKDIR = flags.DEFINE_string("workdir", "runs/pretrain", "Folder of the run.")
 
 
 def main(arguments):
   app.no_positional(arguments)
+  from fakeface_jax.devices import check_platform
   from fakeface_jax.pretraining.backbone import pretrain
 
+  check_platform()
   figures = pretrain(CONFIG.value, WORKDIR.value)
   print(f"validation loss {figures['val_loss']:.3f}; the weights are in {WORKDIR.value}/weights.safetensors")
 
 
 if __name__ == "__main__":
-  app.run(main, config="pretrain.py")
+  app.run(main)

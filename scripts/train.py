@@ -3,14 +3,13 @@
 python scripts/train.py --config configs/resnet.py [--config.FIELD=VALUE ...] [--workdir runs/NAME]
 """
 
+from fakeface_jax import app  # isort: split
+
 from pathlib import Path
 
-from absl import flags
-from ml_collections import config_flags
+from fakeface_jax.app import flags
 
-from fakeface_jax import app
-
-CONFIG = config_flags.DEFINE_config_file("config", None, "File with the run's config (default: configs/resnet.py).")
+CONFIG = app.define_config("configs/resnet.py")
 WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run (default: runs/NAME_OF_THE_CONFIG_FILE).")
 MULTI_PROCESS = flags.DEFINE_bool("multi_process", False, "This is one of several processes (TPU pods, Slurm).")
 COORDINATOR = flags.DEFINE_string("coordinator_address", None, "Several processes by hand: host:port of process 0.")
@@ -23,6 +22,7 @@ def main(arguments):
   import jax
 
   from fakeface_jax.data.overlap import in_words
+  from fakeface_jax.devices import check_platform
   from fakeface_jax.evaluation.scores import table
   from fakeface_jax.report.run import report_run
   from fakeface_jax.training.fine_tuning import train
@@ -30,8 +30,8 @@ def main(arguments):
 
   if MULTI_PROCESS.value or COORDINATOR.value:
     jax.distributed.initialize(COORDINATOR.value, NUM_PROCESSES.value, PROCESS_ID.value)
-  config_file = config_flags.get_config_filename(flags.FLAGS["config"])
-  workdir = WORKDIR.value or str(Path("runs") / Path(config_file).stem)
+  check_platform()
+  workdir = WORKDIR.value or str(Path("runs") / Path(app.config_file()).stem)
   with ending_together():
     scores, unreadable = train(CONFIG.value, workdir)
   if jax.process_index() == 0:
@@ -43,4 +43,4 @@ def main(arguments):
 
 
 if __name__ == "__main__":
-  app.run(main)
+  app.run(main, lists=["Data sets"])

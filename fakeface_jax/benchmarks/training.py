@@ -78,7 +78,7 @@ def flops_ratios(depth, size, batch_size, trainable):
   flops = lambda compiled, *arguments: compiled.lower(*arguments).compile().cost_analysis()["flops"]
   tail = flops(jax.jit(lambda v, x: model.apply(v, x, start=trunk.cut)), variables, features)
   before = flops(jax.jit(lambda v, x: model.apply(v, normalize(x), stop=trunk.cut)), variables, pixels)
-  cached = flops(make_feature_steps(tail_step, trunk), state, frozen, table, rows, weights)
+  cached = flops(make_feature_steps(tail_step, trunk), state, frozen, table, rows, weights, *[shape(np.int32)] * 2)
   uncached = flops(make_image_step(tail_step, trunk), state, frozen, batch)
   return {
       "cached_step_flops_ratio": cached / (3 * tail), "uncached_step_flops_ratio": uncached / (before + 3 * tail)}

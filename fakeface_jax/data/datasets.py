@@ -11,7 +11,7 @@ from fakeface_jax.data.folder import folder_builder
 from fakeface_jax.data.forged import forged_builder
 from fakeface_jax.data.published import PublishedBuilder, published_builder
 from fakeface_jax.data.records import Records
-from fakeface_jax.errors import UserError, of_disk
+from fakeface_jax.errors import UserError, did_you_mean, of_disk
 from fakeface_jax.lines import one_line
 from fakeface_jax.paths import FOLDER, path_kind
 
@@ -101,12 +101,15 @@ def open_dataset(name, *, path=None, data_dir=None):
       raise UserError("data set 'folder' needs to know which: --config.data.path=/my/faces (with real/ and fake/)")
     builder = folder_builder(path, data_dir=data_dir)
   else:
-    names = ", ".join([*BUILDERS, "folder", "forged"])
-    raise UserError(f"there is no data set and no folder {name!r}; data sets: {names}")
+    names = [*BUILDERS, "folder", "forged"]
+    raise UserError(
+        f"there is no data set and no folder {name!r}; data sets: {', '.join(names)}{did_you_mean(name, names)}")
   try:
     builder.download_and_prepare()
   except OSError as error:
-    raise UserError(f"the records of {name} could not be written below {builder.data_dir}: {of_disk(error)}") from error
+    raise UserError(
+        f"the records of {name} could not be written below {builder.data_dir}: {of_disk(error)}; another place:"
+        " --config.data.dir=FOLDER, or TFDS_DATA_DIR in the environment") from error
   return Dataset(name, builder)
 
 

@@ -65,7 +65,7 @@ class Duplicates:
   """
 
   def __init__(self, fingerprints, splits, labels, progress=lambda steps: steps):
-    """Args: fingerprints: of N images. splits, labels: int[N]. progress: wraps a list of steps, such as tqdm."""
+    """Args: fingerprints: of N images. splits, labels: int[N]. progress: wraps a list of steps with a bar."""
     self._splits, self._labels = np.asarray(splits, np.int64), np.asarray(labels, np.int64)
     files, pixels = (_numbered([getattr(one, name) for one in fingerprints]) for name in ("file", "pixels"))
     self.groups = pixels

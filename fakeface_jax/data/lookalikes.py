@@ -15,7 +15,8 @@ from PIL import Image
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from skimage.feature import SIFT
-from tqdm import tqdm
+
+from fakeface_jax.progress import in_parts, with_progress
 
 SIDE = 192  # px, of the square that every image is scaled to before points are looked for
 ALIKE = 0.92  # cosine of two points' descriptors from which on they make their images worth comparing
@@ -57,7 +58,7 @@ def lookalike_groups(images):
   Args: `images`: N `Points`.
   Returns: int[N], the number of every image's group.
   """
-  pairs = [pair for pair in tqdm(_worth_comparing(images), "comparing images", disable=None, leave=False, unit=" pairs")
+  pairs = [pair for pair in with_progress(_worth_comparing(images), "comparing images", unit="pairs")
            if shared_points(images[pair[0]], images[pair[1]]) >= SHARED]
   first, second = np.array(pairs, int).reshape(-1, 2).T
   links = coo_array((np.ones(len(pairs), bool), (first, second)), shape=(len(images), len(images)))
@@ -71,7 +72,7 @@ def _worth_comparing(images):
   owners = np.repeat(np.arange(len(images)), [len(image.where) for image in images])
   descriptors = np.concatenate([image.descriptors for image in images])
   counts = collections.Counter()
-  for start in tqdm(range(0, len(owners), ROWS), "looking for parts in common", disable=None, leave=False):
+  for start in in_parts(len(owners), ROWS, "looking for parts in common", unit="points"):
     ours, theirs = np.nonzero(descriptors[start:start + ROWS] @ descriptors[start:].T > ALIKE)
     ours, theirs = owners[start + ours], owners[start + theirs]
     counts.update(zip(ours[ours < theirs].tolist(), theirs[ours < theirs].tolist(), strict=True))

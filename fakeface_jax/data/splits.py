@@ -4,12 +4,12 @@ import functools
 import logging
 
 import numpy as np
-from tqdm import tqdm
 
 from fakeface_jax.data.datasets import choose_splits, notices, open_dataset
 from fakeface_jax.data.features import LABELS
 from fakeface_jax.data.loader import face_at
 from fakeface_jax.errors import UserError
+from fakeface_jax.progress import with_progress
 
 log = logging.getLogger(__name__)
 
@@ -121,7 +121,7 @@ class Part:
 
 def labels_of(source):
   """int[N], the labels of all records."""
-  records = tqdm(range(len(source)), "reading labels", disable=None, leave=False, unit=" images")
+  records = with_progress(range(len(source)), "reading labels")
   return np.fromiter((face_at(source, i)["label"] for i in records), int, len(source))
 
 

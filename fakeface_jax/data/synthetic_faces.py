@@ -23,9 +23,11 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 from fakeface_jax.data import examples
+from fakeface_jax.data.face_builder import quiet
 from fakeface_jax.data.features import face_features
 from fakeface_jax.data.records import RecordBuilder
 from fakeface_jax.errors import UserError
+from fakeface_jax.progress import with_progress
 
 _SPLITS = ("train", "val", "test")
 _PER_WORKER = 150  # pictures that repay a helper's start
@@ -86,6 +88,16 @@ class SyntheticFaces(RecordBuilder):
   def _info(self):
     return tfds.core.DatasetInfo(builder=self, description=self.__doc__, features=face_features())
 
+  def download_and_prepare(self, **kwargs):
+    with quiet():
+      super().download_and_prepare(**kwargs)
+
+  def _log_download_bytes(self):
+    """tfds prints sizes of a download here; there is none."""
+
+  def _log_download_done(self):
+    pass
+
   def _split_generators(self, dl_manager):
     return {split: self._generate_examples(split) for split in _SPLITS}
 
@@ -94,7 +106,7 @@ class SyntheticFaces(RecordBuilder):
     count = getattr(config, f"num_{split}")
     seed = len(_SPLITS) * config.seed + _SPLITS.index(split)
     with contextlib.closing(_drawn(seed, count, config.size)) as drawn:
-      for index, example in enumerate(drawn):
+      for index, example in enumerate(with_progress(drawn, f"drawing faces for {split}", total=count)):
         yield index, {**example, "mask": _png(example["mask"]), "source": f"synthetic_faces/{split}/{index:06d}"}
 
 
@@ -116,7 +128,8 @@ def _drawn(seed, count, size):
     helpers = []
     for first in range(workers):
       code = _WORKER.format(seed=seed, first=first, count=count, step=workers, size=size)
-      helper = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env=env)
+      # in a group of its own, as Ctrl-C is the parent's business
+      helper = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env=env, process_group=0)
       helpers.append(stack.enter_context(helper))
       stack.callback(helper.kill)
     for index in range(count):

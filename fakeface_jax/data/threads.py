@@ -4,9 +4,8 @@ import collections
 import concurrent.futures
 import os
 
-import tqdm
-
 from fakeface_jax.data.images import one_large_image_at_a_time
+from fakeface_jax.progress import with_progress
 
 
 def in_order(function, tasks, *, threads=None, ahead=4):
@@ -37,7 +36,6 @@ def in_order(function, tasks, *, threads=None, ahead=4):
     pool.shutdown(cancel_futures=True)
 
 
-def with_bar(function, tasks, title="Reading images"):
-  """`in_order` for a list of tasks, with a progress bar where there is a terminal."""
-  results = in_order(function, tasks, ahead=64)
-  yield from tqdm.tqdm(results, title, total=len(tasks), unit=" images", leave=False, disable=None)
+def with_bar(function, tasks, title="reading images"):
+  """`in_order` for a list of tasks, under a bar."""
+  yield from with_progress(in_order(function, tasks, ahead=64), title, total=len(tasks))

@@ -5,7 +5,6 @@ import logging
 from pathlib import Path
 
 import numpy as np
-import tqdm
 
 from fakeface_jax.data.datasets import notices
 from fakeface_jax.data.duplicates import KINDS, Duplicates, fingerprint
@@ -16,6 +15,7 @@ from fakeface_jax.data.threads import with_bar
 from fakeface_jax.errors import UserError
 from fakeface_jax.evaluation.shortcuts import CLEAR, TEXTURE, shortcuts
 from fakeface_jax.lines import one_line
+from fakeface_jax.progress import with_progress
 from fakeface_jax.workdir import DATA_CHECK_FILE, has_checkpoint, read_json, write_output
 
 log = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ def check_data(dataset, *, sample=SAMPLE, seed=0) -> dict:
     raise UserError(f"{dataset.name}: none of its {len(seen)} images can be read; the first: {first}")
   names, splits, labels, prints, figures = zip(*(one for one in seen if one[2] is not None), strict=True)
   labels, numbers = np.asarray(labels), np.asarray([list(sources).index(split) for split in splits])
-  duplicates = Duplicates(prints, numbers, labels, _bar_over("Comparing"))
+  duplicates = Duplicates(prints, numbers, labels, _bar_over("comparing"))
   measured = [i for i, one in enumerate(figures) if one is not None]
   result = {
       "name": dataset.name, "images": len(names),
@@ -166,4 +166,4 @@ def first_look(source, workdir, *, sample=GLANCE, seed=0):
 
 
 def _bar_over(title):
-  return lambda steps: tqdm.tqdm(steps, title, leave=False, disable=None)
+  return lambda steps: with_progress(steps, title, unit="parts")

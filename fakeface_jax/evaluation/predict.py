@@ -4,12 +4,12 @@ from functools import partial
 
 import jax
 import numpy as np
-from tqdm import tqdm
 
 from fakeface_jax.data.loader import decode_record, plan_batches, read_batches
 from fakeface_jax.devices import AXIS, to_devices
 from fakeface_jax.errors import UserError
 from fakeface_jax.models.resnet import normalize
+from fakeface_jax.progress import Bar
 
 
 def make_predict_step(model, trunk=None):
@@ -47,12 +47,14 @@ def predict_split(step, variables, source, *, batch_size, resize, crop, title=No
   shard = plan.shard(jax.process_index(), jax.process_count())
   result, labels, known = None, np.zeros(len(source), np.int32), np.zeros(len(source), bool)
   batches = read_batches(source, shard, resize=resize, crop=crop, failures={})
-  for batch in tqdm(batches, title, total=plan.steps, disable=None if title else True, unit="batch", leave=False):
-    logits, rest = jax.device_get(step(variables, to_devices(batch)))
-    result = np.zeros((len(source), logits.shape[-1]), np.float32) if result is None else result
-    counts = rest["weight"] > 0
-    index = rest["index"][counts]
-    result[index], labels[index], known[index] = logits[counts], rest["label"][counts], True
+  with Bar(title, len(source), shown=bool(title)) as bar:
+    for batch, weights in zip(batches, plan.weights, strict=True):
+      logits, rest = jax.device_get(step(variables, to_devices(batch)))
+      result = np.zeros((len(source), logits.shape[-1]), np.float32) if result is None else result
+      counts = rest["weight"] > 0
+      index = rest["index"][counts]
+      result[index], labels[index], known[index] = logits[counts], rest["label"][counts], True
+      bar.update(int(weights.sum()))
   return result, labels, known
 
 

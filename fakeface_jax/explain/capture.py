@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fakeface_jax.errors import UserError
+from fakeface_jax.errors import UserError, did_you_mean
 from fakeface_jax.models.convolution import Convolution
 from fakeface_jax.models.resnet import ResNet
 
@@ -168,6 +168,6 @@ def resolve_layers(model, names):
     if layer not in known:
       pooled = layer in ("head", "fc", "avgpool")
       problem = f"{name!r} comes after global pooling and has no map" if pooled else f"there is no layer {name!r}"
-      raise UserError(f"{problem}; layers: {', '.join(known)}")
+      raise UserError(f"{problem}; layers: {', '.join(known)}{'' if pooled else did_you_mean(layer, known)}")
     layers.append(layer)
   return tuple(dict.fromkeys(layers))

@@ -5,7 +5,7 @@ import inspect
 import logging
 from collections.abc import Callable
 
-from fakeface_jax.errors import UserError
+from fakeface_jax.errors import UserError, did_you_mean
 from fakeface_jax.explain import shap_package
 from fakeface_jax.explain.capture import last_blocks, last_conv_layers, resolve_layers, stage_outputs
 from fakeface_jax.explain.eigen_cam import eigen_cam
@@ -108,7 +108,8 @@ def resolve_methods(model, methods=ARTICLE, layers=None):
   resolved = {}
   for name, settings in wanted.items():
     if name not in METHODS:
-      raise UserError(f"there is no method {name!r}; methods: {', '.join(METHODS)}, or all")
+      raise UserError(
+          f"there is no method {name!r}; methods: {', '.join(METHODS)}, or all{did_you_mean(name, METHODS)}")
     resolved[name] = _settings(model, name, settings, layers)
   return resolved
 
@@ -133,7 +134,7 @@ def _settings(model, name, given, layers):
   for key in given:
     if key not in own:
       there_are = f"its settings: {', '.join(own)}" if own else "it has none"
-      raise UserError(f"{name} has no setting {key!r}; {there_are}")
+      raise UserError(f"{name} has no setting {key!r}; {there_are}{did_you_mean(key, own)}")
   settings = {key: _converted(f"{name}.{key}", given.get(key, value), value) for key, value in own.items()}
   if method.layers:
     chosen = layers or method.layers(model)

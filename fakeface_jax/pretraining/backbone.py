@@ -73,7 +73,7 @@ class Pretraining(Loop):
   """One run: a network and a head for each question, on pictures that the steps draw."""
 
   def __init__(self, config, questions, faces, checkpoints, logs, stopwatch):
-    super().__init__(config, config.steps_per_epoch, checkpoints, logs, stopwatch)
+    super().__init__(config, config.steps_per_epoch * config.batch_size, checkpoints, logs, stopwatch)
     model = make_model(config.model)
     heads = Heads(config.classes, faces[1].shape[1])
     variables = init_variables(model, random.key(config.seed), config.crop)

@@ -24,7 +24,7 @@ def render_faces(count, seed):
     image, _ = render_face(face, SIDE)
     return np.uint8(255 * image + 0.5), parameters(face)
 
-  images, values = zip(*with_bar(one, list(range(count)), "Drawing faces"), strict=True)
+  images, values = zip(*with_bar(one, list(range(count)), "drawing faces"), strict=True)
   values = np.stack(values)
   return np.stack(images), (values - values.mean(0)) / (values.std(0) + 1e-6)
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import jax
 import numpy as np
-from tqdm import tqdm
 
 from fakeface_jax.data.features import FAKE, REAL
 from fakeface_jax.data.overlap import in_words
@@ -23,6 +22,7 @@ from fakeface_jax.evaluation.probability import probability_of_fake
 from fakeface_jax.evaluation.robustness import CORRUPTIONS, corrupted_probabilities, robustness
 from fakeface_jax.explain.methods import METHODS, resolve_methods
 from fakeface_jax.outputs import check_new
+from fakeface_jax.progress import with_progress
 from fakeface_jax.report.audited import predicted, read_audited
 from fakeface_jax.report.audited_cases import cases
 from fakeface_jax.report.audited_maps import AuditedMaps
@@ -153,7 +153,7 @@ def _robustness(audited, parts):
     indices = np.arange(len(labels))
   levels = [(name, level) for name, corruption in CORRUPTIONS.items() for level in corruption.levels]
   stored, by_level = audited.stored(indices), {}
-  for name, level in tqdm(levels, "corrupting images", disable=None, leave=False, unit="level"):
+  for name, level in with_progress(levels, "corrupting images", unit="levels"):
     said = parts(f"robust_{name}_{level:g}", lambda name=name, level=level: {
         "probabilities": corrupted_probabilities(audited.detector, stored, name, level)})
     by_level.setdefault(name, {})[level] = said["probabilities"]

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from fakeface_jax.data.features import FAKE
 from fakeface_jax.data.images import resize_and_crop_mask
@@ -16,6 +15,7 @@ from fakeface_jax.detector import Seen
 from fakeface_jax.evaluation.placement import usable
 from fakeface_jax.evaluation.predict import make_predict_step, predict_split, reason_of
 from fakeface_jax.evaluation.probability import probability_of_fake
+from fakeface_jax.progress import with_progress
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +87,7 @@ def read_audited(detector, source, parts, batch_size):
 
 def _facts(detector, source, numbers):
   rows = []
-  for i in tqdm(numbers.tolist(), "reading masks", disable=None, leave=False, unit="img"):
+  for i in with_progress(numbers.tolist(), "reading masks"):
     record = source[i]
     unplaced = usable(_mask(record, detector)) or "" if record["label"] == FAKE else "real"
     rows.append((record_name(record), record["regions"], record["difficulty"], unplaced))

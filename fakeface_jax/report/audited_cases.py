@@ -4,13 +4,13 @@ import io
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from fakeface_jax.data.features import DIFFICULTIES, LABELS, REGIONS, THRESHOLD
 from fakeface_jax.evaluation.localization import name_of
 from fakeface_jax.evaluation.placement import INSIDE, UNKNOWN, placed, rectified
 from fakeface_jax.explain.methods import ARTICLE, METHODS, resolve_methods
 from fakeface_jax.explain.scale import measure_scale, missing_from
+from fakeface_jax.progress import in_parts
 from fakeface_jax.report.cases import STUDY_GROUPS, pick_study
 from fakeface_jax.report.map_scale import with_scale
 from fakeface_jax.report.panel import CALIBRATED, draw_panel, outlined
@@ -46,7 +46,7 @@ def cases(audited, workdir, best, sane, parts, out):
   chosen = [(group, i) for group, members in picked.items() for i in members]
   (out / "cases").mkdir(parents=True, exist_ok=True)
   items = []
-  for start in tqdm(range(0, len(chosen), CHUNK), "drawing cases", disable=None, leave=False, unit=f"{CHUNK} img"):
+  for start in in_parts(len(chosen), CHUNK, "drawing cases"):
     batch = chosen[start : start + CHUNK]
     drawn = parts(f"cases_{settings_hash((name_of(best), check))}_{start:05d}", lambda batch=batch: _draw(
         audited, detector, [i for _, i in batch], best, check))

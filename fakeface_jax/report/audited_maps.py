@@ -4,7 +4,6 @@ import functools
 import json
 
 import numpy as np
-from tqdm import tqdm
 
 from fakeface_jax.data.features import FAKE, REAL, REGIONS, THRESHOLD
 from fakeface_jax.data.images import resize_and_crop_mask
@@ -25,6 +24,7 @@ from fakeface_jax.evaluation.localization import localization
 from fakeface_jax.evaluation.placement import INSIDE, baseline_measures, moved, placed, rectified
 from fakeface_jax.evaluation.sanity import sanity, sanity_methods
 from fakeface_jax.explain.methods import CHANNELS, METHODS
+from fakeface_jax.progress import in_parts, with_progress
 from fakeface_jax.report.parts import settings_hash
 
 LOCALISED = 500  # fakes, at most
@@ -85,9 +85,8 @@ class AuditedMaps:
     quick = {name: given for name, given in self._methods.items() if not METHODS[name].sampled}
     rows = []
     if quick:
-      starts = range(0, len(self._chosen), CHUNK)
       pieces = [self._parts(f"placed_{settings_hash(quick)}_{start:05d}", lambda start=start: self._place(quick, start))
-                for start in tqdm(starts, "maps beside masks", disable=None, leave=False, unit=f"{CHUNK} img")]
+                for start in in_parts(len(self._chosen), CHUNK, "maps beside masks")]
       rows += _rows({name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]},
                     np.arange(len(self._chosen)))
     with_mask = np.isin(self._sample, self._chosen)
@@ -108,8 +107,7 @@ class AuditedMaps:
   def _painted(self):
     """{"inside", "elsewhere"}: probability of fake with the changed region painted over, and as much elsewhere."""
     said = {"inside": [], "elsewhere": []}
-    starts = range(0, len(self._chosen), CHUNK)
-    for start in tqdm(starts, "painting regions over", disable=None, leave=False, unit=f"{CHUNK} img"):
+    for start in in_parts(len(self._chosen), CHUNK, "painting regions over"):
       indices = self._chosen[start : start + CHUNK]
       pixels, masks = self._audited.seen(indices).pixels, self._audited.masks(indices)
       for name, removed in (("inside", masks == INSIDE), ("elsewhere", moved(masks, start))):
@@ -146,7 +144,7 @@ class AuditedMaps:
   def _sample_maps(self):
     """`_maps` of the sample, kept method by method."""
     maps = {}
-    for name in tqdm(self._methods, "maps of a sample", disable=None, leave=False, unit="method"):
+    for name in with_progress(self._methods, "maps of a sample", unit="methods"):
       given = {name: self._methods[name]}
       flat = self._parts(f"maps_{settings_hash(given)}", lambda given=given: {
           f"{name}|{layer or ''}": values for (name, layer), values in self._maps(given, self._sample_pixels).items()})
@@ -172,8 +170,7 @@ class AuditedMaps:
         "maps": self._maps(given, audited.seen(indices).pixels)[name, layer]})
     photographs = audited.stored(indices)
     framing = choose_framing(photographs[i] for i in range(0, len(photographs), max(1, len(photographs) // FRAMED)))
-    faces = [face_region_map(image, framing) for image in tqdm(
-        photographs, "finding faces", disable=None, leave=False, unit="img")]
+    faces = [face_region_map(image, framing) for image in with_progress(photographs, "finding faces")]
     cut = lambda regions: None if regions is None else resize_and_crop_mask(
         regions, audited.detector.resize, audited.detector.crop)
     manipulated = [None if audited.labels[i] == REAL else
@@ -198,8 +195,8 @@ class AuditedMaps:
     patches = baseline_maps(int(self._caught_sample.sum()), self._sample_pixels.shape[1])[RANDOM[1]]
     chance = area_under(self._deletion("patches", patches))
     sane, trials = self._sanity.get("methods", {}), {}
-    for (name, layer), values in tqdm(
-        self._sample_maps.items(), "putting maps to trial", disable=None, leave=False, unit="map"):
+    for (name, layer), values in with_progress(
+        self._sample_maps.items(), "putting maps to trial", unit="maps"):
       gain = chance - area_under(self._deletion((name, layer, self._methods[name]), values[self._caught_sample]))
       trials[name, layer] = {
           "deletion": mean_interval(gain), "depends_on_weights": sane.get(name, {}).get("depends_on_weights")}
@@ -228,7 +225,7 @@ class AuditedMaps:
     pixels = self._sample_pixels[caught]
     wanted += [(None, title, None, values) for title, values in baseline_maps(len(pixels), pixels.shape[1]).items()]
     rows = []
-    for name, title, layer, values in tqdm(wanted, "taking away evidence", disable=None, leave=False, unit="map"):
+    for name, title, layer, values in with_progress(wanted, "taking away evidence", unit="maps"):
       curves = self._parts(
           f"faithful_{settings_hash((name, title, layer, self._methods.get(name)))}",
           lambda values=values: _flat(faithfulness_of_map(self._audited.detector, pixels, values, self._ends)))
@@ -244,7 +241,7 @@ class AuditedMaps:
     seen = self._sample_seen[:SANE]
     found = self._parts(f"sanity_{settings_hash(names)}", lambda: {"json": np.array(json.dumps(sanity(
         self._audited.detector, seen, names,
-        progress=lambda steps: tqdm(steps, "randomising", disable=None, leave=False, unit="part"))))})
+        progress=lambda steps: with_progress(steps, "randomising", unit="layers"))))})
     result = json.loads(str(found["json"]))
     self.sane = {name: scores["depends_on_weights"] for name, scores in result["methods"].items()}
     return result

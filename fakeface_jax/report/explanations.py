@@ -13,7 +13,6 @@ from pathlib import Path
 
 import jax
 import numpy as np
-from tqdm import tqdm
 
 from fakeface_jax.data.features import LABELS, THRESHOLD
 from fakeface_jax.data.images import resize_and_crop_mask
@@ -22,6 +21,7 @@ from fakeface_jax.errors import UserError
 from fakeface_jax.evaluation.placement import usable
 from fakeface_jax.explain.methods import ARTICLE, CHANNELS, METHODS, resolve_methods
 from fakeface_jax.explain.scale import measure_scale, missing_from
+from fakeface_jax.progress import Bar
 from fakeface_jax.report.explained import GRID, LINES_FILE, MAPS, PANEL, Explained
 from fakeface_jax.report.feature_grid import draw_feature_grid
 from fakeface_jax.report.panel import CALIBRATED, draw_panel
@@ -77,7 +77,7 @@ class _Explanations:
     todo = list(self.stems)
     size = self.detector.engine.batch_size
     batches = [todo[i : i + size] for i in range(0, len(todo), size)]
-    bar = tqdm(total=self.already + len(todo), initial=self.already, unit="img", disable=None)
+    bar = Bar("explaining", self.already + len(todo), done=self.already)
     readers, writers = ThreadPoolExecutor(THREADS), ThreadPoolExecutor(THREADS)
     with readers, writers, bar, (self.out / LINES_FILE).open("a") as self.predictions:
       reading = [[readers.submit(self._read, item) for item in batch] for batch in batches[:1]]

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
-from tqdm import tqdm
 
 from fakeface_jax.data.face_builder import relative
 from fakeface_jax.data.features import LABELS
@@ -19,6 +18,7 @@ from fakeface_jax.errors import UserError
 from fakeface_jax.lines import one_line
 from fakeface_jax.outputs import unique_stems
 from fakeface_jax.paths import user_path
+from fakeface_jax.progress import Bar
 from fakeface_jax.report.contact_sheet import OUTLINE
 
 log = logging.getLogger(__name__)
@@ -64,8 +64,8 @@ def forge_folder(folder, out, *, per_image=1, seed=0):
     for split in splits:
       for name in (*LABELS, "mask"):
         (out / split / name).mkdir(parents=True)
-    with open(out / INDEX_FILE, "w", newline="", encoding="utf-8", errors="backslashreplace") as file, tqdm(
-        total=len(tasks), unit=" images", leave=False, disable=None) as bar:
+    with open(out / INDEX_FILE, "w", newline="", encoding="utf-8", errors="backslashreplace") as file, Bar(
+        "forging", len(tasks)) as bar:
       index = csv.writer(file)
       index.writerow(COLUMNS)
       for task, (genuine, forged) in in_order(make, tasks):

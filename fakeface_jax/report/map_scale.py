@@ -5,12 +5,11 @@ import json
 import logging
 from pathlib import Path
 
-from tqdm import tqdm
-
 from fakeface_jax.data.features import FAKE
 from fakeface_jax.errors import UserError, of_disk
 from fakeface_jax.explain.methods import METHODS
 from fakeface_jax.explain.scale import measure_scale, missing_from
+from fakeface_jax.progress import in_parts
 from fakeface_jax.report.run_data import first_images, split_of_run
 from fakeface_jax.workdir import SCALE_FILE, read_config, write_whole
 
@@ -40,9 +39,8 @@ def with_scale(detector, workdir, settings):
   for name, given in missing.items():
     images = fakes[:FAKES_IF_SAMPLED] if METHODS[name].sampled else fakes
     title = f"{METHODS[name].title}: strength on {len(images)} validation fakes, once"
-    batches = range(0, len(images), detector.batch_size)
     results = [
-        result for start in tqdm(batches, title, disable=None, leave=False, unit="batch")
+        result for start in in_parts(len(images), detector.batch_size, title)
         for result in detector.explain(
             images[start : start + detector.batch_size], layers=_layers(given), methods={name: _own(given)})]
     scale |= measure_scale(results)

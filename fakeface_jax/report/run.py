@@ -2,12 +2,6 @@
 
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")  # before pyplot: there may be no screen
-import matplotlib.pyplot as plt
-from matplotlib.ticker import MaxNLocator
-
 from fakeface_jax.best_weights import save_best
 from fakeface_jax.data.features import LABELS
 from fakeface_jax.data.images import decode_image
@@ -18,10 +12,11 @@ from fakeface_jax.explain.methods import resolve_methods
 from fakeface_jax.models import abstract_variables, make_model
 from fakeface_jax.report.background import choose_background, keep_background
 from fakeface_jax.report.cases import GROUPS, pick_cases
+from fakeface_jax.report.figure import new_figure, save_figure
 from fakeface_jax.report.map_scale import with_scale
 from fakeface_jax.report.numerals import chance
 from fakeface_jax.report.run_data import read_lines, read_predictions, split_of_run
-from fakeface_jax.workdir import held, read_config, whole_file
+from fakeface_jax.workdir import held, read_config
 
 
 def report_run(workdir):
@@ -47,21 +42,16 @@ def _write_report(workdir):
   if detector.background is None:
     keep_background(workdir, choose_background(config, detector))
   with_scale(detector, workdir, resolve_methods(model, layers=conv_layers(model)))
-  save_figure(draw_curves(read_lines(workdir / "metrics.jsonl")), workdir / "curves.png")
-  save_figure(draw_examples(workdir, config), workdir / "examples.png")
-
-
-def save_figure(figure, path):
-  with whole_file(path) as partial:
-    figure.savefig(partial, dpi=110, bbox_inches="tight")
-  plt.close(figure)
+  save_figure(draw_curves(read_lines(workdir / "metrics.jsonl")), workdir / "curves.png", bbox_inches="tight")
+  save_figure(draw_examples(workdir, config), workdir / "examples.png", bbox_inches="tight")
 
 
 def draw_curves(history):
   """Loss, accuracy and learning rate by epoch; the best epoch is marked."""
   epochs = [row["epoch"] for row in history]
   best = min(history, key=lambda row: row["val_loss"])["epoch"]
-  figure, (loss, quality, rate) = plt.subplots(1, 3, figsize=(13, 3.6))
+  figure = new_figure(figsize=(13, 3.6))
+  loss, quality, rate = figure.subplots(1, 3)
   loss.plot(epochs, [row["train_loss"] for row in history], label="training")
   loss.plot(epochs, [row["val_loss"] for row in history], label="validation")
   loss.set(title="loss (cross-entropy)", ylim=(0, None))
@@ -73,7 +63,7 @@ def draw_curves(history):
   for axes in (loss, quality, rate):
     axes.axvline(best, color="grey", linestyle=":", label=f"best epoch ({best})")
     axes.set_xlabel("epoch")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
   return figure
@@ -85,8 +75,8 @@ def draw_examples(workdir, config, each=8):
   predictions = read_predictions(workdir, source)
   labels, probabilities = ([row[key] for row in predictions] for key in ("label", "probability"))
   groups = pick_cases(labels, probabilities, each)
-  size = (1.8 * each, 2.2 * len(groups))
-  figure, rows = plt.subplots(len(groups), each, figsize=size, squeeze=False, layout="constrained")
+  figure = new_figure(figsize=(1.8 * each, 2.2 * len(groups)), layout="constrained")
+  rows = figure.subplots(len(groups), each, squeeze=False)
   for axes_row, (group, members) in zip(rows, groups.items(), strict=True):
     axes_row[0].text(-0.15, 0.5, GROUPS[group], rotation=90, va="center", ha="center",
                      transform=axes_row[0].transAxes, fontsize=9)

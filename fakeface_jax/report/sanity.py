@@ -8,7 +8,9 @@ import numpy as np
 from fakeface_jax.errors import UserError
 from fakeface_jax.evaluation.sanity import ALIKE
 from fakeface_jax.explain.methods import METHODS
-from fakeface_jax.workdir import SANITY_FILE, read_json, whole_file, write_output
+from fakeface_jax.progress import with_progress
+from fakeface_jax.report.figure import new_figure, save_figure
+from fakeface_jax.workdir import SANITY_FILE, read_json, write_output
 
 # What Adebayo et al. (2018, figures 2 and 4) found, for runs that were not checked themselves.
 KNOWN_TO_FAIL = ("guided_backprop", "guided_gradcam")
@@ -25,8 +27,6 @@ def check_run(detector, items, workdir, *, methods, layers, target):
 
   Returns: the list of (name, reason) of items that could not be read.
   """
-  from tqdm import tqdm
-
   from fakeface_jax.evaluation.sanity import sanity
 
   images, failures = [], []
@@ -39,7 +39,7 @@ def check_run(detector, items, workdir, *, methods, layers, target):
     raise UserError(f"none of the {len(items)} images could be read: {failures[0][1]}")
   result = sanity(
       detector, detector.prepare(images), methods, layers, target,
-      progress=lambda steps: tqdm(steps, "randomising", disable=None, leave=False, unit="part"))
+      progress=lambda steps: with_progress(steps, "randomising", unit="layers"))
   path = Path(workdir) / SANITY_FILE
   write_output(path, json.dumps(result, indent=2) + "\n")
   _draw(result, path.with_suffix(".png"))
@@ -103,20 +103,14 @@ def _titles(names):
 
 
 def _draw(result, path):
-  import matplotlib
-
-  matplotlib.use("Agg")
-  import matplotlib.pyplot as plt
-
   groups = {
       "change with the weights, as they should": [], "FAIL: hardly change with the weights": []}
   for name, scores in result["methods"].items():
     groups[list(groups)[not scores["depends_on_weights"]]].append(name)
   groups = {title: names for title, names in groups.items() if names}
   steps = ["trained", *result["steps"]]
-  size = (14, 1 + 4.6 * len(groups))
-  figure, rows = plt.subplots(
-      len(groups), 2, figsize=size, sharex=True, sharey=True, squeeze=False, layout="constrained")
+  figure = new_figure(figsize=(14, 1 + 4.6 * len(groups)), layout="constrained")
+  rows = figure.subplots(len(groups), 2, sharex=True, sharey=True, squeeze=False)
   for axes_row, (title, names) in zip(rows, groups.items(), strict=True):
     for axes, (measure, of) in zip(axes_row, MEASURES.items(), strict=True):
       lines = {METHODS[name].title: [1, *result["methods"][name][measure]] for name in names}
@@ -131,9 +125,7 @@ def _draw(result, path):
       axes.grid(alpha=0.3)
   for axes in rows[-1]:
     axes.set_xlabel("random from the head down to")
-  with whole_file(path) as partial:
-    figure.savefig(partial, dpi=110)
-  plt.close(figure)
+  save_figure(figure, path)
 
 
 def spread(values, gap):

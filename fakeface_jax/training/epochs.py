@@ -48,7 +48,8 @@ class ImageEpochs:
     """(logits float32[n, classes], labels int32[n]) of the validation images that can be read."""
     data, source = self.config.data, self.splits["val"]
     logits, labels, known = predict_split(
-        self._predict, variables, source, batch_size=self.config.batch_size, resize=data.resize, crop=data.crop)
+        self._predict, variables, source, batch_size=self.config.batch_size, resize=data.resize, crop=data.crop,
+        title="validating" if jax.process_index() == 0 else None)
     if not self.left_out["val"]:
       self.left_out["val"].update((i, reason_of(source[i])) for i in np.flatnonzero(~known).tolist())
     return logits[known], labels[known]
@@ -75,9 +76,12 @@ class FeatureEpochs:
     slots, views = map(np.asarray, epoch_order(
         config.seed, epoch, table.columns, length=table.length, batch_size=config.batch_size,
         views=config.data.views))
-    for step, rows, which, weights in table.pieces(slots, views, start):
-      state = self._steps(state, frozen, rows, which, weights)
-      yield state, step
+    for stop, rows, which, weights in table.pieces(slots, views, start):
+      length = which.shape[1]
+      for first in range(0, length, STEPS_IN_FLIGHT):
+        last = min(first + STEPS_IN_FLIGHT, length)
+        state = self._steps(state, frozen, rows, which, weights, first, last)
+        yield state, stop - length + last
 
   def validate(self, variables):
     table = self._tables["val"]

@@ -15,7 +15,7 @@ from jax.experimental import multihost_utils
 from sklearn.metrics import f1_score
 
 from fakeface_jax.config_fields import FINE_TUNING, check_config
-from fakeface_jax.data.loader import plan_batches, record_name
+from fakeface_jax.data.loader import record_name
 from fakeface_jax.data.splits import RunSplits
 from fakeface_jax.devices import check_batch_size, replicate
 from fakeface_jax.errors import UserError
@@ -108,8 +108,7 @@ class FineTuning(Loop):
   """One run: what trains of a network, on images or on what the frozen trunk made of them."""
 
   def __init__(self, config, model, splits, checkpoints, logs, stopwatch):
-    super().__init__(
-        config, plan_batches(len(splits["train"]), config.batch_size).steps, checkpoints, logs, stopwatch)
+    super().__init__(config, len(splits["train"]), checkpoints, logs, stopwatch)
     self.model, self.splits = model, splits
     variables = init_variables(model, jax.random.key(config.seed), config.data.crop)
     self.variables_like = jax.tree.map(np.asarray, variables)
@@ -211,7 +210,7 @@ class FineTuning(Loop):
     data, source = self.config.data, self.splits["test"]
     logits, labels, known = predict_split(
         make_predict_step(self.model), variables, source, batch_size=self.config.batch_size, resize=data.resize,
-        crop=data.crop, title="test" if self.logs.enabled else None)
+        crop=data.crop, title="testing" if self.logs.enabled else None)
     self.left_out["test"] = {i: reason_of(source[i]) for i in np.flatnonzero(~known).tolist()}
     probabilities = probability_of_fake(logits)
     result = scores(labels[known], probabilities[known]) | seen

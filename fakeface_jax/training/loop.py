@@ -6,9 +6,9 @@ import time
 import jax
 import jax.numpy as jnp
 import numpy as np
-from tqdm import tqdm
 
 from fakeface_jax.errors import UserError
+from fakeface_jax.progress import Bar
 from fakeface_jax.training.processes import of_first_process
 
 log = logging.getLogger(__name__)
@@ -34,8 +34,9 @@ class Loop:
     history: the row of every epoch so far.
   """
 
-  def __init__(self, config, steps_per_epoch, checkpoints, logs, stopwatch):
-    self.config, self.steps_per_epoch = config, steps_per_epoch
+  def __init__(self, config, images_per_epoch, checkpoints, logs, stopwatch):
+    self.config, self.images_per_epoch = config, images_per_epoch
+    self.steps_per_epoch = -(-images_per_epoch // config.batch_size)
     self.checkpoints, self.logs, self.stopwatch = checkpoints, logs, stopwatch
     self.position, self.history = {"epoch": 0, "step": 0}, []
 
@@ -59,29 +60,32 @@ class Loop:
 
     Raises: UserError for a loss that is no longer finite, or a checkpoint that cannot be written.
     """
-    saved, images = time.monotonic(), self.steps_per_epoch * self.config.batch_size
+    saved = time.monotonic()
     while not self.finished:
       epoch, first = self.position["epoch"], self.position["step"]
       learning_rate = self.learning_rate()
       self.state.opt_state.hyperparams["learning_rate"] = np.float32(learning_rate)
       started = time.monotonic()
-      bar = tqdm(
-          desc=f"epoch {epoch + 1}/{self.config.epochs}", total=images, initial=first * self.config.batch_size,
-          unit="img", leave=False, disable=None if self.logs.enabled else True)
+      images = self._images(first)
+      bar = Bar(f"epoch {epoch + 1}/{self.config.epochs}", self.images_per_epoch, done=images, shown=self.logs.enabled)
       with bar, self.stopwatch("epochs"):
         for step in self.steps(epoch, first):
           self._check_finite(sum(self._totals().values()))
-          bar.update((step - self.position["step"]) * self.config.batch_size)
+          bar.update(self._images(step) - self._images(self.position["step"]))
           self.position["step"] = step
           due = of_first_process(time.monotonic() - saved > 60 * self.config.checkpoint_minutes)
           if due and step < self.steps_per_epoch:  # the end of the epoch is saved with its scores
             self._save()
             saved = time.monotonic()
       seconds = time.monotonic() - started
-      self._finish_epoch(learning_rate, (images - first * self.config.batch_size) / seconds)
+      self._finish_epoch(learning_rate, (self.images_per_epoch - images) / seconds)
       saved = time.monotonic()
     with self.stopwatch("checkpoints"):
       self.checkpoints.wait(self.arrays())
+
+  def _images(self, step):
+    """How many images the first steps of an epoch go over; the last batch is filled up with others."""
+    return min(step * self.config.batch_size, self.images_per_epoch)
 
   def _totals(self):
     return {name: float(total) for name, total in self.state.totals.items()}

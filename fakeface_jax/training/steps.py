@@ -116,20 +116,19 @@ def make_image_step(tail_step, trunk):
 
 
 def make_feature_steps(tail_step, trunk):
-  """Compiles `steps(state, frozen, table, rows, weights) -> state`: L steps over the trunk's features in one call.
+  """Compiles `steps(state, frozen, table, rows, weights, first, last) -> state`: some of L steps in one call.
 
   Args of the steps: as of the tail's, `state` donated; table: uint16[D, R, trunk.width]; rows: int32[D, L, B], which
-    of them make up each batch; weights: float32[D, L, B].
+    of them make up each batch; weights: float32[D, L, B]; first, last: steps [first, last) are done.
   """
 
-  @partial(jax.pmap, axis_name=AXIS, in_axes=(None, None, 0, 0, 0), out_axes=None, donate_argnums=0)
-  def steps(state, frozen, table, rows, weights):
-    def step(state, batch):
-      rows, weights = batch
-      features, labels, known = trunk.from_rows(table[rows])
-      return tail_step(state, frozen, features, labels, weights * known), None
+  @partial(jax.pmap, axis_name=AXIS, in_axes=(None, None, 0, 0, 0, None, None), out_axes=None, donate_argnums=0)
+  def steps(state, frozen, table, rows, weights, first, last):
+    def step(i, state):
+      features, labels, known = trunk.from_rows(table[rows[i]])
+      return tail_step(state, frozen, features, labels, weights[i] * known)
 
-    return jax.lax.scan(step, state, (rows, weights))[0]
+    return jax.lax.fori_loop(first, last, step, state)
 
   return steps
 

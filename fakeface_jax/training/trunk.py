@@ -15,13 +15,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import psutil
-from tqdm import tqdm
 
 from fakeface_jax.data.loader import Plan, read_batches
 from fakeface_jax.data.views import augmentations
 from fakeface_jax.devices import on_cpu, replicate, to_devices
 from fakeface_jax.errors import UserError, of_disk
 from fakeface_jax.models.resnet import normalize
+from fakeface_jax.progress import Bar
 from fakeface_jax.training.feature_file import FOLDER, FeatureFile, FeatureMemory, find_complete, size
 
 log = logging.getLogger(__name__)
@@ -173,9 +173,9 @@ class TrunkPass:
         forge=self.forge, failures=failures)
     step = make_trunk_step(self.trunk)
     variables = replicate(self.trunk.variables, jax.local_devices())
-    bar = tqdm(
-        desc=f"features of {self.name}", total=self.shape[0], initial=rows.done, unit="img", leave=False,
-        disable=None if jax.process_index() == 0 else True)
+    unit = "views of images" if self.views > 1 else "images"
+    bar = Bar(
+        f"features of {self.name}", self.shape[0], done=rows.done, unit=unit, shown=jax.process_index() == 0)
 
     def keep(result):
       result = np.asarray(result).reshape(-1, self.trunk.width)[: self.shape[0] - rows.done]

@@ -6,7 +6,7 @@ from tests.conftest import run_script
 
 
 @pytest.mark.parametrize(("script", "arguments", "answer"), [
-    ("train", ["--config.data.nme=x"], "'nme' Did you mean \"name\" instead of \"nme\"?"),
+    ("train", ["--config.data.nme=x"], "error: there is no flag --config.data.nme; did you mean --config.data.name=x?"),
     ("train", ["--config.epochs=many"], "flag --config.epochs=many: invalid literal for int()"),
     ("train", ["--config=missing.py"], "missing.py"),
     ("train", ["extra"], "error: unexpected argument 'extra'"),

@@ -209,7 +209,8 @@ def shapes_of(trainable, batch_size=8):
   shape = lambda dtype, *dimensions: jax.ShapeDtypeStruct(dimensions, dtype)
   share = batch_size // 2
   features = (
-      state, frozen, shape(np.uint16, 2, 16, trunk.width), shape(np.int32, 2, 3, share), shape(np.float32, 2, 3, share))
+      state, frozen, shape(np.uint16, 2, 16, trunk.width), shape(np.int32, 2, 3, share), shape(np.float32, 2, 3, share),
+      shape(np.int32), shape(np.int32))
   images = state, frozen, {
       "image": shape(np.uint8, 2, share, 32, 32, 3), "label": shape(np.int32, 2, share),
       "weight": shape(np.float32, 2, share)}

@@ -8,8 +8,6 @@ import logging
 from datetime import datetime
 from pathlib import Path
 
-from tqdm import tqdm
-
 from fakeface_jax.data.collect.cropping import LeftOut, cut_out, encode, face_square, haar_detector, in_srgb
 from fakeface_jax.data.collect.duplicates import BITS, NEAR, Seen, add_folder, from_hex, hashes_of, to_hex
 from fakeface_jax.data.collect.fetching import Busy, Fetcher, Stopped
@@ -18,12 +16,13 @@ from fakeface_jax.data.collect.sources import FORMS, open_source
 from fakeface_jax.data.features import LABELS
 from fakeface_jax.data.images import decode_image
 from fakeface_jax.errors import UserError
+from fakeface_jax.progress import Bar
 
 log = logging.getLogger(__name__)
 
 AGAINST_FILE = ".against.json"
 LONGEST_WAIT = 2 * 3600  # seconds that a source may go without giving an image
-WORTH_TELLING = 30  # seconds
+WORTH_TELLING, DAY = 30, 86400  # seconds
 UNREADABLE, COPY, NEAR_COPY = "cannot be read", "copy", "near-duplicate"
 
 
@@ -98,7 +97,7 @@ class _Collection:
     total = self._count * len(self._classes)
     try:
       self._look_at_what_is_there()
-      with tqdm(total=total, initial=len(self._journal.kept), unit=" faces", disable=None) as self._bar:
+      with Bar("collecting", total, done=len(self._journal.kept), unit="faces") as self._bar:
         while self._classes:
           of_class = min(self._classes, key=lambda of_class: of_class.ready)
           self._clock.sleep(max(0, of_class.ready - self._clock.time()))
@@ -147,7 +146,8 @@ class _Collection:
         self._stop(of_class, f"gave {source.patience} images in a row that were left out (the last one: {reason})")
 
   def _wait(self, of_class, busy, now):
-    at = datetime.fromtimestamp(busy.until).strftime("%H:%M")
+    soon = busy.until - now < DAY / 2
+    at = datetime.fromtimestamp(busy.until).strftime("%H:%M" if soon else "%H:%M on %Y-%m-%d")
     if busy.until - of_class.progress_at > LONGEST_WAIT:
       self._stop(of_class, f"{busy.reason}; give the same command again after {at}")
       return

@@ -137,7 +137,7 @@ def _hashed(files, detect, problems):
     except LeftOut:
       return hashes_of(image, None)
 
-  for file, result in zip(files, with_bar(of_file, files, "Hashing"), strict=True):
+  for file, result in zip(files, with_bar(of_file, files, "hashing"), strict=True):
     if isinstance(result, UserError):
       problems.append((file, str(result)))
     else:

@@ -1,11 +1,16 @@
 """HTTP with patience and limits: bounded retries, `Retry-After`, answers that are too slow, too large or cut off."""
 
+import contextlib
 import dataclasses
 import email.utils
+import http.client
 import json
+import socket
+import threading
 import time
+import zlib
 from collections.abc import Mapping
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import requests
 import urllib3
@@ -13,7 +18,10 @@ import urllib3
 TRIES = 4
 LONGEST_PAUSE = 30  # seconds between two tries; whoever is told to wait longer can do something else meanwhile
 BUSY = (429, 500, 502, 503, 504)  # worth another try; any other status is an answer
-MAX_BYTES = 60_000_000
+MAX_BYTES = 60_000_000  # of a body, as sent and unpacked
+REDIRECTS = 10
+FAR = 30 * 86400.0  # seconds; who asks for a longer pause means never
+SCHEMES, MOVED, COMPRESSED = ("http", "https"), (301, 302, 303, 307, 308), ("gzip", "x-gzip", "deflate")
 
 
 class Busy(Exception):
@@ -49,34 +57,33 @@ class Answer:
     """The body as JSON. Raises: Stopped where it is none."""
     try:
       return json.loads(self.body)
-    except ValueError:
+    except (ValueError, RecursionError):
       raise Stopped(f"{host(self.url)} answered something that is not JSON; is the address right?") from None
 
 
 class Fetcher:
-  """Gets addresses one at a time.
+  """Gets addresses one at a time, whatever the other side does in bounded time and memory.
 
   Args:
     clock: has time() and sleep(seconds), as the module `time`.
     timeout: seconds to wait for a connection, and for the next piece of an answer.
-    deadline: seconds for a whole answer.
+    deadline: seconds for a whole answer: connecting, redirects, headers and body together.
   """
 
-  def __init__(self, clock=time, timeout=30, deadline=120):
+  def __init__(self, clock=time, timeout=20, deadline=60):
     self.clock, self.timeout, self.deadline = clock, timeout, deadline
-    self._session = requests.Session()
-    self._session.headers["User-Agent"] = "fakeface_jax/collect"
 
-  def get(self, address, **kwargs):
-    """The `Answer` to a GET; `kwargs` as requests takes them.
+  def get(self, address, headers=None, params=None, most=None):
+    """The `Answer` to a GET; `most`: bytes that it may have, `MAX_BYTES` by default.
 
-    Raises: Busy where the server asks for more than LONGEST_PAUSE seconds; Unreachable after TRIES tries without a
-      whole answer, NoConnection where the last one did not get that far.
+    Raises: Busy where the server asks for more than LONGEST_PAUSE seconds; Stopped where another try is of no use;
+      Unreachable after TRIES tries without a whole answer, NoConnection where the last one did not get that far.
     """
     for number in range(TRIES):
       pause, kind = 2**number, Unreachable
+      request = _Request(address, headers or {}, params, most or MAX_BYTES, self.timeout, self.deadline)
       try:
-        answer = self._whole_answer(address, kwargs)
+        answer = request.answer()
         if answer.status not in BUSY:
           return answer
         problem = f"answers {answer.status}"
@@ -84,50 +91,162 @@ class Fetcher:
         if asked is not None and asked > LONGEST_PAUSE:
           raise Busy(self.clock.time() + asked, f"{host(address)} is busy ({answer.status})")
         pause = pause if asked is None else asked
-      except requests.Timeout:
+      except (TimeoutError, requests.Timeout, urllib3.exceptions.TimeoutError):
         problem = f"gives no whole answer within {self.timeout} s, or within {self.deadline} s in all"
-      except (requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError):
-        problem = "breaks off in the middle of its answer"
-      except requests.ConnectionError:
-        problem, kind = "cannot be reached; is there a network?", NoConnection
-      except requests.RequestException as error:
-        problem = f"cannot be asked: {' '.join(str(error).split())}"
+      except (OSError, ValueError, zlib.error, http.client.HTTPException, urllib3.exceptions.HTTPError) as error:
+        if request.sockets:
+          problem = f"breaks off in the middle of its answer, or does not answer in HTTP: {one_line(error)}"
+        elif isinstance(error, ValueError):
+          raise Stopped(f"{one_line(address)} cannot be asked: {one_line(error)}") from error
+        else:
+          untrusted = f" ({one_line(error)})" if isinstance(error, requests.exceptions.SSLError) else ""
+          problem, kind = f"cannot be reached{untrusted}; is there a network?", NoConnection
       if number + 1 < TRIES:
         self.clock.sleep(pause)
     raise kind(f"{host(address)} {problem} ({TRIES} tries)")
 
-  def _whole_answer(self, address, kwargs):
-    end = time.monotonic() + self.deadline
-    with self._session.get(address, stream=True, timeout=self.timeout, **kwargs) as response:
-      parts, size = [], 0
-      try:
-        while part := response.raw.read1(1 << 16, decode_content=True):  # read() would sit out a trickle of bytes
-          parts.append(part)
-          size += len(part)
-          if size > MAX_BYTES:
-            raise Stopped(f"{address}: more than {MAX_BYTES // 10**6} MB; expected one image")
-          if time.monotonic() > end:
-            raise requests.Timeout
-      except urllib3.exceptions.ReadTimeoutError:
-        raise requests.Timeout from None
-      except urllib3.exceptions.DecodeError as error:
-        raise requests.exceptions.ContentDecodingError(error) from error
-      except (urllib3.exceptions.HTTPError, OSError) as error:
-        if isinstance(error, requests.RequestException):
-          raise
-        raise requests.exceptions.ChunkedEncodingError(error) from error
-      return Answer(response.url, response.status_code, response.headers, b"".join(parts))
+
+class _Request(threading.Thread):
+  """One try, in a thread of its own, whose connection is cut at the deadline: nothing else ends a wait for headers.
+
+  Attributes:
+    sockets: of the connections that were made.
+  """
+
+  def __init__(self, address, headers, params, most, timeout, deadline):
+    super().__init__(daemon=True)
+    self._address, self._headers, self._params, self._most = address, headers, params, most
+    self._timeout, self._deadline, self._end = timeout, deadline, time.monotonic() + deadline
+    self.sockets, self._cut, self._result, self._error = [], False, None, None
+
+  def answer(self):
+    """The `Answer`. Raises: TimeoutError at the deadline, and whatever else went wrong."""
+    self.start()
+    try:
+      self.join(self._deadline)
+      late = self.is_alive()  # asked first: an answer that is cut below may look like a whole one
+    finally:
+      self._cut = True
+      for connection in self.sockets:
+        with contextlib.suppress(OSError):
+          connection.shutdown(socket.SHUT_RDWR)
+    if late:
+      raise TimeoutError
+    if self._error is not None:
+      raise self._error
+    return self._result
+
+  def opened(self, connection):
+    self.sockets.append(connection)
+    self._check_time()
+
+  def run(self):
+    try:
+      self._result = self._follow()
+    except BaseException as error:  # raised again by `answer`
+      self._error = error
+
+  def _check_time(self):
+    if self._cut or time.monotonic() > self._end:
+      raise TimeoutError
+
+  def _follow(self):
+    address, params = self._address, self._params
+    headers = {"User-Agent": "fakeface_jax/collect", "Accept-Encoding": "identity", **self._headers}
+    with _Session() as session:
+      for scheme in SCHEMES:
+        session.mount(f"{scheme}://", _Adapter())
+      for _ in range(REDIRECTS + 1):
+        with session.get(address, params=params, headers=headers, timeout=self._timeout, stream=True,
+                         allow_redirects=False) as response:
+          to = response.headers.get("Location") if response.status_code in MOVED else None
+          if to is None:
+            return Answer(response.url, response.status_code, response.headers, self._body(response))
+        to = urljoin(response.url, to.encode("latin-1").decode("utf-8", "replace"))
+        if urlsplit(to).scheme not in SCHEMES:
+          raise Stopped(f"{one_line(address)} leads to {one_line(to)}; expected {' or '.join(SCHEMES)}")
+        if urlsplit(to)[:2] != urlsplit(response.url)[:2]:
+          headers.pop("Authorization", None)  # the key is nobody else's business
+        address, params = to, None
+        self._check_time()
+    raise Stopped(f"{one_line(self._address)} leads from address to address, more than {REDIRECTS} times")
+
+  def _body(self, response):
+    encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding not in ("identity", "", *COMPRESSED):
+      raise Stopped(f"{one_line(self._address)} answers in the encoding {one_line(encoding)}, which nobody asked for")
+    decoder = zlib.decompressobj(32 + zlib.MAX_WBITS) if encoding in COMPRESSED else None
+    parts, received, size = [], 0, 0
+    while part := response.raw.read1(1 << 16, decode_content=False):  # read() would sit out a trickle of bytes
+      received += len(part)
+      if decoder:
+        part = decoder.decompress(part, self._most + 1 - size)
+      parts.append(part)
+      size += len(part)
+      if max(received, size) > self._most:
+        raise Stopped(f"{one_line(self._address)}: more than {self._most // 10**6} MB; expected one image or page")
+      self._check_time()
+    if decoder and not decoder.eof:
+      raise zlib.error("the compressed data are cut off")
+    return b"".join(parts)
+
+
+class _Session(requests.Session):
+
+  def get_redirect_target(self, response):
+    """None: also where it follows no redirect, it would read the body of one, however long that is."""
+
+
+class _Watched:
+  """A connection that tells the thread of its request of the socket."""
+
+  def connect(self):
+    super().connect()
+    threading.current_thread().opened(self.sock)
+
+
+class _Connection(_Watched, urllib3.connection.HTTPConnection):
+  pass
+
+
+class _SecureConnection(_Watched, urllib3.connection.HTTPSConnection):
+  pass
+
+
+class _Pool(urllib3.HTTPConnectionPool):
+  ConnectionCls = _Connection
+
+
+class _SecurePool(urllib3.HTTPSConnectionPool):
+  ConnectionCls = _SecureConnection
+
+
+class _Adapter(requests.adapters.HTTPAdapter):
+
+  def init_poolmanager(self, *args, **kwargs):
+    super().init_poolmanager(*args, **kwargs)
+    self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+
+  def proxy_manager_for(self, *args, **kwargs):
+    manager = super().proxy_manager_for(*args, **kwargs)
+    manager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+    return manager
 
 
 def retry_after(headers, now):
   """Seconds that a Retry-After header asks for, whether it names seconds or a date; None without a sound one."""
   value = headers.get("Retry-After", "").strip()
-  if value.isdecimal():
-    return float(value)
   try:
-    return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - now)
-  except ValueError:
+    asked = float(value) if value.isdecimal() else email.utils.parsedate_to_datetime(value).timestamp() - now
+  except (ValueError, TypeError, IndexError, OverflowError):
     return None
+  return min(max(0.0, asked), FAR)
+
+
+def one_line(text, length=160):
+  """What came from elsewhere as a piece of a line: printable, without line breaks, not too long."""
+  text = " ".join("".join(letter if letter.isprintable() else " " for letter in str(text)).split())
+  return text if len(text) <= length else f"{text[:length]}..."
 
 
 def host(address):

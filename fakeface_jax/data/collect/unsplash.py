@@ -3,7 +3,7 @@
 import logging
 from urllib.parse import urlsplit
 
-from fakeface_jax.data.collect.fetching import Busy, NoConnection, Stopped, Unreachable, host
+from fakeface_jax.data.collect.fetching import SCHEMES, Busy, NoConnection, Stopped, host, one_line
 from fakeface_jax.data.collect.source import Found, Source, utc
 
 log = logging.getLogger(__name__)
@@ -13,6 +13,8 @@ API = "https://api.unsplash.com"
 TERMS = "https://unsplash.com/api-terms"
 LICENCE = "Unsplash License, https://unsplash.com/license"
 PER_PAGE = 30  # the most that the API gives
+PAGE_BYTES = 5_000_000
+KNOWN_PAGES = 20  # in a row, with no photo that is new; more photos there are none, whatever is promised
 HOUR, QUARTER = 3600, 900  # seconds
 MISSES = 3  # photos in a row that cannot be fetched; then it is not the photo
 
@@ -43,10 +45,12 @@ class Unsplash(Source):
 
   def next(self):
     self.settle()
-    while not self._photos:
-      if self._pages is not None and self._page >= self._pages:
-        return None
+    for _ in range(KNOWN_PAGES):
+      if self._photos or (self._pages is not None and self._page >= self._pages):
+        break
       self._take_page(self._search(self._page + 1))
+    if not self._photos:
+      return None
     photo = self._photos[0]
     found = Found(**photo, licence=LICENCE)
     if not found.problem:
@@ -59,7 +63,7 @@ class Unsplash(Source):
       answer = self._fetcher.get(found.address)
     except NoConnection:
       raise
-    except Unreachable as error:
+    except Stopped as error:
       self._misses += 1
       if self._misses == MISSES:
         raise
@@ -86,8 +90,8 @@ class Unsplash(Source):
     try:
       photos = [_photo(photo) for photo in body["results"]]
       page = {"number": number, "pages": int(body["total_pages"]) if photos else 0, "photos": photos}
-    except (KeyError, TypeError, ValueError) as error:
-      raise Stopped(f"{host(self._api)} answered without the documented fields ({error!r})") from None
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+      raise Stopped(f"{host(self._api)} answered without the documented fields ({one_line(repr(error))})") from None
     self._journal.page(self.name, page)
     return page
 
@@ -106,7 +110,7 @@ class Unsplash(Source):
     headers = {"Accept-Version": "v1"}
     if urlsplit(address)[:2] == urlsplit(self._api)[:2]:  # the key is nobody else's business
       headers["Authorization"] = f"Client-ID {self._key}"
-    answer = self._fetcher.get(address, params=params, headers=headers)
+    answer = self._fetcher.get(address, params=params, headers=headers, most=PAGE_BYTES)
     if answer.status == 401:
       raise Stopped(f"the access key is not accepted (401{_errors(answer)}); check {KEY_VARIABLE} or --key")
     remaining = answer.headers.get("X-Ratelimit-Remaining", "").strip()
@@ -116,7 +120,7 @@ class Unsplash(Source):
     if not used_up and self._window is None:
       self._window = now
     if used_up or remaining == "0":
-      limit = answer.headers.get("X-Ratelimit-Limit", "").strip()
+      limit = one_line(answer.headers.get("X-Ratelimit-Limit", ""), 20)
       self._limit = f"the limit of {limit + ' ' if limit else ''}requests an hour is used up"
       # the API does not say when an hour began: an hour after the first request it has surely passed
       self._resume = max(now + QUARTER, (self._window or 0) + HOUR)
@@ -128,20 +132,33 @@ class Unsplash(Source):
 
 def _photo(photo):
   """What is needed of a photo's record, as fields of `Found`."""
-  plus = urlsplit(photo["urls"]["regular"]).hostname == "plus.unsplash.com"
+  address = _address(photo["urls"]["regular"])
+  plus = urlsplit(address).hostname == "plus.unsplash.com"
   return {
-      "key": f"unsplash {photo['id']}",
-      "address": photo["urls"]["regular"],
-      "page": photo["links"]["html"],
-      "author": photo["user"]["name"],
-      "author_page": photo["user"]["links"]["html"],
-      "report_to": photo["links"]["download_location"],
+      "key": f"unsplash {_text(photo['id'])}",
+      "address": address,
+      "page": _address(photo["links"]["html"]),
+      "author": _text(photo["user"]["name"]),
+      "author_page": _address(photo["user"]["links"]["html"]),
+      "report_to": _address(photo["links"]["download_location"]),
       "problem": "an Unsplash+ photo, which has another licence" if plus else "",
   }
 
 
+def _text(value):
+  if not isinstance(value, str):
+    raise TypeError(f"expected text, got {type(value).__name__}")
+  return one_line(value, 300)
+
+
+def _address(value):
+  if not isinstance(value, str) or urlsplit(value).scheme not in SCHEMES or one_line(value, 2000) != value:
+    raise ValueError(f"expected an address, got {value!r}")
+  return value
+
+
 def _errors(answer):
   try:
-    return ": " + ", ".join(map(str, answer.json()["errors"]))
+    return f": {one_line(', '.join(map(str, answer.json()['errors'])))}"
   except (Stopped, KeyError, TypeError):
     return ""

@@ -33,6 +33,14 @@ def detect(image):
   return [] if image.max() < 40 else [((image.shape[1] - side) // 2, (image.shape[0] - side) // 2, side)]
 
 
+def endless(start, piece, pause=0.0):
+  """Yields `start`, and then `piece` for ever, a pause in seconds before each."""
+  yield start
+  while True:
+    time.sleep(pause)
+    yield piece
+
+
 class Clock:
   """Passes only while somebody sleeps."""
 
@@ -54,11 +62,12 @@ class Site:
   Attributes:
     requests: all that was asked for, (path, query, headers) each.
     faults: {path: list of what to do instead, from the front}: a (status, headers, body), 'drop' to break off in the
-      middle, or 'trickle' to send a byte every 50 ms.
+      middle, 'trickle' to send a byte every 50 ms, or an iterable of bytes to send as they are until nobody reads.
+    sent: bytes of such an iterable that were sent, of the last one.
   """
 
   def __init__(self):
-    self.routes, self.requests, self.faults = {}, [], collections.defaultdict(list)
+    self.routes, self.requests, self.faults, self.sent = {}, [], collections.defaultdict(list), 0
 
   def asked(self, path):
     return [query for asked, query, _ in self.requests if asked == path]
@@ -77,6 +86,9 @@ def serving():
       query = {key: value for key, (value,) in parse_qs(parts.query).items()}
       site.requests.append((parts.path, query, dict(self.headers)))
       fault = site.faults[parts.path].pop(0) if site.faults[parts.path] else None
+      if fault is not None and not isinstance(fault, str | tuple):
+        self._send_raw(fault)
+        return
       route = site.routes.get(parts.path, lambda query, headers: (404, {}, b"nothing here"))
       status, headers, body = route(query, self.headers) if fault in (None, "drop", "trickle") else fault
       self.send_response(status)
@@ -97,6 +109,16 @@ def serving():
         self.close_connection = True
       else:
         self.wfile.write(body)
+
+    def _send_raw(self, pieces):
+      site.sent, self.close_connection = 0, True
+      with contextlib.suppress(OSError):
+        for piece in pieces:
+          if site.closing:
+            break
+          self.wfile.write(piece)
+          self.wfile.flush()
+          site.sent += len(piece)
 
     def log_message(self, *_):
       pass

@@ -3,10 +3,11 @@ import json
 import pytest
 import requests
 
+from fakeface_jax.data.collect import fetching
 from fakeface_jax.data.collect.fetching import Busy, Fetcher, Stopped
 from fakeface_jax.data.collect.journal import Journal
 from fakeface_jax.data.collect.sources import open_source
-from fakeface_jax.data.collect.unsplash import MISSES, QUARTER
+from fakeface_jax.data.collect.unsplash import KNOWN_PAGES, MISSES, QUARTER
 from tests.data.collect.site import KEY, UnsplashApi, serving
 
 IMAGES = {f"p{number:02}": f"image {number}".encode() for number in range(65)}
@@ -119,12 +120,66 @@ def test_a_limit_that_others_have_used_up_is_asked_about_again_in_a_quarter_of_a
     ((200, {}, b'{"photos": []}'), r"without the documented fields \(KeyError\('results'\)\)"),
     ((200, {}, b'{"results": [{"id": "x"}], "total_pages": 1}'), r"documented fields \(KeyError\('urls'\)\)"),
     ((200, {}, b"[]"), "without the documented fields"),
+    ((200, {}, b"[" * 200_000), "something that is not JSON"),
+    ((200, {}, b"9" * 5000), "something that is not JSON"),
+    ((200, {}, b'{"results": [], "total_pages": Infinity, "errors": 3}'), "finds no photo"),
+    ((200, {}, b" " * 6_000_000 + b"{}"), "more than 5 MB; expected one image or page"),
+    ((401, {}, b'{"errors": ["a\\nb", "' + b"c" * 9000 + b'"]}'), r"not accepted \(401: a b, c{155}\.\.\.\)"),
+    ((401, {}, b'{"errors": 7}'), r"not accepted \(401\); check"),
 ])
 def test_an_api_that_is_of_no_use_says_why(site, clock, journal, fault, reason):
   source = unsplash(UnsplashApi(site, IMAGES, clock), journal)
   site.faults["/api/search/photos"] = [fault]
-  with pytest.raises(Stopped, match=reason):
-    source.next()
+  if reason == "finds no photo":
+    assert source.next() is None and source.exhausted == reason
+  else:
+    with pytest.raises(Stopped, match=reason) as stopped:
+      source.next()
+    assert str(stopped.value).isprintable()
+
+
+@pytest.mark.parametrize("pages", [3, "7", 10**300])
+@pytest.mark.parametrize(("place", "value"), [
+    (("id",), 7), (("id",), None), (("urls", "regular"), 5), (("urls", "regular"), "file:///etc/passwd"),
+    (("urls", "regular"), "http://[bad"), (("urls", "regular"), "https://x.org/a\nb"), (("urls",), []),
+    (("user", "name"), ["a"]), (("user", "name"), {}), (("user", "links"), "text"), (("links", "html"), True),
+    (("links", "download_location"), "javascript:x"), (("links", "download_location"), None),
+])
+def test_a_photo_with_a_field_of_another_kind_is_named_in_one_line(site, clock, journal, pages, place, value):
+  api = UnsplashApi(site, {"p0": b"0"}, clock)
+  photo = node = api._photo("p0")
+  for name in place[:-1]:
+    node = node[name]
+  node[place[-1]] = value
+  site.faults["/api/search/photos"] = [(200, {}, json.dumps({"results": [photo], "total_pages": pages}).encode())]
+  with pytest.raises(Stopped, match="without the documented fields") as stopped:
+    unsplash(api, journal).next()
+  assert str(stopped.value).isprintable() and len(str(stopped.value)) < 300
+
+
+def test_names_are_kept_as_one_line_that_can_be_written_down(site, clock, journal):
+  api = UnsplashApi(site, {"p0": b"0"}, clock)
+  photo = api._photo("p0")
+  photo["user"]["name"] = "Zo\u00eb \ud800\r\n=HYPERLINK \x00" + "a" * 1000
+  site.faults["/api/search/photos"] = [(200, {}, json.dumps({"results": [photo], "total_pages": 1}).encode())]
+  found = unsplash(api, journal).next()
+  assert found.author.startswith("Zo\u00eb =HYPERLINK aaa") and found.author.isprintable()
+  assert len(found.author.encode()) < 310
+
+
+def test_pages_that_go_on_with_the_same_photos_for_ever_end(site, clock, journal):
+  api = UnsplashApi(site, {"p0": b"0"}, clock)
+  page = json.dumps({"results": [api._photo("p0")], "total_pages": 10**9}).encode()
+  site.routes["/api/search/photos"] = lambda query, headers: (200, {}, page)
+  source = unsplash(api, journal)
+  keep(journal, source.next())
+  assert source.next() is None and len(site.asked("/api/search/photos")) == 1 + KNOWN_PAGES
+
+
+def test_a_photo_larger_than_any_photo_is_left_out_alone(site, clock, journal, monkeypatch):
+  monkeypatch.setattr(fetching, "MAX_BYTES", 1000)
+  source = unsplash(UnsplashApi(site, {"p0": bytes(1001), "p1": b"1"}, clock), journal)
+  assert "more than 0 MB" in source.next().problem and source.next().data == b"1"
 
 
 def test_a_search_without_results_says_so(site, clock, journal):
@@ -173,7 +228,7 @@ def test_a_network_that_is_gone_costs_no_photo(site, clock, journal, monkeypatch
   source = unsplash(UnsplashApi(site, IMAGES, clock), journal)
   source.next()
   with monkeypatch.context() as patch:
-    patch.setattr(source._fetcher._session, "get", lambda *_, **__: (_ for _ in ()).throw(requests.ConnectionError()))
+    patch.setattr(requests.Session, "get", lambda *_, **__: (_ for _ in ()).throw(requests.ConnectionError()))
     with pytest.raises(Stopped, match="cannot be reached; is there a network"):
       source.next()
   assert source.next().key == "unsplash p01"

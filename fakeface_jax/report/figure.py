@@ -1,0 +1,38 @@
+"""Matplotlib as a library: figures of their own, whatever back end a notebook has or wants."""
+
+import contextlib
+import os
+import sys
+
+from fakeface_jax.workdir import whole_file
+
+
+def new_figure(**options):
+  """An empty `matplotlib.figure.Figure`, unknown to pyplot; `options` as it takes them."""
+  _import_matplotlib()
+  from matplotlib.figure import Figure
+
+  return Figure(**options)
+
+
+def save_figure(figure, path, **options):
+  """Writes a figure as PNG; `options` as `Figure.savefig` takes them."""
+  from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+  FigureCanvasAgg(figure)
+  with whole_file(path) as partial:
+    figure.savefig(partial, **{"dpi": 110, **options})
+
+
+def _import_matplotlib():
+  """Imports it also where MPLBACKEND names a back end that is not installed, which figures in files do not need."""
+  if "matplotlib" in sys.modules:
+    return
+  backend = os.environ.pop("MPLBACKEND", None)
+  import matplotlib
+
+  if backend is None:
+    return
+  os.environ["MPLBACKEND"] = backend
+  with contextlib.suppress(ValueError):  # pyplot says so to whoever uses it
+    matplotlib.rcParams["backend"] = backend  # as it does itself; nothing is loaded by it
