@@ -17,6 +17,7 @@ from fakeface_jax.data.collect.collection import collect
 from fakeface_jax.data.collect.fetching import Fetcher
 from fakeface_jax.data.images import read_image
 from fakeface_jax.errors import UserError
+from fakeface_jax.workdir import whole_file
 from tests.conftest import ROOT
 from tests.data.collect.site import KEY, Clock, UnsplashApi, detect, face, jpeg
 
@@ -238,8 +239,9 @@ def test_a_full_disk_is_one_line_and_what_was_collected_stays(tmp_path, monkeypa
 
   def full(path, data):
     if next(writes) == full_at:
-      path.with_name(f".{path.name}.part").write_bytes(data[:10])
-      raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+      with whole_file(path) as partial:
+        partial.write_bytes(data[:10])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     sound(path, data)
 
   monkeypatch.setattr(journal, "write_whole", full)
