@@ -34,6 +34,9 @@ def run(main, lists=()):
   surroundings.open_streams()
   try:
     app.run(lambda argv: _guard(main, argv[1:]), flags_parser=partial(_parse, lists))
+  except SystemExit:
+    if not surroundings.in_ipython():  # it would show where the exit code came from, which nobody asks for there
+      raise
   finally:
     command_line.forget()
 

@@ -161,7 +161,7 @@ def test_the_script(folder, tmp_path):
   report = json.loads((tmp_path / "check.json").read_text())
   assert report["images"] == 81 and report["duplicates"]["identical files"]["across_splits"] == 2
   (folder / "test" / "real" / "bad.jpg").write_bytes(b"text")
-  result = run_script(*arguments, environment=environment)
+  result = run_script(*arguments, "--overwrite", environment=environment)
   assert result.returncode == 1 and "test/real/bad.jpg: not an image" in result.stderr
   assert "1 of the files cannot be read" in result.stdout
 

@@ -4,6 +4,7 @@ import hashlib
 import io
 import itertools
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -312,3 +313,13 @@ def test_folders_of_odd_names(tmp_path, monkeypatch):
   result = collect(tmp_path / "out", sources, 3, size=SIZE, detect=detect, fetcher=Fetcher(Clock()))
   assert result.kept == {"real": 3, "fake": 3}
   assert len(table(tmp_path / "out" / "MANIFEST.csv")) == 6  # read as UTF-8
+
+
+@pytest.mark.parametrize("asked", ["9" * 400, "Fri, 31 Dec 9999 23:59:59 -2359"])
+def test_an_address_that_wants_to_be_asked_never_again_is_given_up_with_the_day(site, clock, tmp_path, asked):
+  site.routes["/face"] = lambda query, headers: (429, {"Retry-After": asked}, b"")
+  folder = write_images(tmp_path / "real", PHOTOS)
+  result = collect(tmp_path / "out", {"real": [folder], "fake": [f"url:{site.address}/face"]}, 2, size=SIZE,
+                   detect=detect, fetcher=Fetcher(clock))
+  assert result.kept == {"real": 2, "fake": 0}
+  assert re.search(r"is busy \(429\); give the same command again after \d\d:\d\d on 2030-04-16$", result.stopped[0])
