@@ -79,9 +79,10 @@ THERE_ARE = f"methods: {', '.join(METHODS)}, or all"
 
 
 @pytest.mark.parametrize("methods, layers, message", [
-    (["gradcam", "grad_cam"], None, f"there is no method 'grad_cam'; {THERE_ARE}"),
+    (["gradcam", "grad_cam"], None, f"there is no method 'grad_cam'; {THERE_ARE}; did you mean 'gradcam'?"),
     ([], None, f"no method is named; {THERE_ARE}"),
-    ({"occlusion": {"size": 3}}, None, "occlusion has no setting 'size'; its settings: window, stride, fill"),
+    ({"occlusion": {"size": 3}}, None,
+     "occlusion has no setting 'size'; its settings: window, stride, fill; did you mean 'stride'?"),
     ({"gradient": {"steps": 3}}, None, "gradient has no setting 'steps'; it has none"),
     ({"gradcam": {"layers": "conv1"}}, None, "gradcam has no setting 'layers'; it has none"),
     ({"expected_gradients": {"batch_size": 3}}, None,
@@ -103,15 +104,16 @@ def test_what_is_not_there_is_refused_in_one_line(methods, layers, message):
   assert str(error.value) == message
 
 
-@pytest.mark.parametrize("layer, problem", [
-    ("layer5_0", "there is no layer 'layer5_0'"), ("layer4_1/conv3", "there is no layer 'layer4_1/conv3'"),
-    ("fc", "'fc' comes after global pooling and has no map"),
-    ("head", "'head' comes after global pooling and has no map")])
-def test_layers_without_a_map_are_refused_with_a_list(layer, problem):
+@pytest.mark.parametrize("layer, problem, nearest", [
+    ("layer5_0", "there is no layer 'layer5_0'", "; did you mean 'layer4_0'?"),
+    ("layer4_1/conv3", "there is no layer 'layer4_1/conv3'", "; did you mean 'layer4_1/conv2'?"),
+    ("fc", "'fc' comes after global pooling and has no map", ""),
+    ("head", "'head' comes after global pooling and has no map", "")])
+def test_layers_without_a_map_are_refused_with_a_list(layer, problem, nearest):
   with pytest.raises(UserError) as error:
     resolve_methods(MODEL, ["gradcam"], ["conv1", layer])
   assert str(error.value).startswith(f"{problem}; layers: conv1, layer1_0/conv1, ")
-  assert str(error.value).endswith(", layer4_0, layer4_1")
+  assert str(error.value).endswith(f", layer4_0, layer4_1{nearest}")
 
 
 def test_a_command_line_names_methods_and_settings():
