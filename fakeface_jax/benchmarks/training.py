@@ -171,14 +171,14 @@ def run_torch(folder, trainable, depth, size, batch_size):
   return json.loads(_output(command).splitlines()[-1])
 
 
-def run_training(folder, trainable, depth, size, batch_size, epochs):
+def run_training(folder, trainable, depth, size, batch_size, epochs, log=None):
   """{"parts": seconds of a run by part, "compiling": of these, "test": besides, "command": of the whole command}.
 
-  Nothing is compiled, and no records are written, before it.
+  Nothing is compiled, and no records are written, before it. `log`: an open file that gets what the command says.
   """
   command, workdir = _train_command(folder, trainable, depth, size, batch_size, epochs)
   start = time.perf_counter()
-  _output(command, JAX_COMPILATION_CACHE_DIR=str(workdir / "compiled"))
+  _output(command, log, JAX_COMPILATION_CACHE_DIR=str(workdir / "compiled"))
   command_seconds = time.perf_counter() - start
   seconds = json.loads((workdir / SECONDS_FILE).read_text())
   return seconds | {"test": seconds["parts"].pop("test"), "command": command_seconds}
@@ -196,11 +196,12 @@ def _train_command(folder, trainable, depth, size, batch_size, epochs):
       f"--workdir={workdir}", *(f"--config.{name}={value}" for name, value in flags.items())], workdir
 
 
-def _output(command, **environment):
+def _output(command, log=None, **environment):
+  place = subprocess.PIPE if log is None else log
   process = subprocess.run(
-      command, capture_output=True, text=True, cwd=ROOT, env={**os.environ, **environment})
+      command, stdout=place, stderr=place, text=True, cwd=ROOT, env={**os.environ, **environment})
   if process.returncode:
-    raise UserError(f"{' '.join(command)} failed: {process.stderr.strip().splitlines()[-1:]}")
+    raise UserError(f"{' '.join(command)} failed: {(process.stderr or 'see the log').strip().splitlines()[-1:]}")
   return process.stdout
 
 

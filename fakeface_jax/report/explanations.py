@@ -15,7 +15,7 @@ import jax
 import numpy as np
 
 from fakeface_jax.data.features import LABELS, THRESHOLD
-from fakeface_jax.data.images import resize_and_crop_mask
+from fakeface_jax.data.images import one_large_image_at_a_time, resize_and_crop_mask
 from fakeface_jax.detector import Seen, flatten_maps
 from fakeface_jax.errors import UserError
 from fakeface_jax.evaluation.placement import usable
@@ -107,7 +107,8 @@ class _Explanations:
         f"{CALIBRATED}; of {missing}: the strength that the strongest of {len(results)} images here reach")
 
   def _read(self, item):
-    return self.detector.prepare([item.read()])
+    with one_large_image_at_a_time():
+      return self.detector.prepare([item.read()])
 
   def _images(self, batch, futures):
     """{item: its `Seen`} of what could be read."""
