@@ -5,6 +5,7 @@ import logging
 import zipfile
 import zlib
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -175,7 +176,7 @@ def load(workdir, batch_size=8, dtype=None):
     dtype: 'float32' or 'bfloat16' to compute in; None for that of the run's config.
   Raises: UserError where the folder holds no run, or no finished epoch.
   """
-  workdir = user_path(workdir)
+  workdir = Path(user_path(workdir))
   config = read_config(workdir)
   if dtype not in (None, *DTYPES):
     raise UserError(f"--dtype={dtype!r} is not known; use {' or '.join(DTYPES)}")
