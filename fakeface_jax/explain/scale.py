@@ -50,7 +50,7 @@ def missing_from(scale, settings):
 
 
 def measure_scale(results):
-  """{scale key: strength that the strongest fifth of these images reach}.
+  """{scale key: strength that the strongest fifth of these images reach, or where fewer show anything, the strongest}.
 
   Args:
     results: explanations as `Detector.explain` returns them, of fakes for the target 'fake'.
@@ -59,7 +59,7 @@ def measure_scale(results):
   for result in results:
     for name, _, key, values in maps_with_keys(result):
       strengths.setdefault(key, []).append(strength(METHODS[name].kind, values))
-  return {key: float(np.quantile(values, 1 - STRONGEST)) for key, values in strengths.items()}
+  return {key: float(np.quantile(values, 1 - STRONGEST) or max(values)) for key, values in strengths.items()}
 
 
 def is_scale(scale):

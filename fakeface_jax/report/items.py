@@ -57,13 +57,14 @@ def items_of_files(paths):
   if "" in paths:
     raise UserError("one of the images has an empty name (''); name files or folders, '.' for this one")
   files, problems = find_images(paths)
-  ours = {folder: names_of_ours(folder) for folder in {file.parent for file in files}}
-  found = [file for file in files if file.name not in ours[file.parent]]
+  ours = cache(names_of_ours)  # for this call only, as folders change
+  found = [file for file in files if file.name not in ours(file.parent)]
+  problems = [(path, reason) for path, reason in problems if path.name not in ours(path.parent)]
   if len(found) < len(files):
     log.info("%d pictures that this command drew are left out", len(files) - len(found))
   if not found and not problems:
     raise UserError(f"{paths[0]} holds no image but those that this command drew; name photographs")
-  listed = cache(_listed)  # for this call only, as folders change
+  listed = cache(_listed)
   items = [_item_of_file(path, stem, listed) for path, stem in zip(found, unique_stems(found), strict=True)]
   return items + [
       Item(str(path), Path(path).stem, partial(_refuse, reason)) for path, reason in problems]

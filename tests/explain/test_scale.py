@@ -63,6 +63,11 @@ def test_a_fifth_of_the_images_reach_full_colour():
   assert measure_scale([]) == {}
 
 
+def test_where_fewer_show_anything_the_strongest_reaches_full_colour():
+  results = [explanation(gradcam=heatmaps(7.0 * (i == 3), 0)) for i in range(10)]
+  assert measure_scale(results) == {"gradcam/layer3_1": 7, "gradcam/layer4_1": 0}
+
+
 def test_methods_of_which_a_map_lacks_a_scale_are_found():
   settings = resolve_methods(MODEL, ["gradcam", "guided_gradcam", "occlusion", "feature_maps"], ["conv1", "layer4_1"])
   scale = {"gradcam/conv1": 1, "gradcam/layer4_1": 1, "guided_gradcam/layer4_1": 1, "occlusion": 1}

@@ -12,7 +12,7 @@ DRAW = """
 import os, sys
 from fakeface_jax.report.run import draw_curves
 from fakeface_jax.report.figure import save_figure
-row = {"train_loss": 1, "val_loss": 1, "train_accuracy": 0.5, "val_f1_macro": 0.5, "learning_rate": 0.1}
+row = {"train_loss": 1, "val_loss": 1, "train_accuracy": 0.5, "val_accuracy": 0.5, "learning_rate": 0.1}
 save_figure(draw_curves([row | {"epoch": 1}, row | {"epoch": 2}]), sys.argv[1])
 assert "matplotlib.pyplot" not in sys.modules
 import matplotlib

@@ -3,12 +3,11 @@
 import json
 import re
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
 
 from fakeface_jax.report import run as module
+from fakeface_jax.report import sanity
 from fakeface_jax.report.run import draw_curves, draw_examples
 from fakeface_jax.report.sanity import _draw, spread
 from fakeface_jax.workdir import read_config
@@ -18,9 +17,8 @@ from fakeface_jax.workdir import read_config
 def figures(monkeypatch):
   """The figures that are saved."""
   saved = []
-  monkeypatch.setattr(Figure, "savefig", lambda self, *arguments, **options: saved.append(self))
-  yield saved
-  plt.close("all")
+  monkeypatch.setattr(sanity, "save_figure", lambda figure, path: saved.append(figure))
+  return saved
 
 
 def test_curves_show_the_same_measures_for_training_and_validation():
@@ -33,20 +31,18 @@ def test_curves_show_the_same_measures_for_training_and_validation():
     lines = {line.get_label(): line.get_ydata() for line in axes.lines}
     assert axes.get_title() == title and list(lines)[:2] == ["training", "validation"]
     np.testing.assert_allclose([lines["training"], lines["validation"]], values)
-  plt.close(figure)
 
 
 def test_examples_say_what_is_true_and_what_is_said(finished, monkeypatch):
   workdir, _ = finished
   lines = [json.loads(line) for line in (workdir / "test_predictions.jsonl").read_text().splitlines()]
   lines = [line | {"probability": 1.0 * line["label"]} for line in lines]
-  monkeypatch.setattr(module, "read_lines", lambda path: lines)
+  monkeypatch.setattr(module, "read_predictions", lambda workdir, source: lines)
   figure = draw_examples(workdir, read_config(workdir), each=1)
   titles = [axes.get_title() for axes in figure.axes]
   assert titles == ["is fake,\nsaid over 99.9\N{NO-BREAK SPACE}% fake", "", "",
                     "is real,\nsaid under 0.1\N{NO-BREAK SPACE}% fake", titles[4]]
   assert re.fullmatch(r"is (real|fake),\nsaid (under 0|over 99)\.\d\s% fake", titles[4])
-  plt.close(figure)
 
 
 def scores(depends, *values):

@@ -89,7 +89,7 @@ def test_a_damaged_scale_is_measured_again(finished, tmp_path, content, monkeypa
   whole = json.loads((run / "map_scale.json").read_text())
   (run / "map_scale.json").write_text(content)
   detector = load(run)
-  assert detector.map_scale is None and "map_scale.json" in caplog.text and "is made again" in caplog.text
+  assert detector.map_scale is None and "map_scale.json" in caplog.text and "measured again" in caplog.text
   if content == "":
     settings = resolve_methods(detector.model, ["gradcam"])
     again = with_scale(detector, run, settings).map_scale
