@@ -5,7 +5,7 @@ import unicodedata
 from collections import Counter
 from pathlib import Path
 
-from fakeface_jax.errors import UserError
+from fakeface_jax.errors import UserError, of_disk
 from fakeface_jax.workdir import write_whole
 
 LONGEST = 200  # bytes of a stem; file systems take names of 255, and suffixes and numbers come after
@@ -34,7 +34,7 @@ def write_new(path, content, overwrite=False):
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, content)
   except OSError as error:
-    raise UserError(f"--out {path} cannot be written: {error}") from error
+    raise UserError(f"--out {path} cannot be written: {of_disk(error)}") from error
 
 
 def same_name(name):

@@ -12,6 +12,7 @@ from ml_collections import ConfigDict
 from fakeface_jax.config_fields import FINE_TUNING, flatten_config, problems_of
 from fakeface_jax.errors import UserError, of_disk
 from fakeface_jax.locks import locked
+from fakeface_jax.paths import user_path
 
 log = logging.getLogger(__name__)
 
@@ -106,7 +107,7 @@ def read_config(workdir):
 
   Raises: UserError where there is no such file, or it cannot be read, or is that of a backbone.
   """
-  path = Path(workdir) / CONFIG_FILE
+  path = Path(user_path(workdir)) / CONFIG_FILE
   try:
     config = _read_object(path)
   except FileNotFoundError:
@@ -193,7 +194,8 @@ def last_run(folder="runs"):
   paths = [
       config.parent for config in Path(folder).glob(f"*/{CONFIG_FILE}")
       if has_checkpoint(config.parent) and not holds_backbone(config.parent)]
-  runs = sorted((max(file.stat().st_mtime for file in path.iterdir()), path) for path in paths)
+  runs = sorted(
+      (max(file.lstat().st_mtime for file in path.iterdir() if not file.name.startswith(".")), path) for path in paths)
   if not runs:
     raise UserError(
         f"there is no trained run below {folder}/; train one with scripts/train.py, or name one with --workdir")

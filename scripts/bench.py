@@ -42,9 +42,10 @@ def main(arguments):
   from fakeface_jax.errors import UserError
   from fakeface_jax.outputs import check_new, write_new
 
-  if OUT.value:
+  if OUT.value and arguments != ["gpu"]:
     check_new(OUT.value, OVERWRITE.value)
-  check_platform()
+  if arguments not in (["gpu"], ["forge"], ["backbone"], ["many"]):  # other processes do their work, and need the chip
+    check_platform()
   if arguments == ["explain"]:
     from fakeface_jax.benchmarks.explain import bench_explain
 

@@ -22,9 +22,9 @@ def bench_first_picture(depth=50, size=224):
     _make_run(run, photograph, depth, size)
     command = [sys.executable, str(ROOT / "scripts" / "explain.py"), "--workdir", str(run), str(photograph)]
     seconds = []
-    for _ in range(1 + RUNS):
+    for number in range(1 + RUNS):
       start = time.perf_counter()
-      subprocess.run(command, check=True, capture_output=True)
+      subprocess.run([*command, "--out", f"{folder}/panels{number}"], check=True, capture_output=True)
       seconds.append(time.perf_counter() - start)
     command = [sys.executable, "-m", __name__, str(run), str(photograph)]
     stages = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT)
@@ -96,7 +96,7 @@ def _stages(run, photograph):
   lap("trace, fetch the compiled call, compute")
   detector.explain([image])
   lap("(of that: compute)")
-  explanations.explain_items(detector, [item], run / "panels")
+  explanations.explain_items(detector, [item], run / "panels of the stages")
   lap("compute again, draw, write")
   print(json.dumps(stages))
 

@@ -5,6 +5,8 @@ Every part runs in a process of its own, so that one that fails, or takes too lo
 
 import json
 import os
+import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -28,7 +30,7 @@ def bench_gpu(out, small=False, parts=None):
   """Runs the parts, by default all of `SECONDS`, and prints and writes each one's figures as it ends.
 
   Args:
-    out: folder for `gpu.json` and each part's `PART.log`.
+    out: folder for `gpu.json` and each part's `PART.log`; figures of other parts that are there stay.
     small: sizes that a CPU can do, to try the command.
   Returns: where the figures, {part: figures}, are; a part that could not be measured has {"not_measured": why}.
   Raises: UserError where there is no accelerator, or a part is unknown.
@@ -40,7 +42,8 @@ def bench_gpu(out, small=False, parts=None):
     raise UserError(f"gpu: JAX finds no GPU or TPU here ({device}); install '.[cuda]' or '.[tpu]', or try it: --small")
   if unknown := [name for name in parts or [] if name not in SECONDS]:
     raise UserError(f"--parts: there is no {unknown[0]!r}; use some of {','.join(SECONDS)}")
-  figures = {"device": device}
+  there = out / FIGURES_FILE
+  figures = (json.loads(there.read_text()) if there.exists() else {}) | {"device": device}
   for part in parts or SECONDS:
     # Beside PyTorch, JAX must not take the accelerator's memory.
     environment = {"JAX_PLATFORMS": "cpu"} if part in ("captum", "training_torch") else {}
@@ -49,24 +52,27 @@ def bench_gpu(out, small=False, parts=None):
     figures[part] = {"not_measured": f"not installed: {', '.join(missing)}"} if missing else _part(
         part, small, out / f"{part}.log", SECONDS[part], **environment)
     figures[part]["seconds"] = time.perf_counter() - start
-    write_whole(out / FIGURES_FILE, json.dumps(figures, indent=2) + "\n")
+    write_whole(there, json.dumps(figures, indent=2) + "\n")
     print(f"{part}: {json.dumps(figures[part])}", flush=True)
-  return f"written to {out / FIGURES_FILE}"
+  return f"written to {there}"
 
 
 def _part(part, small, log, seconds, **environment):
   """The figures that a part prints as its last line."""
   command = [sys.executable, "-m", "fakeface_jax.benchmarks.gpu", part, *["small"] * small]
   with open(log, "w") as file:
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=file, text=True, cwd=ROOT,
+                               env={**os.environ, **environment}, start_new_session=True)
     try:
-      done = subprocess.run(command, stdout=subprocess.PIPE, stderr=file, text=True, cwd=ROOT, timeout=seconds,
-                            env={**os.environ, **environment})
+      said, _ = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
-      return {"not_measured": f"it took more than {seconds} s"}
-  if done.returncode:
+      os.killpg(process.pid, signal.SIGKILL)  # and what it started
+      process.wait()
+      return {"not_measured": f"it took more than {seconds} s; {log.name} says how far it got"}
+  if process.returncode:
     lines = log.read_text().strip().splitlines()
-    return {"not_measured": f"exit code {done.returncode}: {lines[-1] if lines else 'no word'}"}
-  return json.loads(done.stdout.splitlines()[-1])
+    return {"not_measured": f"exit code {process.returncode}: {lines[-1] if lines else 'no word'}"}
+  return json.loads(said.splitlines()[-1])
 
 
 def device(small):
@@ -187,7 +193,8 @@ def _training_set(small):
 
   depth, size, images = (18, 64, 64) if small else (50, 224, 40_000)
   folder = Path(tempfile.gettempdir()) / f"fakeface_jax_bench_{depth}_{size}_{images}"
-  if not (folder / "weights.safetensors").exists():
+  if not (folder / "weights.safetensors").exists():  # written last
+    shutil.rmtree(folder, ignore_errors=True)
     write_data_set(folder / "faces", {"train": images, "val": max(images // VAL_SHARE, 2)})
     save_safetensors(folder / "weights.safetensors", init_variables(resnet(depth), jax.random.key(0), size))
   return folder, depth, size, images

@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -177,6 +178,8 @@ def run_training(folder, trainable, depth, size, batch_size, epochs, log=None):
   Nothing is compiled, and no records are written, before it. `log`: an open file that gets what the command says.
   """
   command, workdir = _train_command(folder, trainable, depth, size, batch_size, epochs)
+  for place in (workdir, folder / f"records_{trainable}"):
+    shutil.rmtree(place, ignore_errors=True)
   start = time.perf_counter()
   _output(command, log, JAX_COMPILATION_CACHE_DIR=str(workdir / "compiled"))
   command_seconds = time.perf_counter() - start

@@ -13,7 +13,7 @@ from fakeface_jax.data.published import PublishedBuilder, published_builder
 from fakeface_jax.data.records import Records
 from fakeface_jax.errors import UserError, did_you_mean, of_disk
 from fakeface_jax.lines import one_line
-from fakeface_jax.paths import FOLDER, path_kind
+from fakeface_jax.paths import FOLDER, path_kind, user_path
 
 log = logging.getLogger(__name__)
 
@@ -85,6 +85,7 @@ def open_dataset(name, *, path=None, data_dir=None):
     data_dir: where prepared records are kept; by default TFDS's own place ($TFDS_DATA_DIR or ~/tensorflow_datasets).
   Raises: UserError for an unknown name, a folder that does not fit, missing files, or no room for the records.
   """
+  name = name if name in BUILDERS else user_path(name)
   if name in BUILDERS:
     cls = getattr(importlib.import_module(f"fakeface_jax.data.{name}"), BUILDERS[name])
     if issubclass(cls, PublishedBuilder):

@@ -21,7 +21,9 @@ from fakeface_jax.evaluation.detection import detection
 from fakeface_jax.evaluation.probability import probability_of_fake
 from fakeface_jax.evaluation.robustness import CORRUPTIONS, corrupted_probabilities, robustness
 from fakeface_jax.explain.methods import METHODS, resolve_methods
+from fakeface_jax.locks import locked
 from fakeface_jax.outputs import check_new
+from fakeface_jax.paths import user_path
 from fakeface_jax.progress import with_progress
 from fakeface_jax.report.audited import predicted, read_audited
 from fakeface_jax.report.audited_cases import cases
@@ -55,9 +57,13 @@ def audit_run(workdir, *, data=None, split=None, out=None, methods=None, batch_s
   Raises: UserError where there is nothing to audit, no room for the result, or something in its place. What only one
     section lacks is said in that section's `reason`.
   """
-  own = Path(workdir) / "audit"
+  workdir = Path(user_path(workdir))
+  own = workdir / "audit"
+  out = Path(user_path(out or own))
   try:
-    return _audit(workdir, data, split, Path(out or own), own, methods, batch_size, overwrite)
+    out.mkdir(parents=True, exist_ok=True)
+    with locked(out, busy=f"--out {out} is being written to"):
+      return _audit(workdir, data, split, out, own, methods, batch_size, overwrite)
   except OSError as error:
     raise UserError(f"--out {out} cannot be written: {of_disk(error)}") from error
 
@@ -65,8 +71,7 @@ def audit_run(workdir, *, data=None, split=None, out=None, methods=None, batch_s
 def _audit(workdir, data, split, out, own, methods, batch_size, overwrite):
   config, detector = read_config(workdir), load(workdir, batch_size)
   resolved = resolve_methods(detector.model, methods or [name for name in METHODS if name not in SLOWEST])
-  for name in (PAGE_FILE, FIGURES_FILE):
-    check_new(out / name, overwrite)
+  check_new(out / PAGE_FILE, overwrite)  # written last: without it an audit is not finished
   detector = with_run_background(detector, workdir, resolved)
   run = RunSplits(config, quiet=True)
   dataset, split, held_out = what_to_score(config, data, split)

@@ -65,7 +65,9 @@ def what_to_score(config, data, split=None):
       log.warning("%s", notice)
   own = run.owns(dataset)
   if own:
-    tested = choose_splits(config.data, dataset.splits, quiet=True)["test"]
+    chosen = choose_splits(config.data, dataset.splits, quiet=True)
+    tested, held_out = chosen["test"], chosen["test"] != chosen["val"]
   else:
     tested = run.name("test") if data is None or data == config.data.get("test_name") else split_for_testing(dataset)
-  return dataset, split or tested, own and split in (None, tested)
+    held_out = False
+  return dataset, split or tested, held_out and split in (None, tested)

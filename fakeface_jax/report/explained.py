@@ -91,8 +91,9 @@ class Explained:
     gone = {stems[source] for source in todo} | {
         number for number, line in self._lines.items() if "error" in line and line["path"] in names}
     kept = [line for stem, line in self._lines.items() if stem not in gone]
-    self._write_state()
+    # In this order: a line of old pictures must not stand beside a state that calls them new.
     write_whole(self.out / LINES_FILE, "".join(json.dumps(line) + "\n" for line in kept))
+    self._write_state()
     for stem in (stems[source] for source in replaced):
       for name in {stem + suffix for suffix in SUFFIXES} & {self._lines[stem].get(key) for key in FILE_KEYS}:
         (self.out / name).unlink(missing_ok=True)

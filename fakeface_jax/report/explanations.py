@@ -17,10 +17,11 @@ import numpy as np
 from fakeface_jax.data.features import LABELS, THRESHOLD
 from fakeface_jax.data.images import one_large_image_at_a_time, resize_and_crop_mask
 from fakeface_jax.detector import Seen, flatten_maps
-from fakeface_jax.errors import UserError
+from fakeface_jax.errors import UserError, of_disk
 from fakeface_jax.evaluation.placement import usable
 from fakeface_jax.explain.methods import ARTICLE, CHANNELS, METHODS, resolve_methods
 from fakeface_jax.explain.scale import measure_scale, missing_from
+from fakeface_jax.locks import locked
 from fakeface_jax.progress import Bar
 from fakeface_jax.report.explained import GRID, LINES_FILE, MAPS, PANEL, Explained
 from fakeface_jax.report.feature_grid import draw_feature_grid
@@ -51,9 +52,10 @@ def explain_items(detector, items, out, *, target="fake", layers=None, methods=A
   out = Path(out)
   try:
     out.mkdir(parents=True, exist_ok=True)
-    return _Explanations(detector, items, out, target, layers, methods, check, overwrite).run()
+    with locked(out, busy=f"--out {out} is being written to"):
+      return _Explanations(detector, items, out, target, layers, methods, check, overwrite).run()
   except OSError as error:
-    raise UserError(f"--out {out} cannot be written: {error}; choose a folder with room to write to") from error
+    raise UserError(f"--out {out} cannot be written: {of_disk(error)}") from error
 
 
 class _Explanations:

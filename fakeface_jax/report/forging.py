@@ -80,6 +80,8 @@ def forge_folder(folder, out, *, per_image=1, seed=0):
         cells += [(genuine, fake) for number, fake in enumerate(forged, done) if number in shown]
         done += per_image
         bar.update()
+    if not done:
+      raise UserError(f"{out}: no name of the {len(tasks)} photographs can be written there: {unreadable[-1][1]}")
     cpu, wall = time.process_time() - start[0], time.perf_counter() - start[1]
     draw_forgeries(cells).save(out / SHEET_FILE)
   except (OSError, KeyboardInterrupt) as error:

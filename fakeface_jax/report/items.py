@@ -148,6 +148,8 @@ def _mask_of_record(source, i):
 def with_background(detector, folder, most=32):
   """The detector with the first photographs of a folder to compare with; one that cannot be read is an error."""
   files, problems = find_images([folder])
-  if problems:
+  if not files:
     raise UserError(f"--background {folder}: {problems[0][1]}")
+  for path, reason in problems:
+    log.warning("--background: %s %s", path, reason)
   return dataclasses.replace(detector, background=detector.prepare([read_image(file) for file in files[:most]]).pixels)

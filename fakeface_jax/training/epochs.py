@@ -14,7 +14,7 @@ from fakeface_jax.devices import to_devices
 from fakeface_jax.evaluation.predict import make_predict_step, predict_split, reason_of
 from fakeface_jax.training.loop import STEPS_IN_FLIGHT
 from fakeface_jax.training.steps import make_feature_predict, make_feature_steps, make_image_step
-from fakeface_jax.training.tables import check_home, make_table
+from fakeface_jax.training.tables import make_table
 from fakeface_jax.training.trunk import TrunkPass
 
 
@@ -102,9 +102,8 @@ def make_epochs(config, model, splits, tail_step, trunk, workdir, fingerprint):
     tail_step: from `steps.make_tail_step`.
     trunk: `Trunk`, or None where nothing is frozen.
     fingerprint: function of a split's use, see `data.splits.RunSplits`.
-  Raises: UserError where `config.trunk` is unknown, or the features do not fit where it says.
+  Raises: UserError where the features do not fit where `config.trunk` says.
   """
-  check_home(config.trunk)
   if trunk is None or config.data.views == 0 or config.trunk == "none":
     return ImageEpochs(config, model, splits, tail_step, trunk)
   return FeatureEpochs(config, model, splits, tail_step, trunk, workdir, fingerprint)

@@ -28,12 +28,6 @@ PIECE_BYTES = 64 * 2**20  # moved at once
 PIECE_STEPS = 128  # in one compiled call, so that a run can be watched and saved
 
 
-def check_home(wanted):
-  """Raises UserError where `config.trunk` is none of 'auto', 'none' and `HOMES`."""
-  if wanted not in ("auto", "none", *HOMES):
-    raise UserError(f"--config.trunk={wanted}: expected auto, none, {', '.join(HOMES)}")
-
-
 def choose_home(wanted, rows):
   """One of `HOMES` for the rows of this process.
 

@@ -13,7 +13,7 @@ from tests.conftest import run_script
     ("train", ["--config.model.depth=19"], "error: --config.model.depth=19: expected 18, 34, 50, 101 or 152"),
     ("train", ["--config.seed=-1"], "error: --config.seed=-1: expected a whole number from 0 to 2,147,483,647"),
     ("train", ["--config=raising.py"], "what now"),
-    ("train", ["--config=other.py"], "get_config() returned int, not an ml_collections.ConfigDict"),
+    ("train", ["--config=other.py"], "'to_dict'; expected a get_config() that returns a ConfigDict"),
     ("train", ["--config.batch_size=7"], "error: --config.batch_size=7 cannot be split over 2 devices"),
     ("train", ["--config.data.name=nowhere"], "error: there is no data set and no folder 'nowhere'"),
     ("train", ["--config.data.name=folder", "--config.data.path=/nowhere"], "/nowhere"),

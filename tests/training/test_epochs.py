@@ -193,7 +193,7 @@ def test_a_record_that_cannot_be_read_is_named_and_left_out_of_every_epoch(recip
 
 def test_an_unknown_home_is_refused_before_anything_is_computed(recipe, tmp_path, monkeypatch):
   monkeypatch.setattr(TrunkPass, "compute", lambda self, rows: pytest.fail("computed"))
-  with pytest.raises(UserError, match=r"--config\.trunk=disk: expected auto, none, device, host, file"):
+  with pytest.raises(UserError, match=r"--config\.trunk='disk': expected auto, device, host, file or none"):
     run(recipe, tmp_path / "run", trunk="disk")
 
 
