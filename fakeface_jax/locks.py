@@ -5,7 +5,7 @@ import fcntl
 import logging
 import os
 import socket
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from fakeface_jax.errors import UserError
@@ -25,21 +25,38 @@ def locked(folder, *, busy, wait=False):
   """
   path = Path(folder) / LOCK_FILE
   path.parent.mkdir(parents=True, exist_ok=True)
-  with path.open("a+") as file:
-    try:
-      fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-      file.seek(0)
-      message = f"{busy} by {file.read().strip() or 'another process'}"
-      if not wait:
-        raise UserError(f"{message}; wait until that has ended, or end it") from None
-      log.info("%s: waiting for that.", message)
-      fcntl.flock(file, fcntl.LOCK_EX)
-    except OSError as error:
-      if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP):
-        raise
-      log.warning("%s: this file system has no locks (%s); start nothing else there meanwhile.", folder, error.strerror)
+  with ExitStack() as stack:
+    file = None
+    while file is None or not _is_at(file, path):  # whoever held it before has taken the file away
+      file = stack.enter_context(path.open("a+"))
+      _lock(file, folder, busy, wait)
     file.truncate(0)
     file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
     file.flush()
-    yield
+    try:
+      yield
+    finally:
+      path.unlink(missing_ok=True)
+
+
+def _is_at(file, path):
+  try:
+    return os.path.samestat(os.fstat(file.fileno()), path.stat())
+  except FileNotFoundError:
+    return False
+
+
+def _lock(file, folder, busy, wait):
+  try:
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+  except BlockingIOError:
+    file.seek(0)
+    message = f"{busy} by {file.read().strip() or 'another process'}"
+    if not wait:
+      raise UserError(f"{message}; wait until that has ended, or end it") from None
+    log.info("%s: waiting for that.", message)
+    fcntl.flock(file, fcntl.LOCK_EX)
+  except OSError as error:
+    if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP):
+      raise
+    log.warning("%s: this file system has no locks (%s); start nothing else there meanwhile.", folder, error.strerror)

@@ -14,6 +14,7 @@ from skimage.data import astronaut
 
 from fakeface_jax.data.images import decode_image, read_image
 from fakeface_jax.detector import Seen, flatten_maps, load
+from fakeface_jax.errors import UserError
 from fakeface_jax.explain.engine import Engine
 from fakeface_jax.report import audit as audit_module
 from fakeface_jax.report import audited_cases
@@ -238,7 +239,7 @@ def test_the_audit_and_the_pages_of_its_cases(
     run, faces, files, answers, batch_size, tmp_path, monkeypatch, asked_of_the_engine):
   drawn = {}
 
-  def draw_panel(result, name, scale, note, check, mask):
+  def draw_panel(result, name, scale, note, check, mask, label):
     drawn[name] = result, mask
     return Image.new("RGB", (8, 8))
 
@@ -309,7 +310,7 @@ def test_what_is_seen_is_no_photograph(run, files):
   detector = load(run)
   seen = detector.prepare([read_image(files[0])])
   for door in (detector.prepare, detector.predict, detector.explain, detector.sanity):
-    with pytest.raises(TypeError):
+    with pytest.raises(UserError, match="images is Seen; expected a list of images"):
       door(seen)
   assert isinstance(seen[:1], Seen) and len(Seen.joined([seen, seen])) == 2
 
