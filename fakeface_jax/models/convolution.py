@@ -74,10 +74,17 @@ def precision(dtype):
 @partial(jax.custom_vjp, nondiff_argnums=(0, 3))
 def _with_form(form, x, kernel, stride):
   """`dilated`, on CPU in the form of `form_for_cpu`."""
+  return _forward(form, stride, x, kernel)
+
+
+# Both are traced once for each shape, not for each layer: a network has many layers of one shape.
+@partial(jax.jit, static_argnums=(0, 1), inline=True)
+def _forward(form, stride, x, kernel):
   return jax.lax.platform_dependent(
       x, kernel, cpu=partial(form[0], stride=stride), default=partial(dilated, stride=stride))
 
 
+@partial(jax.jit, static_argnums=(0, 1), inline=True)
 def _backward(form, stride, residuals, gradient):
   return jax.lax.platform_dependent(
       *residuals, gradient,
