@@ -5,8 +5,8 @@ import unicodedata
 from collections import Counter
 from pathlib import Path
 
-from fakeface_jax.errors import UserError, of_disk
-from fakeface_jax.workdir import write_whole
+from fakeface_jax.errors import UserError
+from fakeface_jax.workdir import write_output
 
 LONGEST = 200  # bytes of a stem; file systems take names of 255, and suffixes and numbers come after
 
@@ -30,11 +30,7 @@ def check_new(path, overwrite=False):
 def write_new(path, content, overwrite=False):
   """Writes text or bytes to where the user asked for them. Raises: UserError as `check_new`, or where it fails."""
   check_new(path, overwrite)
-  try:
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, content)
-  except OSError as error:
-    raise UserError(f"--out {path} cannot be written: {of_disk(error)}") from error
+  write_output(path, content)
 
 
 def same_name(name):

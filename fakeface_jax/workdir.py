@@ -169,14 +169,14 @@ def write_whole(path, content):
     partial.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
-def write_output(path, text):
-  """Writes a file that the user asked for.
+def write_output(path, content):
+  """Writes a file, text or bytes, that the user asked for.
 
   Raises: UserError where that is not possible.
   """
   try:
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, text)
+    write_whole(path, content)
   except OSError as error:
     raise UserError(f"{path} cannot be written: {of_disk(error)}") from error
 
