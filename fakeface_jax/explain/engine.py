@@ -56,6 +56,21 @@ def explain_batch(model, methods, batch_size, variables, pixels, target, backgro
   return result | {"completeness_error": errors}
 
 
+def lower(model, methods, batch_size, mesh, variables, size, shape, background=None):
+  """`explain_batch` of `size` images uint8[*shape], split over the devices of a mesh, as `jax.stages.Lowered`.
+
+  Args: `variables`, `background`: arrays, or `jax.ShapeDtypeStruct` of such, on all devices of the mesh.
+  """
+  function = partial(explain_batch, model, methods, batch_size)
+  everywhere, split = PartitionSpec(), PartitionSpec(AXIS)
+  mapped = jax.shard_map(
+      function, mesh=mesh, in_specs=(everywhere, split, split, everywhere), out_specs=split, check_vma=False)
+  place = NamedSharding(mesh, split)
+  pixels = jax.ShapeDtypeStruct((size, *shape), np.uint8, sharding=place)
+  target = jax.ShapeDtypeStruct((size,), np.int32, sharding=place)
+  return jax.jit(mapped).lower(variables, pixels, target, background)
+
+
 class Engine:
   """Compiled calls of one network over all local devices.
 
@@ -125,7 +140,9 @@ class Engine:
       key = repr((methods, size, self.batch_size, shape, jax.tree.map(np.shape, background)))
       if key in self._compiled:
         return size, self._compiled[key]
-      call = self._compile(methods, size, shape, background)
+      call = lower(
+          self._model, methods, self.batch_size // self._mesh.size, self._mesh, self._variables, size, shape,
+          background).compile()
       needed, free = _memory_of(call), available_memory()
       if needed <= free:
         self._compiled[key] = call
@@ -135,15 +152,6 @@ class Engine:
         raise UserError(f"{what}, at one image at a time; use smaller images, fewer layers, or a machine with more")
       log.warning("%s at batch size %d: going on with %d", what, self.batch_size, self._round_up(self.batch_size // 2))
       self.batch_size = self._round_up(self.batch_size // 2)
-
-  def _compile(self, methods, size, shape, background):
-    function = partial(explain_batch, self._model, methods, self.batch_size // self._mesh.size)
-    everywhere, split = PartitionSpec(), PartitionSpec(AXIS)
-    mapped = jax.shard_map(
-        function, mesh=self._mesh, in_specs=(everywhere, split, split, everywhere), out_specs=split, check_vma=False)
-    pixels = jax.ShapeDtypeStruct((size, *shape), np.uint8, sharding=self._placed(split))
-    target = jax.ShapeDtypeStruct((size,), np.int32, sharding=self._placed(split))
-    return jax.jit(mapped).lower(self._variables, pixels, target, background).compile()
 
   def _shap(self, pixels, target, logits, settings):
     target = np.where(target < 0, logits.argmax(-1), target)
