@@ -96,7 +96,7 @@ def compare_runs(depth, size, images, batch_size, epochs):
   with tempfile.TemporaryDirectory() as folder:
     folder = Path(folder)
     faces = write_data_set(folder / "faces", {"train": images, "val": max(images // VAL_SHARE, 2)})
-    model = resnet(depth, dtype=jnp.float32 if on_cpu() else jnp.bfloat16)
+    model = resnet(depth, dtype=jnp.dtype(dtype()))
     variables = init_variables(model, jax.random.key(0), size)
     save_safetensors(folder / "weights.safetensors", variables)
     dataset = open_dataset(str(faces), data_dir=str(folder / "warm"))  # the runs make records of their own
@@ -149,6 +149,11 @@ def inference_batch(batch_size):
   return batch_size if on_cpu() else DEVICE_BATCH * jax.local_device_count()
 
 
+def dtype():
+  """What both compute in: the fast choice of an accelerator, and of a CPU."""
+  return "float32" if on_cpu() else "bfloat16"
+
+
 def _timed(function):
   start = time.perf_counter()
   function()
@@ -191,7 +196,7 @@ def _train_command(folder, trainable, depth, size, batch_size, epochs):
   """(the command that trains on folder/faces from folder/weights.safetensors, its workdir)."""
   workdir = folder / trainable
   flags = {
-      "model.depth": depth, "pretrained": folder / "weights.safetensors", "trainable": trainable,
+      "model.depth": depth, "model.dtype": dtype(), "pretrained": folder / "weights.safetensors", "trainable": trainable,
       "data.path": folder / "faces", "data.dir": folder / f"records_{trainable}", "data.resize": SIDE,
       "data.crop": size, "batch_size": batch_size, "epochs": epochs, "early_stopping_patience": epochs}
   return [

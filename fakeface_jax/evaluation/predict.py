@@ -12,15 +12,15 @@ from fakeface_jax.models.resnet import normalize
 from fakeface_jax.progress import Bar
 
 
-def make_predict_step(model, trunk=None):
+def make_predict_step(model, trunk=None, devices=None):
   """Compiles `step(variables, batch) -> (logits, {"index", "label", "weight"})`, gathered from all processes' devices.
 
-  Args: `trunk`: with it the logits are those of its features, as they are in training.
+  Args: `trunk`: with it the logits are those of its features, as they are in training; `devices`: all by default.
   Args of the step: variables, replicated; batch as `read_batches` yields it, laid over D devices.
   Returns: float32[D * B, classes], and the batch's other fields, each [D * B].
   """
 
-  @partial(jax.pmap, axis_name=AXIS, in_axes=(None, 0), out_axes=None)
+  @partial(jax.pmap, axis_name=AXIS, in_axes=(None, 0), out_axes=None, devices=devices)
   def step(variables, batch):
     if trunk is None:
       logits = model.apply(variables, normalize(batch["image"]))

@@ -40,14 +40,14 @@ def on_each(number):
   return np.full(jax.local_device_count(), number, np.int32)
 
 
-def make_steps(config, model, heads, tx, questions):
-  """Compiles a training step and a validation step over all devices.
+def make_steps(config, model, heads, tx, questions, devices=None):
+  """Compiles a training step and a validation step over all devices, or those given.
 
   Returns: (`step(state, faces, parameters, number) -> state`, `state` donated; `validate(state, faces, parameters,
     number) -> {question: loss}`; `measure(faces, parameters, number) -> float32[D, N, h, w, S]`, the statistics of
     pictures that neither sees); number: int32[D], the step's number for each device.
   """
-  share = config.batch_size // jax.device_count()
+  share = config.batch_size // (len(devices) if devices else jax.device_count())
   model = model.clone(axis_name=AXIS)
 
   def ask(params, batch_stats, batch, train):
@@ -73,7 +73,8 @@ def make_steps(config, model, heads, tx, questions):
     batch, (mean, matrix) = pictures(stream, number, faces, parameters), whitening
     return batch | {"residual": (batch["residual"] - mean) @ matrix}
 
-  @partial(jax.pmap, axis_name=AXIS, in_axes=(None, None, None, 0), out_axes=None, donate_argnums=0)
+  @partial(jax.pmap, axis_name=AXIS, in_axes=(None, None, None, 0), out_axes=None, donate_argnums=0,
+           devices=devices)
   def step(state, faces, parameters, number):
     batch = labelled(TRAINING, number, faces, parameters, state.whitening)
 
@@ -88,12 +89,12 @@ def make_steps(config, model, heads, tx, questions):
     return state.replace(
         params=optax.apply_updates(state.params, updates), batch_stats=batch_stats, opt_state=opt_state, totals=totals)
 
-  @partial(jax.pmap, axis_name=AXIS, in_axes=(None, None, None, 0), out_axes=None)
+  @partial(jax.pmap, axis_name=AXIS, in_axes=(None, None, None, 0), out_axes=None, devices=devices)
   def validate(state, faces, parameters, number):
     batch = labelled(VALIDATION, number, faces, parameters, state.whitening)
     return jax.lax.pmean(ask(state.params, state.batch_stats, batch, train=False)[0], AXIS)
 
-  @partial(jax.pmap, axis_name=AXIS, in_axes=(None, None, 0))
+  @partial(jax.pmap, axis_name=AXIS, in_axes=(None, None, 0), devices=devices)
   def measure(faces, parameters, number):
     return pictures(MEASURED, number, faces, parameters)["residual"]
 

@@ -95,15 +95,17 @@ def make_tail_step(model, tx, mask):
   return step
 
 
-def make_image_step(tail_step, trunk):
+def make_image_step(tail_step, trunk, devices=None):
   """Compiles `step(state, frozen, batch) -> state`: one step over images.
 
   Args of the step: as of the tail's, `state` donated; batch: {"image": uint8[D, B, H, W, 3], "label": int32[D, B],
     "weight": float32[D, B]} on D local devices.
+  Args: `devices`: those it is compiled for, all there are by default, as of all that is mapped here.
   Without a trunk (None) all of the network is the tail.
   """
 
-  @partial(jax.pmap, axis_name=AXIS, in_axes=(None, None, 0), out_axes=None, donate_argnums=0)
+  @partial(jax.pmap, axis_name=AXIS, in_axes=(None, None, 0), out_axes=None, donate_argnums=0,
+           devices=devices)
   def step(state, frozen, batch):
     if trunk is None:
       features = normalize(batch["image"])
@@ -115,14 +117,15 @@ def make_image_step(tail_step, trunk):
   return step
 
 
-def make_feature_steps(tail_step, trunk):
+def make_feature_steps(tail_step, trunk, devices=None):
   """Compiles `steps(state, frozen, table, rows, weights, first, last) -> state`: some of L steps in one call.
 
   Args of the steps: as of the tail's, `state` donated; table: uint16[D, R, trunk.width]; rows: int32[D, L, B], which
     of them make up each batch; weights: float32[D, L, B]; first, last: steps [first, last) are done.
   """
 
-  @partial(jax.pmap, axis_name=AXIS, in_axes=(None, None, 0, 0, 0, None, None), out_axes=None, donate_argnums=0)
+  @partial(jax.pmap, axis_name=AXIS, in_axes=(None, None, 0, 0, 0, None, None), out_axes=None, donate_argnums=0,
+           devices=devices)
   def steps(state, frozen, table, rows, weights, first, last):
     def step(i, state):
       features, labels, known = trunk.from_rows(table[rows[i]])
@@ -133,14 +136,14 @@ def make_feature_steps(tail_step, trunk):
   return steps
 
 
-def make_feature_predict(model, trunk):
+def make_feature_predict(model, trunk, devices=None):
   """Compiles `predict(variables, table, rows, weights) -> (logits, labels, weights)`, gathered from all devices.
 
   Args of it: as of `make_feature_steps`.
   Returns: float32[L, D * B, classes], int32[L, D * B] and float32[L, D * B], 0 for a filler or an image not readable.
   """
 
-  @partial(jax.pmap, axis_name=AXIS, in_axes=(None, 0, 0, 0), out_axes=None)
+  @partial(jax.pmap, axis_name=AXIS, in_axes=(None, 0, 0, 0), out_axes=None, devices=devices)
   def predict(variables, table, rows, weights):
     def batch(batch):
       rows, weights = batch

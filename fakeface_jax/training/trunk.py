@@ -34,7 +34,7 @@ DISK_RESERVE = 2**30  # bytes left for the checkpoints
 class Trunk:
   """The network up to the cut, and its variables.
 
-  It computes in bfloat16 on accelerators, and on CPU, which is slow at that, in float32; what it returns is bfloat16.
+  It computes in the model's dtype; what it returns is bfloat16.
 
   Attributes:
     cut: one of `model.cuts`.
@@ -43,7 +43,7 @@ class Trunk:
   """
 
   def __init__(self, model, cut, variables, crop):
-    self.model = model.clone(axis_name=None, dtype=jnp.float32 if on_cpu() else DTYPE)
+    self.model = model.clone(axis_name=None)
     self.cut, self.variables = cut, variables_before(cut, model, variables)
     image = jax.ShapeDtypeStruct((1, crop, crop, 3), jnp.uint8)
     features = jax.eval_shape(self, self.variables, image)
@@ -193,10 +193,10 @@ class TrunkPass:
         keep(computing)
 
 
-def make_trunk_step(trunk):
-  """Compiles `step(variables, batch) -> uint16[D, B, width]` for a batch laid over this process's D devices."""
+def make_trunk_step(trunk, devices=None):
+  """Compiles `step(variables, batch) -> uint16[D, B, width]` for a batch laid over D devices, this process's."""
 
-  @partial(jax.pmap, in_axes=(None, 0), devices=jax.local_devices())
+  @partial(jax.pmap, in_axes=(None, 0), devices=devices or jax.local_devices())
   def step(variables, batch):
     return trunk.to_rows(trunk(variables, batch["image"]), batch["label"], batch["weight"])
 
