@@ -11,7 +11,7 @@ def get_config():
 
   config.model = ConfigDict()
   config.model.depth = 18  # 18, 34, 50, 101 or 152
-  config.model.dtype = "float32"  # of the computation: float32, or bfloat16 (fast on a GPU or TPU); parameters are float32
+  config.model.dtype = "float32"  # float32, or bfloat16 (fast on a GPU or TPU) to compute in; parameters are float32
 
   config.pretrained = "bundled"  # the weights that come along, a .safetensors or .pth file, a hub id; '': from scratch
   config.trainable = "last_block"  # head, last_conv, last_block, last_stage, all, or patterns such as 'layer4_*,head/*'

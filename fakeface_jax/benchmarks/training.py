@@ -196,7 +196,8 @@ def _train_command(folder, trainable, depth, size, batch_size, epochs):
   """(the command that trains on folder/faces from folder/weights.safetensors, its workdir)."""
   workdir = folder / trainable
   flags = {
-      "model.depth": depth, "model.dtype": dtype(), "pretrained": folder / "weights.safetensors", "trainable": trainable,
+      "model.depth": depth, "model.dtype": dtype(),
+      "pretrained": folder / "weights.safetensors", "trainable": trainable,
       "data.path": folder / "faces", "data.dir": folder / f"records_{trainable}", "data.resize": SIDE,
       "data.crop": size, "batch_size": batch_size, "epochs": epochs, "early_stopping_patience": epochs}
   return [
