@@ -76,28 +76,16 @@ class Pretraining(Loop):
     super().__init__(config, config.steps_per_epoch * config.batch_size, checkpoints, logs, stopwatch)
     model = make_model(config.model)
     heads = Heads(config.classes, faces[1].shape[1])
-    variables = init_variables(model, random.key(config.seed), config.crop)
-    images = jnp.zeros((FORMULAS, config.crop, config.crop, 3))
-    features = [
-        jax.eval_shape(lambda stop=stop: model.apply(variables, images, stop=stop))
-        for stop in ("layer4_0", model.blocks[-1], "head")]
-    head_params = heads.init(
-        random.key(config.seed), *(jnp.zeros(like.shape, like.dtype) for like in features))["params"]
-    stem = variables["params"]["conv1"]
-    stem["kernel"] = stem["kernel"].at[..., ::2].set(high_pass(stem["kernel"][..., ::2]))
-    params = {"network": variables["params"], "heads": head_params}
     tx = make_optimizer(config.learning_rate)
     self.faces = tuple(replicate(jnp.asarray(array)) for array in faces)
     self._step, self._validate, measure = make_steps(config, model, heads, tx, questions)
-    totals = {name: jnp.zeros(()) for name in questions}
-    self.state = PretrainState(
-        params, variables["batch_stats"], tx.init(params), totals, whitening=residuals.UNMEASURED)
+    self.state = first_state(config, model, heads, tx, questions)
     saved, _ = self.resume(self.arrays())
     if saved is not None:
       self.state = PretrainState(**saved["variables"], **saved["training"])
     elif "residual" in questions:
       self.state = self.state.replace(whitening=self._whitening(measure))
-    size = sum(leaf.size for leaf in jax.tree.leaves(params["network"]))
+    size = sum(leaf.size for leaf in jax.tree.leaves(self.state.params["network"]))
     logs.start(self.history, (
         f"ResNet-{config.model.depth} from scratch, {size:,} parameters, on generated images of {config.crop} px:"
         f" {config.pretexts}\n{config.epochs} epochs of {config.steps_per_epoch} batches of {config.batch_size} on"
@@ -139,6 +127,22 @@ class Pretraining(Loop):
     """The network's variables as they stand now, without the head, which nothing was asked of."""
     params = {name: leaf for name, leaf in self.state.params["network"].items() if name != "head"}
     return {"params": params, "batch_stats": self.state.batch_stats}
+
+
+def first_state(config, model, heads, tx, questions):
+  """The `PretrainState` of random weights; every other kernel of the first layer sees no smooth picture."""
+  variables = init_variables(model, random.key(config.seed), config.crop)
+  images = jnp.zeros((FORMULAS, config.crop, config.crop, 3))
+  features = [
+      jax.eval_shape(lambda stop=stop: model.apply(variables, images, stop=stop))
+      for stop in ("layer4_0", model.blocks[-1], "head")]
+  head_params = heads.init(
+      random.key(config.seed), *(jnp.zeros(like.shape, like.dtype) for like in features))["params"]
+  stem = variables["params"]["conv1"]
+  stem["kernel"] = stem["kernel"].at[..., ::2].set(high_pass(stem["kernel"][..., ::2]))
+  params = {"network": variables["params"], "heads": head_params}
+  totals = {name: jnp.zeros(()) for name in questions}
+  return PretrainState(params, variables["batch_stats"], tx.init(params), totals, whitening=residuals.UNMEASURED)
 
 
 def high_pass(kernels):

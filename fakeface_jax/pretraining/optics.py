@@ -4,6 +4,7 @@ Blur and resampling are products with a matrix for the rows and one for the colu
 its own strength.
 """
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -25,6 +26,13 @@ _FROM_YCC = np.float32(np.linalg.inv(_TO_YCC.astype(np.float64)))
 def separable(image, rows, columns=None):
   """`rows` [m, n] and `columns` [m, n] (the same by default) applied to an image [n, n, C] -> [m, m, C]."""
   return jnp.einsum("iy,yxc,jx->ijc", rows, image, rows if columns is None else columns)
+
+
+def enlarged(image, n):
+  """[k, k, C] -> [n, n, C], cubic, as `jax.image.resize`, whose products XLA cannot compile for every GPU."""
+  with jax.ensure_compile_time_eval():
+    matrix = jax.image.resize(jnp.eye(len(image)), (n, len(image)), "cubic")
+  return separable(image, matrix)
 
 
 def blur_matrix(n, sigma):

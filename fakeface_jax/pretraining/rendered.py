@@ -39,6 +39,11 @@ def parameters(face):
       face.nose[0], face.mouth[1], face.smile, face.gape, face.beard, face.glasses > 0, face.wrinkles, *chosen])
 
 
+def parameter_count():
+  """How many numbers `parameters` gives."""
+  return len(parameters(sample_face(np.random.default_rng(0))))
+
+
 def view(key, face, n):
   """uint8[SIDE, SIDE, 3] -> float32[n, n, 3] in 0..1: every other time (nearly) the whole face, else a part of it."""
   keys = random.split(key, 4)

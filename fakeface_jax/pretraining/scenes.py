@@ -10,6 +10,8 @@ import jax
 import jax.numpy as jnp
 from jax import random
 
+from fakeface_jax.pretraining import optics
+
 CLASSES_SEED = 1234
 WAVES, RING_ORDERS, JULIA_ROUNDS, LEAVES = 6, (2, 3, 4, 5, 6), 12, 8
 TURN = 2 * jnp.pi
@@ -89,7 +91,7 @@ def smooth_noise(key, n):
   power_key, *keys = random.split(key, 7)
   power = random.uniform(power_key, minval=0.6, maxval=1.6)
   octaves = [
-      2.0 ** (-power * i) * jax.image.resize(random.normal(key, (2 ** (i + 1) + 1,) * 2 + (3,)), (n, n, 3), "cubic")
+      2.0 ** (-power * i) * optics.enlarged(random.normal(key, (2 ** (i + 1) + 1,) * 2 + (3,)), n)
       for i, key in enumerate(keys)]
   noise = sum(octaves)
   grey = noise.mean(-1, keepdims=True)

@@ -115,7 +115,7 @@ def develop(key, image):
 def blob(key, n):
   """A region of irregular outline and soft edge -> float32[n, n] in 0..1."""
   keys = random.split(key, 5)
-  uneven = jax.image.resize(random.normal(keys[0], (6, 6)), (n, n), "cubic")
+  uneven = optics.enlarged(random.normal(keys[0], (6, 6, 1)), n)[..., 0]
   line = (jnp.arange(n) + 0.5) * 2 / n - 1
   x, y = random.uniform(keys[1], (2,), minval=-0.8, maxval=0.8)
   log_uniform = lambda i, low, high: jnp.exp(random.uniform(keys[i], minval=jnp.log(low), maxval=jnp.log(high)))
