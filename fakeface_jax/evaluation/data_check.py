@@ -12,7 +12,6 @@ from fakeface_jax.data.features import LABELS
 from fakeface_jax.data.figures import file_figures, picture_figures
 from fakeface_jax.data.loader import decode_record, face_at, record_name
 from fakeface_jax.data.threads import with_bar
-from fakeface_jax.errors import UserError
 from fakeface_jax.evaluation.shortcuts import CLEAR, TEXTURE, shortcuts
 from fakeface_jax.lines import one_line
 from fakeface_jax.progress import with_progress
@@ -36,8 +35,9 @@ def check_data(dataset, *, sample=SAMPLE, seed=0) -> dict:
     sample: number of images, over all splits, that the shortcuts are measured on.
     seed: of that sample and of the folds.
   Returns: a dict, ready for JSON, of
-    name; images (readable ones); balance {split: {"real": count, "fake": count}};
-    unreadable [(name, reason)]; notices, sentences on what was not used (see `datasets.notices`);
+    name; images; balance {split: {"real": count, "fake": count}};
+    unreadable [(name, reason)], what the builder had to leave out; notices, sentences on what was not used (see
+      `datasets.notices`);
     duplicates {kind: as in `Duplicates.found`, with the pairs by name};
     shortcuts {group: as in `shortcuts.shortcuts`}; sampled (images behind them); seed;
     wrong, remarks: sentences, what should be mended and what should be known.
@@ -51,20 +51,12 @@ def check_data(dataset, *, sample=SAMPLE, seed=0) -> dict:
     (split, index), measured = task
     record = face_at(sources[split], index)
     name, data = record_name(record), record["image"]
-    try:
-      image = decode_record(record)
-      figures = {**file_figures(data, name), **picture_figures(image)} if measured else None
-    except UserError as error:
-      return name, split, None, str(error).removeprefix(one_line(f"{name}: ")), None
+    image = decode_record(record)
+    figures = {**file_figures(data, name), **picture_figures(image)} if measured else None
     return name, split, int(record["label"]), fingerprint(data, image), figures
 
-  seen = list(with_bar(look, list(zip(places, chosen.tolist(), strict=True))))
-  unreadable = [tuple(each) for each in dataset.metadata.get("unreadable") or []]
-  unreadable += [(name, reason) for name, _, label, reason, _ in seen if label is None]
-  if len(unreadable) and all(one[2] is None for one in seen):
-    first = ": ".join(unreadable[0])
-    raise UserError(f"{dataset.name}: none of its {len(seen)} images can be read; the first: {first}")
-  names, splits, labels, prints, figures = zip(*(one for one in seen if one[2] is not None), strict=True)
+  seen = with_bar(look, list(zip(places, chosen.tolist(), strict=True)))
+  names, splits, labels, prints, figures = zip(*seen, strict=True)
   labels, numbers = np.asarray(labels), np.asarray([list(sources).index(split) for split in splits])
   duplicates = Duplicates(prints, numbers, labels, _bar_over("comparing"))
   measured = [i for i, one in enumerate(figures) if one is not None]
@@ -72,7 +64,7 @@ def check_data(dataset, *, sample=SAMPLE, seed=0) -> dict:
       "name": dataset.name, "images": len(names),
       "balance": {split: {name: int(((numbers == number) & (labels == label)).sum())
                           for label, name in enumerate(LABELS)} for number, split in enumerate(sources)},
-      "unreadable": unreadable, "notices": notices(dataset),
+      "unreadable": [tuple(each) for each in dataset.metadata.get("unreadable") or []], "notices": notices(dataset),
       "duplicates": {kind: {**found, "pairs": [[f"{splits[i]}: {names[i]}" for i in pair] for pair in found["pairs"]]}
                      for kind, found in duplicates.found.items()},
       "shortcuts": shortcuts([figures[i] for i in measured], labels[measured], duplicates.groups[measured], seed=seed),
@@ -151,10 +143,7 @@ def first_look(source, workdir, *, sample=GLANCE, seed=0):
   figures, labels = [], []
   for index in np.sort(np.random.default_rng(seed).permutation(len(source))[:sample]).tolist():
     record = face_at(source, index)
-    try:
-      figures.append(file_figures(record["image"], record_name(record)))
-    except UserError:  # training lists it
-      continue
+    figures.append(file_figures(record["image"], record_name(record)))
     labels.append(int(record["label"]))
   lines = shortcuts(figures, labels, seed=seed)
   write_output(

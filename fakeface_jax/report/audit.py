@@ -84,11 +84,8 @@ def _audit(workdir, data, split, out, own, methods, batch_size, overwrite):
     refuse_strangers(out, (PARTS, CASES, PAGE_FILE, FIGURES_FILE))
   parts = Parts(out / PARTS, state)
   step = -(-batch_size // jax.device_count()) * jax.device_count()
-  audited, failures = read_audited(detector, source, parts, step)
-  if not len(audited.labels):
-    raise UserError(f"{dataset.name}, {split}: none of its {len(source)} images can be read: {failures[0][1]}")
-  left_out = [row for kind in ("unreadable", "masks_ignored") for row in dataset.metadata.get(kind) or []]
-  failures = [*map(tuple, left_out), *failures]
+  audited = read_audited(detector, source, parts, step)
+  left_out = [tuple(row) for kind in ("unreadable", "masks_ignored") for row in dataset.metadata.get(kind) or []]
   seen = None if held_out else _seen(run, source, parts)
   maps = AuditedMaps(audited, resolved, parts)
   audit = {
@@ -96,7 +93,7 @@ def _audit(workdir, data, split, out, own, methods, batch_size, overwrite):
           "workdir": str(workdir), "data": dataset.name, "split": split, "images": len(audited.labels),
           "real": int(np.sum(audited.labels == REAL)), "fake": int(np.sum(audited.labels == FAKE)),
           "network": f"ResNet-{config.model.depth}, {detector.crop} px", "weights": f"{state['weights']:08x}",
-          "unreadable": [list(failure) for failure in failures], "notes": [], "seen_in_training": seen,
+          "unreadable": [list(row) for row in left_out], "notes": [], "seen_in_training": seen,
           "command": f"python scripts/audit.py --workdir {workdir} --data {data or dataset.name} --split {split}",
           "versions": {"fakeface_jax": version("fakeface-jax"), "jax": version("jax")}},
       "detection": _section(lambda: _detection(detector, config, dataset, split, audited, parts, step, seen)),
@@ -107,7 +104,7 @@ def _audit(workdir, data, split, out, own, methods, batch_size, overwrite):
   audit["cases"] = _section(lambda: cases(audited, workdir, maps.best, maps.sane, parts, out))
   write_whole(out / FIGURES_FILE, json.dumps(audit, indent=1, allow_nan=False) + "\n")
   write_whole(out / PAGE_FILE, render_page(audit, out))
-  return audit, out, failures
+  return audit, out, left_out
 
 
 def _seen(run, source, parts):
@@ -145,7 +142,7 @@ def _validation(detector, config, dataset, split, parts, step):
   if (run.dataset("val").fingerprint, name) == (dataset.fingerprint, split):
     return "the images audited are the run's validation images themselves"
   said = parts("validation", lambda: predicted(detector, source, step, "judging validation images"))
-  return said["labels"][said["known"]], probability_of_fake(said["logits"][said["known"]])
+  return said["labels"], probability_of_fake(said["logits"])
 
 
 def _robustness(audited, parts):

@@ -7,8 +7,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from fakeface_jax.data.features import DIFFICULTIES, LABELS
-from fakeface_jax.data.images import decode_image, resize_and_crop, resize_and_crop_mask
-from fakeface_jax.data.loader import record_name
+from fakeface_jax.data.images import resize_and_crop, resize_and_crop_mask
+from fakeface_jax.data.loader import decode_record
 
 MARGIN = 64  # px, for the rows' names
 OUTLINE = (255, 0, 200)
@@ -48,7 +48,7 @@ def draw_contact_sheet(source, *, columns=12, cell=128):
 
 
 def _thumbnail(record, cell):
-  return resize_and_crop(decode_image(record["image"], record_name(record)), cell, cell).copy()
+  return resize_and_crop(decode_record(record), cell, cell).copy()
 
 
 def _inside(record, cell):

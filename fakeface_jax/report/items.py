@@ -13,7 +13,7 @@ from PIL import Image
 
 from fakeface_jax.data.features import FAKE, LABELS
 from fakeface_jax.data.folder_names import MASK, meaning
-from fakeface_jax.data.images import IMAGE_SUFFIXES, decode_image, find_images, read_image
+from fakeface_jax.data.images import IMAGE_SUFFIXES, find_images, read_image
 from fakeface_jax.errors import UserError
 from fakeface_jax.outputs import unique_stems
 from fakeface_jax.report.cases import pick_cases
@@ -136,9 +136,9 @@ def items_of_run(workdir, each):
 
 
 def _read_record(source, i):
-  from fakeface_jax.data.loader import record_name
+  from fakeface_jax.data.loader import decode_record
 
-  return decode_image(source[i]["image"], record_name(source[i]))
+  return decode_record(source[i])
 
 
 def _mask_of_record(source, i):

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fakeface_jax.errors import UserError
 from fakeface_jax.evaluation.data_check import check_data, first_look, table
 from tests.conftest import run_script
 
@@ -60,8 +59,9 @@ def test_what_is_wrong_is_said():
   train, test = fair(60, quality=50), fair(8, 60)
   image = np.asarray(Image.open(io.BytesIO(train[4]["image"])))
   test += [record(train[0]["image"], 0, "copy.jpg"), record(saved(image, quality=60), 0, "again.jpg"),
-           record(train[2]["image"], 1, "relabelled.jpg"), record(train[6]["image"][:300], 1, "half.jpg")]
-  result = check_data(Records({"train": train, "test": test}, unreadable=[["bad.png", "is empty"]]))
+           record(train[2]["image"], 1, "relabelled.jpg")]
+  unreadable = [["bad.png", "is empty"], ["half.jpg", "is truncated"]]
+  result = check_data(Records({"train": train, "test": test}, unreadable=unreadable))
   assert [name for name, _ in result["unreadable"]] == ["bad.png", "half.jpg"]
   duplicates = {kind: (found["across_splits"], found["across_classes"], found["pairs"])
                 for kind, found in result["duplicates"].items()}
@@ -113,20 +113,17 @@ def test_a_sample_is_drawn_by_its_seed_and_said():
   assert result["shortcuts"] != check_data(data, sample=30, seed=4)["shortcuts"]
 
 
-def test_one_class_a_tiny_set_and_none_at_all():
+def test_one_class_and_a_tiny_set():
   result = check_data(Records({"test": fair(10)[::2]}))
   assert result["wrong"] == ["test has no fake images"]
   assert "no fake to compare with" in table(result)
   tiny = check_data(Records({"test": fair(2)}))
   assert tiny["wrong"] == [] and "1 real and 1 fake to compare with" in table(tiny)
-  with pytest.raises(UserError, match=r"memory: none of its 1 images can be read; the first: a\.jpg: is empty"):
-    check_data(Records({"test": [record(b"", 0, "a.jpg")]}))
 
 
 def test_the_first_look_says_one_line_and_is_kept(tmp_path, caplog):
   caplog.set_level(logging.INFO, "fakeface_jax")
-  broken = [record(b"text", 0, "broken.jpg")]
-  first_look(fair(60) + broken, tmp_path)
+  first_look(fair(60), tmp_path)
   first_look(fair(60, quality=40), tmp_path / "other")
   fine, bad = (one.getMessage() for one in caplog.records)
   start = "What tells the classes apart in the headers of 60 training images: "
