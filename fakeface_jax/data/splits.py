@@ -7,7 +7,6 @@ import numpy as np
 
 from fakeface_jax.data.datasets import choose_splits, notices, open_dataset
 from fakeface_jax.data.features import LABELS
-from fakeface_jax.data.loader import face_at
 from fakeface_jax.errors import UserError
 from fakeface_jax.progress import with_progress
 
@@ -109,8 +108,6 @@ class Part:
 
   def __init__(self, source, numbers):
     self._source, self._numbers = source, numbers
-    if hasattr(source, "data_source"):  # the records unparsed, which `loader.face_at` takes where they are to be had
-      self.data_source = Part(source.data_source, numbers)
 
   def __len__(self):
     return len(self._numbers)
@@ -122,7 +119,7 @@ class Part:
 def labels_of(source):
   """int[N], the labels of all records."""
   records = with_progress(range(len(source)), "reading labels")
-  return np.fromiter((face_at(source, i)["label"] for i in records), int, len(source))
+  return np.fromiter((source[i]["label"] for i in records), int, len(source))
 
 
 def balanced_part(labels, size, seed):

@@ -10,7 +10,7 @@ from fakeface_jax.data.datasets import notices
 from fakeface_jax.data.duplicates import KINDS, Duplicates, fingerprint
 from fakeface_jax.data.features import LABELS
 from fakeface_jax.data.figures import file_figures, picture_figures
-from fakeface_jax.data.loader import decode_record, face_at, record_name
+from fakeface_jax.data.loader import decode_record, record_name
 from fakeface_jax.data.threads import with_bar
 from fakeface_jax.evaluation.shortcuts import CLEAR, TEXTURE, shortcuts
 from fakeface_jax.lines import one_line
@@ -49,7 +49,7 @@ def check_data(dataset, *, sample=SAMPLE, seed=0) -> dict:
 
   def look(task):
     (split, index), measured = task
-    record = face_at(sources[split], index)
+    record = sources[split][index]
     name, data = record_name(record), record["image"]
     image = decode_record(record)
     figures = {**file_figures(data, name), **picture_figures(image)} if measured else None
@@ -142,7 +142,7 @@ def first_look(source, workdir, *, sample=GLANCE, seed=0):
     return
   figures, labels = [], []
   for index in np.sort(np.random.default_rng(seed).permutation(len(source))[:sample]).tolist():
-    record = face_at(source, index)
+    record = source[index]
     figures.append(file_figures(record["image"], record_name(record)))
     labels.append(int(record["label"]))
   lines = shortcuts(figures, labels, seed=seed)
