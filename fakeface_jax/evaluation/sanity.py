@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from fakeface_jax.explain.engine import target_code
-from fakeface_jax.explain.methods import CHANNELS, HEATMAP, METHODS, resolve_methods
+from fakeface_jax.explain.methods import CHANNELS, HEATMAP, METHODS, maps_of, resolve_methods
 from fakeface_jax.models import init_variables
 
 ALIKE = 0.5  # mean rank correlation from which on maps of a random network count as the same
@@ -83,8 +83,7 @@ def sanity(detector, seen, methods=None, layers=None, target="fake", seed=0, pro
 def _maps(result, methods):
   """{name: [float[h, w] per image]} without signs."""
   maps = {}
-  for name, given in methods.items():
-    values = result[name][given["layers"][-1]] if "layers" in given else result[name]
+  for name, _, values in maps_of(result, methods):
     values = values if METHODS[name].kind == HEATMAP else np.abs(values)
     maps[name] = values.sum(-1) if values.ndim == 4 else values
   return maps

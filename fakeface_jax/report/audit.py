@@ -88,20 +88,21 @@ def _audit(workdir, data, split, out, own, methods, batch_size, overwrite):
   left_out = [tuple(row) for kind in ("unreadable", "masks_ignored") for row in dataset.metadata.get(kind) or []]
   seen = None if held_out else _seen(run, source, parts)
   maps = AuditedMaps(audited, resolved, parts)
+  located = _section(maps.localization)
+  best = None if "reason" in located.get("best", {"reason": ""}) else located["best"]
+  faithful = _section(lambda: maps.faithfulness(best))
+  sane = {name: scores["depends_on_weights"] for name, scores in faithful.get("sanity", {}).get("methods", {}).items()}
   audit = {
       "about": {
           "workdir": str(workdir), "data": dataset.name, "split": split, "images": len(audited.labels),
           "real": int(np.sum(audited.labels == REAL)), "fake": int(np.sum(audited.labels == FAKE)),
           "network": f"ResNet-{config.model.depth}, {detector.crop} px", "weights": f"{state['weights']:08x}",
-          "unreadable": [list(row) for row in left_out], "notes": [], "seen_in_training": seen,
+          "unreadable": [list(row) for row in left_out], "notes": maps.notes, "seen_in_training": seen,
           "command": f"python scripts/audit.py --workdir {workdir} --data {data or dataset.name} --split {split}",
           "versions": {"fakeface_jax": version("fakeface-jax"), "jax": version("jax")}},
       "detection": _section(lambda: _detection(detector, config, dataset, split, audited, parts, step, seen)),
-      "localization": _section(maps.localization),
-      "faithfulness": _section(maps.faithfulness),
-      "robustness": _section(lambda: _robustness(audited, parts))}
-  audit["about"]["notes"] = maps.notes
-  audit["cases"] = _section(lambda: cases(audited, workdir, maps.best, maps.sane, parts, out))
+      "localization": located, "faithfulness": faithful, "robustness": _section(lambda: _robustness(audited, parts)),
+      "cases": _section(lambda: cases(audited, workdir, best, sane, parts, out))}
   write_whole(out / FIGURES_FILE, json.dumps(audit, indent=1, allow_nan=False) + "\n")
   write_whole(out / PAGE_FILE, render_page(audit, out))
   return audit, out, left_out

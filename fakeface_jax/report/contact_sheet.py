@@ -36,7 +36,7 @@ def draw_contact_sheet(source, *, columns=12, cell=128):
   for (label, difficulty), row in sorted(rows.items()):
     lines.append((DIFFICULTIES[difficulty] if difficulty else LABELS[label], [picture for picture, _ in row]))
     if any(0 < inside.mean() < 1 for _, inside in row):
-      lines.append(("its mask", [_outlined(*each) for each in row]))
+      lines.append(("its mask", [with_rim(*each) for each in row]))
   sheet = Image.new("RGB", (MARGIN + columns * cell, len(lines) * cell), (255, 255, 255))
   draw = ImageDraw.Draw(sheet)
   font = ImageFont.load_default(13)
@@ -56,9 +56,9 @@ def _inside(record, cell):
   return resize_and_crop_mask(np.asarray(Image.open(io.BytesIO(record["mask"]))), cell, cell) == 255
 
 
-def _outlined(picture, inside):
-  picture = picture.copy()
-  core = inside.copy()
+def with_rim(picture, inside):
+  """A picture uint8[H, W, 3] with the rim of what is inside, bool[H, W], in a colour that faces do not have."""
+  picture, core = picture.copy(), inside.copy()
   for axis, step in itertools.product((0, 1), (-1, 1)):
     core &= np.roll(inside, step, axis)
   picture[inside & ~core] = OUTLINE

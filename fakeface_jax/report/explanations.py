@@ -62,8 +62,7 @@ class _Explanations:
 
   def __init__(self, detector, items, out, target, layers, methods, check, overwrite):
     self.detector, self.out, self.check = detector, out, check
-    self.asked = {"target": target, "layers": layers, "methods": methods}
-    self.methods = resolve_methods(detector.model, methods, layers)
+    self.target, self.methods = target, resolve_methods(detector.model, methods, layers)
     settings = {
         "target": target, "methods": self.methods, "dtype": np.dtype(detector.model.dtype).name,
         "pixels": [detector.resize, detector.crop], "weights": checksum(detector.variables),
@@ -88,7 +87,8 @@ class _Explanations:
         images = self._images(batch, reading.pop())
         if number + 1 < len(batches):
           reading.append([readers.submit(self._read, item) for item in batches[number + 1]])
-        results = self.detector.explain_seen(Seen.joined(images.values()), **self.asked) if images else []
+        results = self.detector.explain_seen(
+            Seen.joined(images.values()), self.target, methods=self.methods) if images else []
         if results and self.explained.scale is None:
           self._take_scale(results)
         self._note(drawing)

@@ -22,7 +22,7 @@ LABEL_GAP = 0.085  # between two labels, on an axis from -1 to 1
 PASSES = "Replacing the network's weights by random numbers changed the pictures of {methods}, as it should."
 
 
-def check_run(detector, items, workdir, *, methods, layers, target):
+def check_run(detector, items, workdir, *, target, methods=None, layers=None):
   """Runs `sanity` on items; writes `sanity.json` and `sanity.png` into the run's folder and prints a table.
 
   Returns: the list of (name, reason) of items that could not be read.

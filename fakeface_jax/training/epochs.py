@@ -6,7 +6,6 @@ Both take the same images in the same order, and lead to the same parameters.
 import jax
 import numpy as np
 
-from fakeface_jax.data.forge import forge_share
 from fakeface_jax.data.loader import plan_epoch, read_batches
 from fakeface_jax.data.order import epoch_order
 from fakeface_jax.data.views import augmentations
@@ -33,7 +32,7 @@ class ImageEpochs:
     rest = plan.from_step(start).shard(jax.process_index(), jax.process_count())
     batches = read_batches(
         self.splits["train"], rest, resize=data.resize, crop=data.crop, augment=augmentations(data.augment),
-        seed=config.seed, forge=forge_share(data.forge))
+        seed=config.seed, forge=data.forge)
     for step, batch in enumerate(batches, start=start + 1):
       state = self._step(state, frozen, to_devices(batch))
       if step % STEPS_IN_FLIGHT == 0 or step == plan.steps:
@@ -53,7 +52,7 @@ class FeatureEpochs:
   def __init__(self, config, model, splits, tail_step, trunk, workdir, fingerprint):
     self.config, self._tables = config, {}
     self._steps, self._predict = make_feature_steps(tail_step, trunk), make_feature_predict(model, trunk)
-    for name, views, forge in (("train", config.data.views, forge_share(config.data.forge)), ("val", 1, 0.0)):
+    for name, views, forge in (("train", config.data.views, config.data.forge), ("val", 1, 0.0)):
       length = len(splits[name])
       records = own_records(length, config.batch_size)
       rows = TrunkPass(
