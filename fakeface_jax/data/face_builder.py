@@ -7,7 +7,6 @@ Every image is read and decoded before a record is written. What cannot be used 
 import abc
 import dataclasses
 import hashlib
-import io
 import os
 import re
 from pathlib import Path
@@ -16,11 +15,10 @@ from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
-from PIL import Image
 from tensorflow_datasets.core import shuffle
 
 from fakeface_jax.data import features
-from fakeface_jax.data.images import decode_image, read_bytes
+from fakeface_jax.data.images import decode_image, encode_image, read_bytes
 from fakeface_jax.data.records import RecordBuilder
 from fakeface_jax.data.threads import with_bar
 from fakeface_jax.errors import UserError
@@ -197,14 +195,7 @@ def fingerprint(root, paths):
   return digest.hexdigest()[:10]
 
 
-def png(mask):
-  """A mask uint8[H, W] as PNG bytes."""
-  file = io.BytesIO()
-  Image.fromarray(mask).save(file, "PNG")
-  return file.getvalue()
-
-
-WHOLE = {value: png(np.full((1, 1), value, np.uint8)) for value in (NOT_MANIPULATED, UNKNOWN)}
+WHOLE = {value: encode_image(np.full((1, 1), value, np.uint8), "PNG") for value in (NOT_MANIPULATED, UNKNOWN)}
 
 
 def relative(path, root):

@@ -25,12 +25,11 @@ from fakeface_jax.data.face_builder import (
   FaceFile,
   fingerprint,
   folder_config,
-  png,
   reason_without,
   relative,
 )
 from fakeface_jax.data.folder_names import MASK, contents, entries, subfolders
-from fakeface_jax.data.images import all_files_below, decode_image, files_below, read_bytes, sorted_out
+from fakeface_jax.data.images import all_files_below, decode_image, encode_image, files_below, read_bytes, sorted_out
 from fakeface_jax.errors import UserError
 from fakeface_jax.paths import FOLDER, NOTHING, path_kind, user_path
 
@@ -77,7 +76,7 @@ class Folder(FaceBuilder):
     path = self._faces.masks.get(face.path)
     if path:
       try:
-        return png(read_mask(path, size))
+        return encode_image(read_mask(path, size), "PNG")
       except UserError as error:
         self._masks_ignored.append([relative(path, self.root), reason_without(path, error)])
     return super()._mask(face, size)

@@ -22,7 +22,6 @@ from fakeface_jax.data.face_builder import (
   FaceFile,
   fingerprint,
   folder_config,
-  png,
   read_share,
   reason_without,
   record,
@@ -31,7 +30,7 @@ from fakeface_jax.data.face_builder import (
 )
 from fakeface_jax.data.folder import class_folders, image_files, not_used
 from fakeface_jax.data.forge import SAMPLE, Forgery, Photograph, encode, forge, last_quality
-from fakeface_jax.data.images import read_image
+from fakeface_jax.data.images import encode_image, read_image
 from fakeface_jax.data.landmarks import choose_framing, find_points
 from fakeface_jax.data.threads import in_order, with_bar
 from fakeface_jax.errors import UserError
@@ -170,4 +169,5 @@ class ForgedFaces(FaceBuilder):
       yield os.fsencode(source), record(  # not the pixels of the file of that name
           f"{source} (saved again)", genuine, features.REAL, WHOLE[NOT_MANIPULATED])
       yield os.fsencode(f"{source} forged"), record(
-          f"{source} ({made.region}, {made.operation})", fake.jpeg, features.FAKE, png(made.mask), (made.region,))
+          f"{source} ({made.region}, {made.operation})", fake.jpeg, features.FAKE, encode_image(made.mask, "PNG"),
+          (made.region,))

@@ -312,6 +312,13 @@ def _damaged(name, error):
   return UserError(f"{name}: truncated or damaged ({reason}); replace or remove it")
 
 
+def encode_image(image, format: str, **options) -> bytes:
+  """A file's bytes. Args: image: uint8[H, W] or [H, W, 3], or Pillow's own. format, options: as Pillow saves it."""
+  file = io.BytesIO()
+  (image if isinstance(image, Image.Image) else Image.fromarray(image)).save(file, format, **options)
+  return file.getvalue()
+
+
 def resize_and_crop(image: np.ndarray, resize: int, crop: int, *, position=None) -> np.ndarray:
   """Shorter side to `resize` pixels (bilinear, antialiased), then a `crop` x `crop` window of the result.
 

@@ -5,10 +5,12 @@ process reads its own columns of the plan.
 """
 
 import dataclasses
+import io
 import os
 from functools import partial
 
 import numpy as np
+from PIL import Image
 
 from fakeface_jax.data.features import REAL
 from fakeface_jax.data.images import decode_image
@@ -129,6 +131,11 @@ def decode_record(record, scratch=None):
     raise UserError(
         f"{str(error).rpartition('; ')[0]}; it was sound when the data set was prepared: remove the prepared records"
         " (in --config.data.dir, TFDS_DATA_DIR or ~/tensorflow_datasets), and they are made anew") from error
+
+
+def decode_mask(record):
+  """A record's mask, uint8[H, W], see `features`."""
+  return np.asarray(Image.open(io.BytesIO(record["mask"])))
 
 
 def record_name(record):

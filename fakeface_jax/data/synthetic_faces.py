@@ -21,8 +21,8 @@ import sys
 import tensorflow_datasets as tfds
 
 from fakeface_jax.data import examples
-from fakeface_jax.data.face_builder import png
 from fakeface_jax.data.features import face_features
+from fakeface_jax.data.images import encode_image
 from fakeface_jax.data.records import RecordBuilder
 from fakeface_jax.errors import UserError
 from fakeface_jax.progress import with_progress
@@ -95,7 +95,8 @@ class SyntheticFaces(RecordBuilder):
     seed = len(_SPLITS) * config.seed + _SPLITS.index(split)
     with contextlib.closing(_drawn(seed, count, config.size)) as drawn:
       for index, example in enumerate(with_progress(drawn, f"drawing faces for {split}", total=count)):
-        yield index, {**example, "mask": png(example["mask"]), "source": f"synthetic_faces/{split}/{index:06d}"}
+        mask = encode_image(example["mask"], "PNG")
+        yield index, {**example, "mask": mask, "source": f"synthetic_faces/{split}/{index:06d}"}
 
 
 def _drawn(seed, count, size):

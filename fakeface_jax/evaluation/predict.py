@@ -31,6 +31,13 @@ def make_predict_step(model, trunk=None, devices=None):
   return step
 
 
+def predict_records(detector, source, batch_size, title):
+  """As `predict_split`, with a `Detector`."""
+  return predict_split(
+      make_predict_step(detector.model), detector.variables, source, batch_size=batch_size, resize=detector.resize,
+      crop=detector.crop, title=title)
+
+
 def predict_split(step, variables, source, *, batch_size, resize, crop, title=None):
   """Logits of all N records of a split, in its order, on every process.
 

@@ -100,7 +100,7 @@ def _audit(workdir, data, split, out, own, methods, batch_size, overwrite):
           "unreadable": [list(row) for row in left_out], "notes": maps.notes, "seen_in_training": seen,
           "command": f"python scripts/audit.py --workdir {workdir} --data {data or dataset.name} --split {split}",
           "versions": {"fakeface_jax": version("fakeface-jax"), "jax": version("jax")}},
-      "detection": _section(lambda: _detection(detector, config, dataset, split, audited, parts, step, seen)),
+      "detection": _section(lambda: _detection(run, dataset, split, audited, parts, step, seen)),
       "localization": located, "faithfulness": faithful, "robustness": _section(lambda: _robustness(audited, parts)),
       "cases": _section(lambda: cases(audited, workdir, best, sane, parts, out))}
   write_whole(out / FIGURES_FILE, json.dumps(audit, indent=1, allow_nan=False) + "\n")
@@ -126,16 +126,15 @@ def _section(compute):
     return {"reason": str(error)}
 
 
-def _detection(detector, config, dataset, split, audited, parts, step, seen):
+def _detection(run, dataset, split, audited, parts, step, seen):
   found = detection(
       audited.labels, audited.probabilities, regions=audited.regions, difficulties=audited.difficulties,
-      sources=audited.names, validation=_validation(detector, config, dataset, split, parts, step))
+      sources=audited.names, validation=_validation(run, dataset, split, audited.detector, parts, step))
   return found | {"verdict": " ".join(filter(None, [in_words(seen), found["verdict"]]))}
 
 
-def _validation(detector, config, dataset, split, parts, step):
+def _validation(run, dataset, split, detector, parts, step):
   """(labels, probabilities) of the run's validation images, or why there are none to set a threshold on."""
-  run = RunSplits(config, quiet=True)
   try:
     source, name = run["val"], run.name("val")
   except UserError as error:

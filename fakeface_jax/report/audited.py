@@ -2,18 +2,16 @@
 
 import collections.abc
 import dataclasses
-import io
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from fakeface_jax.data.features import FAKE
 from fakeface_jax.data.images import resize_and_crop_mask
-from fakeface_jax.data.loader import decode_record, record_name
+from fakeface_jax.data.loader import decode_mask, decode_record, record_name
 from fakeface_jax.detector import Seen
 from fakeface_jax.evaluation.placement import usable
-from fakeface_jax.evaluation.predict import make_predict_step, predict_split
+from fakeface_jax.evaluation.predict import predict_records
 from fakeface_jax.evaluation.probability import probability_of_fake
 from fakeface_jax.progress import with_progress
 
@@ -66,11 +64,8 @@ class _Stored(collections.abc.Sequence):
 
 
 def predicted(detector, source, batch_size, title):
-  """{"logits", "labels"} of all records, see `predict_split`."""
-  logits, labels = predict_split(
-      make_predict_step(detector.model), detector.variables, source, batch_size=batch_size, resize=detector.resize,
-      crop=detector.crop, title=title)
-  return {"logits": logits, "labels": labels}
+  """{"logits", "labels"} of all records, see `predict_records`."""
+  return dict(zip(("logits", "labels"), predict_records(detector, source, batch_size, title), strict=True))
 
 
 def read_audited(detector, source, parts, batch_size):
@@ -94,5 +89,4 @@ def _facts(detector, source):
 
 
 def _mask(record, detector):
-  mask = np.asarray(Image.open(io.BytesIO(record["mask"])))
-  return resize_and_crop_mask(mask, detector.resize, detector.crop)
+  return resize_and_crop_mask(decode_mask(record), detector.resize, detector.crop)

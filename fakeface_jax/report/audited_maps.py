@@ -88,16 +88,19 @@ class AuditedMaps:
     quick = {name: given for name, given in self._methods.items() if not METHODS[name].sampled}
     rows = []
     if quick:
-      pieces = [self._parts(f"placed_{settings_hash(quick)}_{start:05d}", lambda start=start: self._place(quick, start))
-                for start in in_parts(len(self._chosen), CHUNK, "maps beside masks")]
-      rows += _rows({name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]},
-                    np.arange(len(self._chosen)))
+      pieces = [
+          _by_map(self._parts(
+              f"placed_{settings_hash(quick)}_{start:05d}", lambda start=start: self._place(quick, start)))
+          for start in in_parts(len(self._chosen), CHUNK, "maps beside masks")]
+      rows += _rows({
+          key: {name: np.concatenate([piece[key][name] for piece in pieces]) for name in measures}
+          for key, measures in pieces[0].items()}, np.arange(len(self._chosen)))
     with_mask = np.isin(self._sample, self._chosen)
     among_chosen = np.searchsorted(self._chosen, self._sample[with_mask])
     masks = self._audited.masks(self._sample[with_mask])
     for (name, layer), maps in self._sample_maps.items():
       if METHODS[name].sampled:
-        rows += _rows(_flat({(name, layer): placed(maps[with_mask], masks)}), among_chosen)
+        rows += _rows({(name, layer): placed(maps[with_mask], masks)}, among_chosen)
     order = list(self._methods)
     return sorted(rows, key=lambda row: order.index(row["method"]))
 
@@ -105,7 +108,8 @@ class AuditedMaps:
     indices = self._chosen[start : start + CHUNK]
     masks = self._audited.masks(indices)
     maps = self._maps(methods, self._audited.seen(indices).pixels)
-    return _flat({key: placed(values, masks) for key, values in maps.items()})
+    return {
+        name: {layer: placed(values, masks) for layer, values in layers.items()} for name, layers in maps.items()}
 
   def _painted(self):
     """{"inside", "elsewhere"}: probability of fake with the changed region painted over, and as much elsewhere."""
@@ -125,11 +129,13 @@ class AuditedMaps:
     return self._audited.probabilities[indices] >= THRESHOLD
 
   def _maps(self, methods, pixels):
-    """{(method, layer or None): float32[N, h, w] >= 0} for the target fake."""
+    """{method: {layer or '': float32[N, h, w] >= 0}} for the target fake."""
     detector = self._audited.detector
     result = detector.engine.explain(pixels, np.full(len(pixels), FAKE), methods, detector.background)
-    return {
-        (name, layer): rectified(METHODS[name].kind, values) for name, layer, values in maps_of(result, methods)}
+    maps = {name: {} for name in methods}
+    for name, layer, values in maps_of(result, methods):
+      maps[name][layer or ""] = rectified(METHODS[name].kind, values)
+    return maps
 
   @functools.cached_property
   def _sample_seen(self):
@@ -137,14 +143,12 @@ class AuditedMaps:
 
   @functools.cached_property
   def _sample_maps(self):
-    """`_maps` of the sample, kept method by method."""
+    """{(method, layer or None): its map} of the sample, kept method by method."""
     maps = {}
     for name in with_progress(self._methods, "maps of a sample", unit="methods"):
       given = {name: self._methods[name]}
-      flat = self._parts(f"maps_{settings_hash(given)}", lambda given=given: {
-          f"{name}|{layer or ''}": values
-          for (name, layer), values in self._maps(given, self._sample_seen.pixels).items()})
-      maps |= {_key(name): values for name, values in flat.items()}
+      maps |= _by_map(self._parts(
+          f"maps_{settings_hash(given)}", lambda given=given: self._maps(given, self._sample_seen.pixels)))
     return maps
 
   def _without_masks(self):
@@ -163,7 +167,7 @@ class AuditedMaps:
     indices = np.sort(np.concatenate([random.permutation(members)[:BY_REGION] for members in known]))
     given = {name: self._methods[name] | {"layers": (layer,)}}
     kept = self._parts(f"regions_{settings_hash(given)}", lambda: {
-        "maps": self._maps(given, audited.seen(indices).pixels)[name, layer]})
+        "maps": self._maps(given, audited.seen(indices).pixels)[name][layer]})
     photographs = audited.stored(indices)
     framing = choose_framing(photographs[i] for i in range(0, len(photographs), max(1, len(photographs) // FRAMED)))
     faces = [face_region_map(image, framing) for image in with_progress(photographs, "finding faces")]
@@ -226,8 +230,8 @@ class AuditedMaps:
     for name, title, layer, values in with_progress(wanted, "taking away evidence", unit="maps"):
       curves = self._parts(
           f"faithful_{settings_hash((name, title, layer, self._methods.get(name)))}",
-          lambda values=values: _flat(faithfulness_of_map(self._audited.detector, pixels, values, self._ends)))
-      rows.append({"method": name, "title": title, "layer": layer, **_nested(curves)})
+          lambda values=values: faithfulness_of_map(self._audited.detector, pixels, values, self._ends))
+      rows.append({"method": name, "title": title, "layer": layer, **curves})
     return faithfulness(rows, self._sanity)
 
   @functools.cached_property
@@ -243,36 +247,12 @@ class AuditedMaps:
     return json.loads(str(found["json"]))
 
 
-def _flat(nested):
-  """{(a, b): {c: array}} -> {"a|b|c": array}."""
-  flat = {}
-  for key, values in nested.items():
-    prefix = "|".join(part or "" for part in key) if isinstance(key, tuple) else key
-    flat |= {f"{prefix}|{name}": array for name, array in values.items()}
-  return flat
+def _by_map(nested):
+  """{method: {layer or '': value}} -> {(method, layer or None): value}."""
+  return {(name, layer or None): value for name, layers in nested.items() for layer, value in layers.items()}
 
 
-def _key(name):
-  """'gradcam|layer4_0/conv1' -> (method, layer or None)."""
-  method, layer = name.split("|")[:2]
-  return method, layer or None
-
-
-def _nested(flat):
-  """The other way round for {"a|c": array}: {a: {c: array}}."""
-  nested = {}
-  for name, array in flat.items():
-    first, second = name.split("|")
-    nested.setdefault(first, {})[second] = array
-  return nested
-
-
-def _rows(flat, images):
-  """Rows of `localization`'s `per_map` of {"method|layer|measure": float[N]}."""
-  rows = {}
-  for name, values in flat.items():
-    method, layer = _key(name)
-    row = rows.setdefault((method, layer), {
-        "method": method, "title": METHODS[method].title, "layer": layer, "images": images})
-    row[name.split("|")[2]] = values
-  return list(rows.values())
+def _rows(measured, images):
+  """Rows of `localization`'s `per_map` of {(method, layer): {measure: float[N]}}."""
+  return [{"method": name, "title": METHODS[name].title, "layer": layer, "images": images, **measures}
+          for (name, layer), measures in measured.items()]

@@ -1,6 +1,5 @@
 """A data set at a glance: reals, fakes by difficulty, and what was tampered with in them."""
 
-import io
 import itertools
 
 import numpy as np
@@ -8,7 +7,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from fakeface_jax.data.features import DIFFICULTIES, LABELS
 from fakeface_jax.data.images import resize_and_crop, resize_and_crop_mask
-from fakeface_jax.data.loader import decode_record
+from fakeface_jax.data.loader import decode_mask, decode_record
 
 MARGIN = 64  # px, for the rows' names
 OUTLINE = (255, 0, 200)
@@ -53,7 +52,7 @@ def _thumbnail(record, cell):
 
 def _inside(record, cell):
   """bool[cell, cell]: what was changed."""
-  return resize_and_crop_mask(np.asarray(Image.open(io.BytesIO(record["mask"]))), cell, cell) == 255
+  return resize_and_crop_mask(decode_mask(record), cell, cell) == 255
 
 
 def with_rim(picture, inside):

@@ -8,7 +8,7 @@ from fakeface_jax.data.datasets import choose_splits, notices, open_dataset
 from fakeface_jax.data.splits import RunSplits, split_for_testing
 from fakeface_jax.detector import load
 from fakeface_jax.devices import check_batch_size
-from fakeface_jax.evaluation.predict import make_predict_step, predict_split
+from fakeface_jax.evaluation.predict import predict_records
 from fakeface_jax.evaluation.probability import probability_of_fake
 from fakeface_jax.evaluation.scores import scores
 from fakeface_jax.workdir import read_config
@@ -36,9 +36,7 @@ def evaluate_run(workdir, data=None, split=None, batch_size=None):
   batch_size = -(-config.batch_size // devices) * devices if batch_size is None else batch_size
   check_batch_size(batch_size)
   detector = load(workdir)
-  logits, labels = predict_split(
-      make_predict_step(detector.model), detector.variables, source, batch_size=batch_size, resize=detector.resize,
-      crop=detector.crop, title="scoring")
+  logits, labels = predict_records(detector, source, batch_size, "scoring")
   title = f"{dataset.name}, {split}: {len(labels)} images"
   result = scores(labels, probability_of_fake(logits))
   if not held_out:

@@ -15,7 +15,7 @@ import jax
 import numpy as np
 
 from fakeface_jax.data.features import LABELS, THRESHOLD
-from fakeface_jax.data.images import one_large_image_at_a_time, resize_and_crop_mask
+from fakeface_jax.data.images import encode_image, one_large_image_at_a_time, resize_and_crop_mask
 from fakeface_jax.detector import Seen, flatten_maps
 from fakeface_jax.errors import UserError, of_disk
 from fakeface_jax.evaluation.placement import usable
@@ -143,11 +143,13 @@ class _Explanations:
     kinds = {METHODS[name].kind for name in self.methods}
     if kinds != {CHANNELS}:
       line["panel"] = stem + PANEL
-      files[PANEL] = _png(draw_panel(
-          result, item.name, self.explained.scale, self.explained.scale_note, self.check, self._mask(item), item.label))
+      panel = draw_panel(
+          result, item.name, self.explained.scale, self.explained.scale_note, self.check, self._mask(item), item.label)
+      files[PANEL] = encode_image(panel, "PNG", compress_level=1)
     if CHANNELS in kinds:
       line["feature_maps"] = stem + GRID
-      files[GRID] = _png(draw_feature_grid(result["feature_maps"], item.name))
+      files[GRID] = encode_image(
+          draw_feature_grid(result["feature_maps"], item.name), "PNG", compress_level=1)
     if result["completeness_error"]:
       line["completeness_error"] = result["completeness_error"]
     line["maps"] = stem + MAPS
@@ -170,12 +172,6 @@ class _Explanations:
       log.warning("%s; its outline is not drawn", error)
       return None
     return None if usable(mask) else mask
-
-
-def _png(picture):
-  buffer = io.BytesIO()
-  picture.save(buffer, "PNG", compress_level=1)
-  return buffer.getvalue()
 
 
 def checksum(arrays):

@@ -1,15 +1,11 @@
 """What there is to explain: files, folders, or test images of a run."""
 
 import dataclasses
-import io
 import logging
 import os
 from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
-
-import numpy as np
-from PIL import Image
 
 from fakeface_jax.data.features import FAKE, LABELS
 from fakeface_jax.data.folder_names import MASK, meaning
@@ -119,6 +115,8 @@ def _refuse(reason):
 
 def items_of_run(workdir, each):
   """Test images of a run, up to `each` of every outcome of `report.cases`, named after it."""
+  from fakeface_jax.data.loader import decode_mask, decode_record  # slow to import
+
   config = read_config(workdir)
   source = split_of_run(config, "test")
   predictions = read_predictions(workdir, source)
@@ -129,20 +127,14 @@ def items_of_run(workdir, each):
       taken.add(i)
       row = predictions[i]
       items.append(Item(
-          row["path"], f"{group}_{rank + 1}", partial(_read_record, source, row["record"]),
+          row["path"], f"{group}_{rank + 1}", partial(_of_record, decode_record, source, row["record"]),
           f"{os.path.abspath(workdir)}, record {row['record']}", label=row["label"],
-          mask=partial(_mask_of_record, source, row["record"])))
+          mask=partial(_of_record, decode_mask, source, row["record"])))
   return items
 
 
-def _read_record(source, i):
-  from fakeface_jax.data.loader import decode_record
-
-  return decode_record(source[i])
-
-
-def _mask_of_record(source, i):
-  return np.asarray(Image.open(io.BytesIO(source[i]["mask"])))
+def _of_record(decode, source, i):
+  return decode(source[i])
 
 
 def with_background(detector, folder, most=32):

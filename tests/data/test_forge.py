@@ -16,6 +16,7 @@ from fakeface_jax.data import forge as forging
 from fakeface_jax.data.faces import render_face, sample_face
 from fakeface_jax.data.features import FAKE, REAL, REGIONS
 from fakeface_jax.data.forge import LEAST_CHANGE, OPERATIONS, Forger, Photograph, _choices, encode, forge
+from fakeface_jax.data.images import encode_image
 from fakeface_jax.data.landmarks import BLOB, FRAME_POINTS, TEMPLATE
 from fakeface_jax.data.loader import plan_epoch, read_batches
 from fakeface_jax.data.manipulate import capture
@@ -221,8 +222,7 @@ def test_donors_are_other_real_photographs(monkeypatch):
 
 
 def test_a_view_has_one_outcome_for_good_and_only_views_0_draws_anew_each_epoch():
-  png = lambda image: [file := io.BytesIO(), Image.fromarray(image).save(file, "PNG")][0].getvalue()
-  source = [{"image": png(image), "label": label, "source": b""} for image, label in RECORDS[:6]]
+  source = [{"image": encode_image(image, "PNG"), "label": label, "source": b""} for image, label in RECORDS[:6]]
 
   def outcomes(views, epochs=9):
     """{record: the different pictures that it gave over the epochs}."""

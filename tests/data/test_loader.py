@@ -1,10 +1,9 @@
-import io
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from fakeface_jax.data import forge
+from fakeface_jax.data.images import encode_image
 from fakeface_jax.data.loader import plan_batches, plan_epoch, read_batches
 from fakeface_jax.errors import UserError
 
@@ -12,9 +11,7 @@ from fakeface_jax.errors import UserError
 def png(value, size=8):
   """A picture whose pixel (y, x) is (value, y, x)."""
   y, x = np.indices((size, size))
-  buffer = io.BytesIO()
-  Image.fromarray(np.stack([np.full_like(y, value), y, x], -1).astype(np.uint8)).save(buffer, "PNG")
-  return buffer.getvalue()
+  return encode_image(np.stack([np.full_like(y, value), y, x], -1).astype(np.uint8), "PNG")
 
 
 RECORDS = [{"image": png(i), "label": i % 2, "source": f"{i}.png".encode()} for i in range(5)]

@@ -1,6 +1,5 @@
 """The whole report: on sets in memory, on folders by way of the script, and the line before training."""
 
-import io
 import json
 import logging
 from types import SimpleNamespace
@@ -9,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fakeface_jax.data.images import decode_image, encode_image
 from fakeface_jax.evaluation.data_check import check_data, first_look, table
 from tests.conftest import run_script
 
@@ -28,13 +28,7 @@ def encoded(seed, size=64, **options):
   random = np.random.default_rng(seed)
   coarse = Image.fromarray(random.integers(0, 256, (7, 7, 3), np.uint8)).resize((size, size), Image.Resampling.BICUBIC)
   image = np.clip(np.asarray(coarse) * 0.8 + 20 + random.normal(0, 4, (size, size, 3)), 0, 255).astype(np.uint8)
-  return saved(image, **{"quality": int(random.integers(80, 95)), **options})
-
-
-def saved(image, **options):
-  file = io.BytesIO()
-  Image.fromarray(image).save(file, "JPEG", **options)
-  return file.getvalue()
+  return encode_image(image, "JPEG", **{"quality": int(random.integers(80, 95)), **options})
 
 
 def record(data, label, name):
@@ -57,8 +51,8 @@ def test_a_fair_set():
 
 def test_what_is_wrong_is_said():
   train, test = fair(60, quality=50), fair(8, 60)
-  image = np.asarray(Image.open(io.BytesIO(train[4]["image"])))
-  test += [record(train[0]["image"], 0, "copy.jpg"), record(saved(image, quality=60), 0, "again.jpg"),
+  image = decode_image(train[4]["image"], "4")
+  test += [record(train[0]["image"], 0, "copy.jpg"), record(encode_image(image, "JPEG", quality=60), 0, "again.jpg"),
            record(train[2]["image"], 1, "relabelled.jpg")]
   unreadable = [["bad.png", "is empty"], ["half.jpg", "is truncated"]]
   result = check_data(Records({"train": train, "test": test}, unreadable=unreadable))
@@ -84,8 +78,9 @@ def test_what_is_wrong_is_said():
 
 def test_copies_stand_on_one_side_when_the_shortcuts_are_measured():
   """Sixteen pictures, each saved eight times: their colours tell only what was seen."""
-  pictures = [np.asarray(Image.open(io.BytesIO(encoded(i)))) for i in range(16)]
-  train = [record(saved(pictures[i], quality=75 + k), i % 2, f"{i}_{k}.jpg") for i in range(16) for k in range(8)]
+  pictures = [decode_image(encoded(i), "it") for i in range(16)]
+  train = [record(encode_image(pictures[i], "JPEG", quality=75 + k), i % 2, f"{i}_{k}.jpg")
+           for i in range(16) for k in range(8)]
   result = check_data(Records({"train": train}))
   assert result["duplicates"]["near-duplicates"]["within_split"] == 128
   colour = result["shortcuts"]["colour"]
@@ -94,7 +89,7 @@ def test_copies_stand_on_one_side_when_the_shortcuts_are_measured():
 
 def test_remarks_are_not_errors():
   train = fair(40)
-  near = saved(np.asarray(Image.open(io.BytesIO(train[0]["image"]))), quality=70)
+  near = encode_image(decode_image(train[0]["image"], "0"), "JPEG", quality=70)
   train += [record(near, 1, "forged.jpg"), record(near, 1, "twice.jpg")]
   train += [record(encoded(100 + i), 1, f"more{i}.jpg") for i in range(90)]
   result = check_data(Records({"train": train}))

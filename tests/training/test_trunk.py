@@ -1,4 +1,3 @@
-import io
 import logging
 import shutil
 import types
@@ -7,8 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from PIL import Image
 
+from fakeface_jax.data.images import decode_image, encode_image
 from fakeface_jax.errors import UserError
 from fakeface_jax.models import init_variables
 from fakeface_jax.models.resnet import normalize, resnet
@@ -21,10 +20,8 @@ SIZE = 32
 
 
 def record(value, label):
-  buffer = io.BytesIO()
   pixels = np.random.default_rng(value).integers(0, 256, (SIZE, SIZE, 3)).astype(np.uint8)
-  Image.fromarray(pixels).save(buffer, "PNG")
-  return {"image": buffer.getvalue(), "label": label, "source": f"{value}.png".encode()}
+  return {"image": encode_image(pixels, "PNG"), "label": label, "source": f"{value}.png".encode()}
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +50,7 @@ def read_rows(trunk, rows):
 def test_rows_hold_the_features_at_the_cut_and_the_labels(variables, source, config, tmp_path, cut):
   work = trunk_pass(variables, source, config, cut=cut)
   features, labels = read_rows(work.trunk, work.open(tmp_path / "run"))
-  pixels = np.stack([np.asarray(Image.open(io.BytesIO(face["image"]))) for face in source])
+  pixels = np.stack([decode_image(face["image"], "it") for face in source])
   expected = MODEL.apply(variables, normalize(jnp.asarray(pixels)), stop=cut)
   jax.tree.map(
       lambda ours, theirs: np.testing.assert_allclose(ours.astype(np.float32), theirs, rtol=0.01, atol=1e-4),
