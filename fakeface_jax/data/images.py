@@ -124,13 +124,18 @@ def _orientation_of_jpeg(data, name):
 
 
 def _decode_with_pillow(data, name):
+  return _or_bare(lambda data: _pixels(_open(data, name), name), data)
+
+
+def _or_bare(read, data):
+  """read(data), or what it makes of the same file without its metadata, where those are in the way."""
   try:
-    return _pixels(open_image(data, name), name)
+    return read(data)
   except UserError:
     bare = without_metadata(data)
     if bare is None:
       raise
-  return _pixels(_open(bare, name), name)
+  return read(bare)
 
 
 def _pixels(image, name):
@@ -148,13 +153,7 @@ def _pixels(image, name):
 
 def open_image(data: bytes, name: str) -> Image.Image:
   """A Pillow image whose header is read and whose pixels are not; raises as `decode_image` does for a bad header."""
-  try:
-    return _open(data, name)
-  except UserError:
-    bare = without_metadata(data)
-    if bare is None:
-      raise
-  return _open(bare, name)
+  return _or_bare(lambda data: _open(data, name), data)
 
 
 def _open(data, name):

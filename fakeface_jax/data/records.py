@@ -99,23 +99,24 @@ def renewable(config):
 
 def damage(folder, noted=()):
   """What is wrong with prepared records as far as it shows without reading them all, or None; `noted` as above."""
+  try:
+    return _damage(folder, noted)
+  except FileNotFoundError as error:
+    return f"{Path(error.filename).name} is not there"
+  except OSError as error:
+    raise UserError(f"{error.filename} cannot be read: {error.strerror}; change its permissions") from error
+
+
+def _damage(folder, noted):
   path = folder / "metadata.json"
   try:
     if noted and not set(noted) <= json.loads(path.read_text()).keys():
       return f"{path.name} is garbled"
-  except FileNotFoundError:
-    return f"{path.name} is not there"
-  except OSError as error:
-    raise UserError(f"{path} cannot be read: {error.strerror}; change its permissions") from error
   except (ValueError, AttributeError):
     return f"{path.name} is cut or garbled"
   path = folder / INFO_FILE
   try:
     info = json_format.Parse(path.read_text(), dataset_info_pb2.DatasetInfo())
-  except FileNotFoundError:
-    return f"{INFO_FILE} is not there"
-  except OSError as error:
-    raise UserError(f"{path} cannot be read: {error.strerror}; change its permissions") from error
   except (json_format.ParseError, ValueError):
     return f"{INFO_FILE} is cut or garbled"
   if info.version != folder.name:
@@ -126,15 +127,11 @@ def damage(folder, noted=()):
   if not shards:
     return f"{INFO_FILE} names no split"
   for path, length in shards.items():
+    path.open("rb").close()  # where it may not be read
     try:
-      path.open("rb").close()
       reader = ArrayRecordReader(str(path))
       found = reader.num_records()
       reader.close()
-    except FileNotFoundError:
-      return f"{path.name} is not there"
-    except OSError as error:
-      raise UserError(f"{path} cannot be read: {error.strerror}; change its permissions") from error
     except (RuntimeError, ValueError, IndexError):
       return f"{path.name} is cut or garbled"
     if found != length:

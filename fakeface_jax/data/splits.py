@@ -104,16 +104,16 @@ def split_for_testing(dataset):
 
 
 class Part:
-  """Some records of a source as a source of their own."""
+  """Some records of a source as a source of their own; `read`: makes of a record what is asked for."""
 
-  def __init__(self, source, numbers):
-    self._source, self._numbers = source, numbers
+  def __init__(self, source, numbers, read=lambda record: record):
+    self._source, self._numbers, self._read = source, numbers, read
 
   def __len__(self):
     return len(self._numbers)
 
   def __getitem__(self, i):
-    return self._source[int(self._numbers[i])]
+    return self._read(self._source[int(self._numbers[i])])
 
 
 def labels_of(source):

@@ -1,6 +1,5 @@
 """The images of an audit: what the network says of each, and what is known about it."""
 
-import collections.abc
 import dataclasses
 from typing import Any
 
@@ -9,6 +8,7 @@ import numpy as np
 from fakeface_jax.data.features import FAKE
 from fakeface_jax.data.images import resize_and_crop_mask
 from fakeface_jax.data.loader import decode_mask, decode_record, record_name
+from fakeface_jax.data.splits import Part
 from fakeface_jax.detector import Seen
 from fakeface_jax.evaluation.placement import usable
 from fakeface_jax.evaluation.predict import predict_records
@@ -40,7 +40,7 @@ class Audited:
 
   def stored(self, indices):
     """The images uint8[H, W, 3] as they are stored, each decoded when it is asked for."""
-    return _Stored(self.source, indices)
+    return Part(self.source, indices, decode_record)
 
   def seen(self, indices):
     """What the network sees of them, at least one: a `Seen`."""
@@ -49,18 +49,6 @@ class Audited:
   def masks(self, indices):
     """uint8[n, crop, crop], of what the network sees."""
     return np.stack([_mask(self.source[int(i)], self.detector) for i in indices])
-
-
-class _Stored(collections.abc.Sequence):
-
-  def __init__(self, source, indices):
-    self._source, self._indices = source, indices
-
-  def __len__(self):
-    return len(self._indices)
-
-  def __getitem__(self, i):
-    return decode_record(self._source[int(self._indices[i])])
 
 
 def predicted(detector, source, batch_size, title):
