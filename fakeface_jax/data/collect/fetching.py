@@ -197,39 +197,30 @@ class _Session(requests.Session):
     """None: also where it follows no redirect, it would read the body of one, however long that is."""
 
 
-class _Watched:
-  """A connection that tells the thread of its request of the socket."""
+def _watched(pool):
+  """A kind of pool whose connections tell the thread of their request of the socket."""
 
-  def connect(self):
-    super().connect()
-    threading.current_thread().opened(self.sock)
+  class Connection(pool.ConnectionCls):
 
+    def connect(self):
+      super().connect()
+      threading.current_thread().opened(self.sock)
 
-class _Connection(_Watched, urllib3.connection.HTTPConnection):
-  pass
-
-
-class _SecureConnection(_Watched, urllib3.connection.HTTPSConnection):
-  pass
+  return type(pool.__name__, (pool,), {"ConnectionCls": Connection})
 
 
-class _Pool(urllib3.HTTPConnectionPool):
-  ConnectionCls = _Connection
-
-
-class _SecurePool(urllib3.HTTPSConnectionPool):
-  ConnectionCls = _SecureConnection
+_POOLS = {"http": _watched(urllib3.HTTPConnectionPool), "https": _watched(urllib3.HTTPSConnectionPool)}
 
 
 class _Adapter(requests.adapters.HTTPAdapter):
 
   def init_poolmanager(self, *args, **kwargs):
     super().init_poolmanager(*args, **kwargs)
-    self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+    self.poolmanager.pool_classes_by_scheme = _POOLS
 
   def proxy_manager_for(self, *args, **kwargs):
     manager = super().proxy_manager_for(*args, **kwargs)
-    manager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+    manager.pool_classes_by_scheme = _POOLS
     return manager
 
 
