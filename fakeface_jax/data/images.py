@@ -335,12 +335,12 @@ def resize_and_crop(image: np.ndarray, resize: int, crop: int, *, position=None)
   return _resize_and_crop(image, resize, crop, position, Image.Resampling.BILINEAR)
 
 
-def resize_and_crop_mask(mask: np.ndarray, resize: int, crop: int, *, position=None) -> np.ndarray:
-  """The window that `resize_and_crop` takes, of a mask uint8[H, W]: nearest neighbour, so no new values arise.
+def resize_and_crop_mask(mask: np.ndarray, resize: int, crop: int) -> np.ndarray:
+  """The window that `resize_and_crop` takes in the centre, of a mask uint8[H, W], by nearest neighbours: no new values.
 
   A 1 x 1 mask stands for the whole image. Returns: uint8[crop, crop].
   """
-  return _resize_and_crop(mask, resize, crop, position, Image.Resampling.NEAREST)
+  return _resize_and_crop(mask, resize, crop, None, Image.Resampling.NEAREST)
 
 
 def _resize_and_crop(image, resize, crop, position, resampling):

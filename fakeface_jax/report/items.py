@@ -12,6 +12,7 @@ from fakeface_jax.data.folder_names import MASK, meaning
 from fakeface_jax.data.images import IMAGE_SUFFIXES, find_images, read_image
 from fakeface_jax.errors import UserError
 from fakeface_jax.outputs import unique_stems
+from fakeface_jax.report.background import BACKGROUND_IMAGES
 from fakeface_jax.report.cases import pick_cases
 from fakeface_jax.report.explained import names_of_ours
 from fakeface_jax.report.run_data import read_predictions, split_of_run
@@ -137,11 +138,12 @@ def _of_record(decode, source, i):
   return decode(source[i])
 
 
-def with_background(detector, folder, most=32):
-  """The detector with the first photographs of a folder to compare with; one that cannot be read is an error."""
+def with_background(detector, folder):
+  """The detector with photographs of a folder to compare with, its first; one that cannot be read is an error."""
   files, problems = find_images([folder])
   if not files:
     raise UserError(f"--background {folder}: {problems[0][1]}")
   for path, reason in problems:
     log.warning("--background: %s %s", path, reason)
-  return dataclasses.replace(detector, background=detector.prepare([read_image(file) for file in files[:most]]).pixels)
+  images = [read_image(file) for file in files[:BACKGROUND_IMAGES]]
+  return dataclasses.replace(detector, background=detector.prepare(images).pixels)
