@@ -16,7 +16,7 @@ from fakeface_jax.data.images import resize_and_crop
 from fakeface_jax.errors import UserError, of_disk
 from fakeface_jax.evaluation.probability import probability_of_fake
 from fakeface_jax.explain.engine import Engine, target_code
-from fakeface_jax.explain.methods import ARTICLE, CHANNELS, METHODS, resolve_methods
+from fakeface_jax.explain.methods import ARTICLE, CHANNELS, METHODS, maps_of, resolve_methods
 from fakeface_jax.explain.scale import is_scale
 from fakeface_jax.models import DTYPES, abstract_variables, make_model
 from fakeface_jax.paths import user_path
@@ -157,13 +157,12 @@ def _finite(logits):
 def flatten_maps(result):
   """{map: array} of one image's explanation: 'gradcam/<layer>', 'guided_backprop', 'feature_maps/<layer>/channels'."""
   flat = {}
-  for name in result["settings"]:
-    maps = result[name]
-    for layer, values in maps.items() if isinstance(maps, dict) else [(None, maps)]:
-      if METHODS[name].kind == CHANNELS:
-        flat[f"{name}/{layer}"], flat[f"{name}/{layer}/channels"] = values["maps"], values["channels"]
-      else:
-        flat[name if layer is None else f"{name}/{layer}"] = values
+  for name, layer, values in maps_of(result, result["settings"]):
+    key = f"{name}/{layer}" if "layers" in result["settings"][name] else name
+    if METHODS[name].kind == CHANNELS:
+      flat[key], flat[f"{key}/channels"] = values["maps"], values["channels"]
+    else:
+      flat[key] = values
   return flat
 
 

@@ -14,6 +14,11 @@ def one_line(text) -> str:
   return _NOT_FOR_A_LINE.sub(lambda found: escaped(found[0]), str(text))
 
 
+def listed(words) -> str:
+  """['a', 'b', 'c'] -> 'a, b and c'."""
+  return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
 def escaped(character):
   r"""A character as it is written in Python, '\n'; a byte of a name that is no UTF-8 as '\xf1'."""
   if "\udc80" <= character <= "\udcff":

@@ -38,14 +38,14 @@ def same_name(name):
   return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
-def unique_stems(paths, suffixes=("",)):
+def unique_stems(paths):
   """`free_stems` of images by their paths: where two would be the same, the folder's name goes before."""
   names = [Path(path).stem for path in paths]
   counts = Counter(map(same_name, names))
   folders = [os.path.basename(os.path.dirname(os.path.abspath(path))) for path in paths]
   return free_stems([
       f"{folder}_{name}" if counts[same_name(name)] > 1 and folder else name
-      for folder, name in zip(folders, names, strict=True)], suffixes)
+      for folder, name in zip(folders, names, strict=True)])
 
 
 def free_stems(wished, suffixes=("",), taken=()):

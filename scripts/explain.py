@@ -41,22 +41,21 @@ def main(arguments):
   workdir = WORKDIR.value or last_run()
   out = OUT.value or str(Path(workdir) / "panels")
   detector = load(workdir, BATCH_SIZE.value, DTYPE.value)
-  methods = parse_methods(METHODS.value, SET.value)
-  resolved = resolve_methods(detector.model, methods, LAYERS.value)
+  methods = resolve_methods(detector.model, parse_methods(METHODS.value, SET.value), LAYERS.value)
   items = items_of_files(arguments) if arguments else items_of_run(workdir, EACH.value)
   if BACKGROUND.value:
     detector = with_background(detector, BACKGROUND.value)
-  detector = with_run_background(detector, workdir, resolved)
+  detector = with_run_background(detector, workdir, methods)
   if SANITY.value:
-    chosen = methods if METHODS.value or SET.value else None
-    failures = check_run(detector, items, workdir, methods=chosen, layers=LAYERS.value, target=TARGET.value)
+    chosen = {"methods": methods} if METHODS.value or SET.value else {"layers": LAYERS.value}
+    failures = check_run(detector, items, workdir, target=TARGET.value, **chosen)
     return app.exit_code(failures)
   from fakeface_jax.report.explanations import explain_items
   from fakeface_jax.report.map_scale import with_scale
 
   failures = explain_items(
-      with_scale(detector, workdir, resolved), items, out, target=TARGET.value, layers=LAYERS.value, methods=methods,
-      check=sentences_of_run(workdir, resolved), overwrite=OVERWRITE.value)
+      with_scale(detector, workdir, methods), items, out, target=TARGET.value, methods=methods,
+      check=sentences_of_run(workdir, methods), overwrite=OVERWRITE.value)
   print(f"{len(items) - len(failures)} of {len(items)} images explained in {out}")
   return app.exit_code(failures)
 

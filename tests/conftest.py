@@ -9,6 +9,7 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ["JAX_COMPILATION_CACHE_DIR"] = os.path.join(tempfile.gettempdir(), "fakeface_jax_test_xla")
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.5"
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -74,6 +75,12 @@ def finished(config, tmp_path_factory):
   assert unreadable == []
   report_run(workdir)
   return workdir, scores
+
+
+@pytest.fixture
+def run(finished, tmp_path):
+  """A copy of the finished run, to be changed."""
+  return shutil.copytree(finished[0], tmp_path / "run")
 
 
 def run_script(name, *arguments, environment=None, **kwargs):

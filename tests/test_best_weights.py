@@ -16,13 +16,6 @@ from fakeface_jax.report.items import items_of_run
 from fakeface_jax.report.sanity import sentences_of_run
 from fakeface_jax.training.checkpoints import Checkpoints
 
-
-@pytest.fixture
-def run(finished, tmp_path):
-  shutil.copytree(finished[0], tmp_path / "run")
-  return tmp_path / "run"
-
-
 LIKE = abstract_variables(resnet(18), 32)
 
 

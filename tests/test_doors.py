@@ -24,6 +24,7 @@ from fakeface_jax.report.evaluate import evaluate_run
 from fakeface_jax.report.explanations import explain_items
 from fakeface_jax.report.items import items_of_files, items_of_run
 from fakeface_jax.report.run import report_run
+from fakeface_jax.report.run_data import read_lines
 from fakeface_jax.report.sanity import check_run
 from tests.conftest import ROOT
 
@@ -129,14 +130,10 @@ def run(faces, tmp_path_factory):
   return workdir
 
 
-def lines_of(path):
-  return [json.loads(line) for line in path.read_text().splitlines()]
-
-
 @pytest.fixture(scope="module")
 def files(run, faces):
   """The test images' files, in the order of the run's test split."""
-  return [faces / line["path"] for line in lines_of(run / "test_predictions.jsonl")]
+  return [faces / line["path"] for line in read_lines(run / "test_predictions.jsonl")]
 
 
 @pytest.fixture(scope="module")
@@ -167,7 +164,7 @@ def test_the_probabilities_tell_one_cut_from_another(run, files, answers):
 
 
 def test_the_test_split_of_training(run, answers):
-  lines = lines_of(run / "test_predictions.jsonl")
+  lines = read_lines(run / "test_predictions.jsonl")
   assert len(lines) == 10 + len(FORMS) + 1
   for answer, line in zip(answers, lines, strict=True):
     same(answer, line["probability"])
@@ -195,7 +192,7 @@ def explained(detector, items, out):
   """{name: (probability, maps)} of what `scripts/explain.py` writes."""
   assert explain_items(detector, items, out) == []
   found = {}
-  for line in lines_of(out / "predictions.jsonl"):
+  for line in read_lines(out / "predictions.jsonl"):
     with np.load(out / line["maps"]) as maps:
       maps = {name: maps[name] for name in maps.files}
     assert maps.pop("probability") == np.float32(line["probability"])

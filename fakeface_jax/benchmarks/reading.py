@@ -9,7 +9,7 @@ import simplejpeg
 from fakeface_jax.benchmarks.photographs import SIDE, write_data_set
 from fakeface_jax.benchmarks.timing import take_turns
 from fakeface_jax.data.datasets import open_dataset
-from fakeface_jax.data.loader import face_at, plan_batches, read_batches
+from fakeface_jax.data.loader import plan_batches, read_batches
 
 IMAGES, BATCH_SIZE, CROP = 2000, 32, 224
 
@@ -23,7 +23,7 @@ def bench_input(repeats=4):
   with tempfile.TemporaryDirectory() as folder:
     faces = write_data_set(Path(folder) / "faces", {"train": IMAGES})
     source = open_dataset(str(faces), data_dir=str(Path(folder) / "records"))["train"]
-    encoded = [face_at(source, i)["image"] for i in range(len(source))]
+    encoded = [source[i]["image"] for i in range(len(source))]
     plan = plan_batches(len(source), BATCH_SIZE)
 
     def decode():

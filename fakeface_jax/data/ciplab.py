@@ -13,7 +13,7 @@ import re
 
 import numpy as np
 
-from fakeface_jax.data.face_builder import Face, relative, split_of
+from fakeface_jax.data.face_builder import FaceFile, relative, split_of
 from fakeface_jax.data.features import FAKE, REAL, REGIONS
 from fakeface_jax.data.folder import image_files
 from fakeface_jax.data.lookalikes import lookalike_groups, points_of
@@ -38,7 +38,7 @@ class Ciplab(PublishedBuilder):
     for part, paths in zip(self.parts, (reals, fakes), strict=True):
       if not paths:
         raise UserError(f"{self.root / part}: holds no image; expected {self.layout}")
-    kept = [Face(path, REAL) for path in reals]
+    kept = [FaceFile(path, REAL) for path in reals]
     left_out = [[self.prefix + relative(path, self.root), what] for of_class in found
                 for path, what in of_class.unread.items()]
     for path in fakes:
@@ -46,9 +46,9 @@ class Ciplab(PublishedBuilder):
       if match:
         difficulty, bits = match.groups()
         regions = tuple(region for region, bit in zip(REGIONS[:4], bits, strict=True) if bit == "1")
-        kept.append(Face(path, FAKE, None, regions, difficulty.lower()))
+        kept.append(FaceFile(path, FAKE, None, regions, difficulty.lower()))
       else:
-        left_out.append([self._source(Face(path, FAKE)),
+        left_out.append([self._source(FaceFile(path, FAKE)),
                          "its name does not say what was changed; expected one such as mid_12_1100.jpg"])
     return kept, left_out
 

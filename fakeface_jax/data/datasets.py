@@ -5,8 +5,6 @@ import importlib
 import logging
 from pathlib import Path
 
-import tensorflow_datasets as tfds
-
 from fakeface_jax.data.folder import folder_builder
 from fakeface_jax.data.forged import forged_builder
 from fakeface_jax.data.published import PublishedBuilder, published_builder
@@ -52,9 +50,8 @@ class Dataset:
     """
     if split == "all":
       split = "+".join(self.splits)
-    raw = tfds.decode.SkipDecoding()
     try:
-      source = self._builder.as_data_source(split, decoders={"image": raw, "mask": raw})
+      source = self._builder.as_data_source(split).data_source
     except (ValueError, KeyError, AssertionError) as error:
       raise UserError(
           f"{self.name} has no split {split!r}; it has {', '.join(self.splits)} (or 'all', or a slice such as"
@@ -88,10 +85,7 @@ def open_dataset(name, *, path=None, data_dir=None):
   name = name if name in BUILDERS else user_path(name)
   if name in BUILDERS:
     cls = getattr(importlib.import_module(f"fakeface_jax.data.{name}"), BUILDERS[name])
-    if issubclass(cls, PublishedBuilder):
-      builder = published_builder(cls, path, data_dir)
-    else:
-      builder = cls(data_dir=data_dir, file_format="array_record")
+    builder = published_builder(cls, path, data_dir) if issubclass(cls, PublishedBuilder) else cls(data_dir=data_dir)
   elif name == "forged":
     if not path:
       raise UserError("data set 'forged' needs to know of which photographs: --config.data.path=/my/real/faces")

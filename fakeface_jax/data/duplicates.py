@@ -49,8 +49,16 @@ def fingerprint(data: bytes, image: np.ndarray) -> Fingerprint:
 
 def perceptual_hash(thumbnail: np.ndarray) -> int:
   """63 bits of a grey float[SIDE, SIDE]: which of its 8 x 8 lowest frequencies, without the mean, exceed the median."""
-  low = fft.dctn(thumbnail, norm="ortho")[:8, :8].ravel()[1:]
-  return int.from_bytes(np.packbits(low > np.median(low)).tobytes())
+  return int.from_bytes(np.packbits(frequency_signs(thumbnail, 8)[1:]).tobytes())
+
+
+def frequency_signs(grey: np.ndarray, count: int) -> np.ndarray:
+  """bool[count**2] of float[side, side]: which of its count x count lowest frequencies exceed their median.
+
+  The first one is the mean, which says only how bright it is, and does not count for the median.
+  """
+  low = fft.dctn(grey, norm="ortho")[:count, :count].ravel()
+  return low > np.median(low[1:])
 
 
 class Duplicates:
@@ -102,7 +110,8 @@ class Duplicates:
     for first, second in near_pairs(hashes, thumbnails, progress):
       first, second = chosen[first], chosen[second]
       others = pixels[first] != pixels[second]
-      self.groups = _merged(self.groups, first[others], second[others])
+      groups = self.groups
+      self.groups = linked(len(groups), groups[first[others]], groups[second[others]])[groups]
       yield first[others], second[others]
 
   def _summary(self, pairs, stands_for=slice(None)):
@@ -154,7 +163,7 @@ def _numbered(values):
   return np.asarray([numbers.setdefault(value, len(numbers)) for value in values], np.int64)
 
 
-def _merged(groups, first, second):
-  """Groups after those of the images `first` became one with those of `second`; numbers below their count."""
-  links = sparse.coo_array((np.ones(len(first), bool), (groups[first], groups[second])), (len(groups), len(groups)))
-  return csgraph.connected_components(links, directed=False)[1][groups]
+def linked(count, first, second):
+  """int[count], the number of the group of each of so many things, where `first` and `second`, int[P], are linked."""
+  links = sparse.coo_array((np.ones(len(first), bool), (first, second)), (count, count))
+  return csgraph.connected_components(links, directed=False)[1]

@@ -5,24 +5,20 @@ Every image is read and decoded before a record is written. What cannot be used 
 """
 
 import abc
-import contextlib
 import dataclasses
 import hashlib
-import io
 import os
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
-from absl import logging
-from PIL import Image
 from tensorflow_datasets.core import shuffle
-from tensorflow_datasets.core.utils import tqdm_utils
 
 from fakeface_jax.data import features
-from fakeface_jax.data.images import decode_image, read_bytes
+from fakeface_jax.data.images import decode_image, encode_image, read_bytes
 from fakeface_jax.data.records import RecordBuilder
 from fakeface_jax.data.threads import with_bar
 from fakeface_jax.errors import UserError
@@ -41,7 +37,7 @@ shuffle.tf = SimpleNamespace(
 
 
 @dataclasses.dataclass(frozen=True)
-class Face:
+class FaceFile:
   """An image file, unopened, and what is known of it.
 
   Attributes:
@@ -60,6 +56,19 @@ class Face:
 
 
 @dataclasses.dataclass
+class FolderConfig(tfds.core.BuilderConfig):
+  """Which folder; `name` also tells its state, so that a changed folder is prepared anew."""
+
+  path: str = ""
+
+
+def folder_config(path, state):
+  """The config of a builder for a folder in that state."""
+  name = re.sub(r"[^A-Za-z0-9_]+", "_", path.resolve().name).strip("_") or "root"
+  return FolderConfig(name=f"{name}-{state}", path=str(path.resolve()))
+
+
+@dataclasses.dataclass
 class Checked:
   """What reading an image has shown: why it cannot be used, or its place by content, its mask and its looks."""
 
@@ -70,15 +79,20 @@ class Checked:
 
 
 class FaceBuilder(RecordBuilder, skip_registration=True):
-  """A builder of image files in folders. A subclass has a `root` and `_find_faces`, and may refine the rest."""
+  """A builder of image files in folders. A subclass has `_find_faces`, and may refine the rest."""
 
   VERSION = tfds.core.Version("1.0.0")
   noted = ("unreadable", "split_by_content")
   prefix = ""  # of a record's source, before the path below the root
 
+  @property
+  def root(self):
+    """The folder that all files are below."""
+    return Path(self.builder_config.path)
+
   @abc.abstractmethod
   def _find_faces(self):
-    """(list of Face, what had to be left out before any image was opened as [path, reason])."""
+    """(list of FaceFile, what had to be left out before any image was opened as [path, reason])."""
 
   def _mask(self, face, size):
     """A face's mask as PNG bytes, given its size (height, width); called from several threads."""
@@ -99,23 +113,12 @@ class FaceBuilder(RecordBuilder, skip_registration=True):
     metadata = tfds.core.MetadataDict(unreadable=[], split_by_content=False)
     return tfds.core.DatasetInfo(builder=self, features=features.face_features(), metadata=metadata)
 
-  def _prepare(self, **kwargs):
-    """Reads and checks every image, then writes the records.
-
-    Raises: UserError if no image of one class can be read; OSError if the records cannot be written.
-    """
-    with quiet():
-      super()._prepare(**kwargs)
-
-  def _log_download_bytes(self):
-    """tfds prints sizes of a download here; there is none."""
-
-  def _log_download_done(self):
-    pass
-
   def _split_generators(self, dl_manager):
     """Two passes over the files: this one finds out which can be read and where they belong, as tfds can neither drop
-    a split that turns out empty nor write metadata from a generator; the second one copies the bytes."""
+    a split that turns out empty nor write metadata from a generator; the second one copies the bytes.
+
+    Raises: UserError if no image of one class can be read.
+    """
     faces, left_out = self._find_faces()
     checked = list(with_bar(self._check, faces))
     self._refuse_unreadable_classes(faces, checked)
@@ -155,15 +158,17 @@ class FaceBuilder(RecordBuilder, skip_registration=True):
 
   def _generate_examples(self, records):
     for face, mask in records:
-      source = os.fsencode(self._source(face))  # the name's own bytes, which need not be UTF-8
-      yield source, {
-          "image": read_bytes(face.path),
-          "label": face.label,
-          "mask": mask,
-          "regions": np.array([name in face.regions for name in features.REGIONS]),
-          "difficulty": face.difficulty,
-          "source": source,
-      }
+      source = self._source(face)
+      yield os.fsencode(source), record(
+          source, read_bytes(face.path), face.label, mask, face.regions, face.difficulty)
+
+
+def record(source, image, label, mask, regions=(), difficulty="none"):
+  """What a builder hands to tfds, see `features`; `regions` by name."""
+  return {
+      "image": image, "label": label, "mask": mask, "difficulty": difficulty,
+      "regions": np.array([name in regions for name in features.REGIONS]),
+      "source": os.fsencode(source)}  # a name's own bytes, which need not be UTF-8
 
 
 def read_share(path):
@@ -190,27 +195,7 @@ def fingerprint(root, paths):
   return digest.hexdigest()[:10]
 
 
-@contextlib.contextmanager
-def quiet():
-  """Without tfds's three nested progress bars and its log lines below errors."""
-  verbosity, bars = logging.get_verbosity(), getattr(tqdm_utils, "_active", True)
-  logging.set_verbosity(logging.ERROR)
-  tfds.disable_progress_bar()
-  try:
-    yield
-  finally:
-    logging.set_verbosity(verbosity)
-    tfds.display_progress_bar(bars)
-
-
-def png(mask):
-  """A mask uint8[H, W] as PNG bytes."""
-  file = io.BytesIO()
-  Image.fromarray(mask).save(file, "PNG")
-  return file.getvalue()
-
-
-WHOLE = {value: png(np.full((1, 1), value, np.uint8)) for value in (NOT_MANIPULATED, UNKNOWN)}
+WHOLE = {value: encode_image(np.full((1, 1), value, np.uint8), "PNG") for value in (NOT_MANIPULATED, UNKNOWN)}
 
 
 def relative(path, root):

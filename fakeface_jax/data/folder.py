@@ -15,16 +15,21 @@ how many files in real/ and fake/ were neither images nor anything like them.
 
 import collections
 import dataclasses
-import re
 from pathlib import Path
 
 import numpy as np
-import tensorflow_datasets as tfds
 
 from fakeface_jax.data import features
-from fakeface_jax.data.face_builder import Face, FaceBuilder, fingerprint, png, quiet, reason_without, relative
+from fakeface_jax.data.face_builder import (
+  FaceBuilder,
+  FaceFile,
+  fingerprint,
+  folder_config,
+  reason_without,
+  relative,
+)
 from fakeface_jax.data.folder_names import MASK, contents, entries, subfolders
-from fakeface_jax.data.images import decode_image, files_below, read_bytes, sorted_out
+from fakeface_jax.data.images import all_files_below, decode_image, encode_image, files_below, read_bytes, sorted_out
 from fakeface_jax.errors import UserError
 from fakeface_jax.paths import FOLDER, NOTHING, path_kind, user_path
 
@@ -41,17 +46,7 @@ def folder_builder(path, data_dir=None):
   """
   path = Path(user_path(path))
   faces = find_faces(path)
-  name = re.sub(r"[^A-Za-z0-9_]+", "_", path.resolve().name).strip("_") or "root"
-  config = FolderConfig(name=f"{name}-{_state(path, faces)}", path=str(path.resolve()))
-  with quiet():  # tfds warns of every config that is not in its registry
-    return Folder(config=config, data_dir=data_dir, file_format="array_record")
-
-
-@dataclasses.dataclass
-class FolderConfig(tfds.core.BuilderConfig):
-  """Which folder; `name` also tells its state, so that a changed folder is prepared anew."""
-
-  path: str = ""
+  return Folder(config=folder_config(path, _state(path, faces)), data_dir=data_dir)
 
 
 @dataclasses.dataclass
@@ -71,21 +66,17 @@ class Folder(FaceBuilder):
 
   name = "folder"
 
-  @property
-  def root(self):
-    return Path(self.builder_config.path)
-
   def _find_faces(self):
     self._faces = faces = find_faces(self.root)
     self._masks_ignored = list(faces.masks_ignored)
-    return [Face(path, label, split) for (split, label), paths in faces.images.items() for path in paths], (
+    return [FaceFile(path, label, split) for (split, label), paths in faces.images.items() for path in paths], (
         faces.unreadable)
 
   def _mask(self, face, size):
     path = self._faces.masks.get(face.path)
     if path:
       try:
-        return png(read_mask(path, size))
+        return encode_image(read_mask(path, size), "PNG")
       except UserError as error:
         self._masks_ignored.append([relative(path, self.root), reason_without(path, error)])
     return super()._mask(face, size)
@@ -230,11 +221,7 @@ class Found:
 
 def image_files(folder) -> Found:
   """What lies at any depth below a folder, sorted. Raises: UserError if it cannot be listed."""
-  problems = []
-  files = files_below(folder, problems, hidden_files=True)
-  if problems:
-    raise UserError("{}: {}; change its permissions".format(*problems[0]))
-  images, others = sorted_out(files)
+  images, others = sorted_out(all_files_below(folder, hidden_files=True))
   return Found(images, {path: what for path, what in others.items() if what}, [
       path for path, what in others.items() if not what])
 

@@ -8,6 +8,7 @@ from fakeface_jax.data.images import is_systems_folder
 from fakeface_jax.errors import UserError
 
 MASK = "mask"
+MOST = 8  # names in a message
 _KINDS = {
     "real": "real reals authentic genuine original originals pristine human humans natural bonafide unaltered",
     "fake": "fake fakes deepfake deepfakes ai aigenerated generated synthetic synthesized synthesised manipulated"
@@ -74,8 +75,8 @@ def entries(parent):
   return sorted(found[0]), sorted(found[1])
 
 
-def contents(parent, most=8):
+def contents(parent):
   """What lies in a folder, in words: 'real/, fake/, a.jpg and 3 more'."""
   folders, files = entries(parent)
   names = sorted([*(f"{folder.name}/" for folder in folders), *(file.name for file in files)])
-  return (", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")) or "nothing"
+  return (", ".join(names[:MOST]) + (f" and {len(names) - MOST} more" if len(names) > MOST else "")) or "nothing"

@@ -21,7 +21,6 @@ from fakeface_jax.data.features import FAKE, REAL
 from fakeface_jax.data.landmarks import BLOB, choose_framing, find_points
 from fakeface_jax.data.manipulate import bend
 from fakeface_jax.data.regions import draw_patch
-from fakeface_jax.errors import UserError
 
 QUALITIES = (75, 97)  # of the last encoding, of both classes
 LEAST_CHANGE = 2.0  # grey values, mean over the patch: less cannot be seen after encoding, and is drawn again
@@ -70,11 +69,6 @@ class Forgery:
 def photograph(image, framing):
   """A Photograph of uint8[H, W, 3], its points looked for; framing as of `landmarks.find_points`."""
   return Photograph(image, *find_points(image, framing))
-
-
-def possible(region, operation, host, donor):
-  """Whether an operation can be done to a region of a photograph, with that donor or with None."""
-  return (region, operation) in {pair for pair, _ in _choices(*_known(host, donor), None, None)}
 
 
 def forge(rng, host, donor=None, *, region=None, operation=None):
@@ -287,7 +281,7 @@ class Forger:
   Args:
     share: of the real photographs, 0..1.
     count: number of records in the split.
-    read_real: called with a record's number; returns its image, or None where that is a fake or cannot be read.
+    read_real: called with a record's number; returns its image, or None where that is a fake.
   """
 
   def __init__(self, share, count, read_real):
@@ -312,10 +306,3 @@ class Forger:
       if image is not None:
         return photograph(image, self.framing)
     return None
-
-
-def forge_share(share):
-  """`share`, checked. Raises: UserError."""
-  if not 0 <= share <= 1:
-    raise UserError(f"--config.data.forge={share}: expected the share of real images that are forged, 0 to 1")
-  return share

@@ -9,7 +9,6 @@ photograph that a region came from. Both are encoded last, at the same quality.
 
 import dataclasses
 import os
-import re
 from pathlib import Path
 
 import numpy as np
@@ -19,19 +18,19 @@ from fakeface_jax.data.face_builder import (
   NOT_MANIPULATED,
   SPLITS,
   WHOLE,
-  Face,
   FaceBuilder,
+  FaceFile,
   fingerprint,
-  png,
-  quiet,
+  folder_config,
   read_share,
   reason_without,
+  record,
   relative,
   split_of,
 )
-from fakeface_jax.data.folder import FolderConfig, class_folders, image_files, not_used
+from fakeface_jax.data.folder import class_folders, image_files, not_used
 from fakeface_jax.data.forge import SAMPLE, Forgery, Photograph, encode, forge, last_quality
-from fakeface_jax.data.images import read_image
+from fakeface_jax.data.images import encode_image, read_image
 from fakeface_jax.data.landmarks import choose_framing, find_points
 from fakeface_jax.data.threads import in_order, with_bar
 from fakeface_jax.errors import UserError
@@ -53,8 +52,8 @@ class Forged:
 def find_photographs(root):
   """The photographs below a folder, unread.
 
-  Returns: (list of `Face`; [path below root, reason] of pictures of kinds that are not read; the same of images beside
-    them; list of what is nothing like an image).
+  Returns: (list of `FaceFile`; [path below root, reason] of pictures of kinds that are not read; the same of images
+    beside them; list of what is nothing like an image).
   Raises: UserError if there is no such folder, no image in it or in a split of it, or fakes without real/.
   """
   faces, unread, ignored = [], [], []
@@ -68,7 +67,7 @@ def find_photographs(root):
     found = image_files(place)
     if not found.images:
       raise UserError(f"{place}: holds no image ({found.in_words}); {EXPECTED}")
-    faces += [Face(path, features.REAL, split) for path in found.images]
+    faces += [FaceFile(path, features.REAL, split) for path in found.images]
     unread += [[relative(path, root), what] for path, what in found.unread.items()]
     ignored += found.others
   return faces, unread, beside, ignored
@@ -142,23 +141,16 @@ def forge_photograph(photographs, index, *, seed, per_image=1):
 def forged_builder(path, data_dir=None):
   """A builder for the photographs below a folder and forgeries of them; arguments as of `folder.folder_builder`."""
   path = Path(user_path(path))
-  name = re.sub(r"[^A-Za-z0-9_]+", "_", path.resolve().name).strip("_") or "root"
   faces, unread, beside, ignored = find_photographs(path)
   others = [path / name for name, _ in (*unread, *beside)]
   state = fingerprint(path, [*(face.path for face in faces), *others, *ignored])
-  config = FolderConfig(name=f"{name}-{state}", path=str(path.resolve()))
-  with quiet():
-    return ForgedFaces(config=config, data_dir=data_dir, file_format="array_record")
+  return ForgedFaces(config=folder_config(path, state), data_dir=data_dir)
 
 
 class ForgedFaces(FaceBuilder):
   """See the module's docstring; made by `forged_builder`."""
 
   name = "forged"
-
-  @property
-  def root(self):
-    return Path(self.builder_config.path)
 
   def _find_faces(self):
     faces, unread, self._beside, self._ignored = find_photographs(self.root)
@@ -173,11 +165,9 @@ class ForgedFaces(FaceBuilder):
     forged = in_order(lambda index: forge_photograph(photographs, index, seed=SEED), range(len(paths)))
     for path, (genuine, (fake,)) in zip(paths, forged, strict=True):
       source = relative(path, self.root)
-      yield os.fsencode(source), {
-          "image": genuine, "label": features.REAL, "mask": WHOLE[NOT_MANIPULATED],
-          "regions": np.zeros(len(features.REGIONS), np.bool_), "difficulty": "none",
-          "source": os.fsencode(f"{source} (saved again)")}  # not the pixels of the file of that name
-      yield os.fsencode(f"{source} forged"), {
-          "image": fake.jpeg, "label": features.FAKE, "mask": png(fake.forgery.mask),
-          "regions": np.array([name == fake.forgery.region for name in features.REGIONS]),
-          "source": os.fsencode(f"{source} ({fake.forgery.region}, {fake.forgery.operation})"), "difficulty": "none"}
+      made = fake.forgery
+      yield os.fsencode(source), record(  # not the pixels of the file of that name
+          f"{source} (saved again)", genuine, features.REAL, WHOLE[NOT_MANIPULATED])
+      yield os.fsencode(f"{source} forged"), record(
+          f"{source} ({made.region}, {made.operation})", fake.jpeg, features.FAKE, encode_image(made.mask, "PNG"),
+          (made.region,))

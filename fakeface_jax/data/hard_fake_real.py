@@ -7,7 +7,7 @@
 See `label_table` for what happens where folders and table disagree, and `published` for where the files have to be.
 """
 
-from fakeface_jax.data.face_builder import Face
+from fakeface_jax.data.face_builder import FaceFile
 from fakeface_jax.data.features import LABELS
 from fakeface_jax.data.folder import find_faces
 from fakeface_jax.data.label_table import confirmed_faces, read_table, stem_of
@@ -29,7 +29,7 @@ class HardFakeReal(PublishedBuilder):
     found, faces = find_faces(self.root), {}
     for (_, label), paths in found.images.items():
       for path in paths:
-        faces.setdefault((path.stem, label), []).append(Face(path, label, "test"))
+        faces.setdefault((path.stem, label), []).append(FaceFile(path, label, "test"))
     words = dict(zip(LABELS, range(len(LABELS)), strict=True))
     rows = [(line, stem_of(name), words.get(word.lower()), word)
             for line, name, word in read_table(self.root / TABLE, ("images_id", "label"))]

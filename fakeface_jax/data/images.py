@@ -124,13 +124,18 @@ def _orientation_of_jpeg(data, name):
 
 
 def _decode_with_pillow(data, name):
+  return _or_bare(lambda data: _pixels(_open(data, name), name), data)
+
+
+def _or_bare(read, data):
+  """read(data), or what it makes of the same file without its metadata, where those are in the way."""
   try:
-    return _pixels(open_image(data, name), name)
+    return read(data)
   except UserError:
     bare = without_metadata(data)
     if bare is None:
       raise
-  return _pixels(_open(bare, name), name)
+  return read(bare)
 
 
 def _pixels(image, name):
@@ -148,13 +153,7 @@ def _pixels(image, name):
 
 def open_image(data: bytes, name: str) -> Image.Image:
   """A Pillow image whose header is read and whose pixels are not; raises as `decode_image` does for a bad header."""
-  try:
-    return _open(data, name)
-  except UserError:
-    bare = without_metadata(data)
-    if bare is None:
-      raise
-  return _open(bare, name)
+  return _or_bare(lambda data: _open(data, name), data)
 
 
 def _open(data, name):
@@ -312,6 +311,13 @@ def _damaged(name, error):
   return UserError(f"{name}: truncated or damaged ({reason}); replace or remove it")
 
 
+def encode_image(image, format: str, **options) -> bytes:
+  """A file's bytes. Args: image: uint8[H, W] or [H, W, 3], or Pillow's own. format, options: as Pillow saves it."""
+  file = io.BytesIO()
+  (image if isinstance(image, Image.Image) else Image.fromarray(image)).save(file, format, **options)
+  return file.getvalue()
+
+
 def resize_and_crop(image: np.ndarray, resize: int, crop: int, *, position=None) -> np.ndarray:
   """Shorter side to `resize` pixels (bilinear, antialiased), then a `crop` x `crop` window of the result.
 
@@ -329,12 +335,12 @@ def resize_and_crop(image: np.ndarray, resize: int, crop: int, *, position=None)
   return _resize_and_crop(image, resize, crop, position, Image.Resampling.BILINEAR)
 
 
-def resize_and_crop_mask(mask: np.ndarray, resize: int, crop: int, *, position=None) -> np.ndarray:
-  """The window that `resize_and_crop` takes, of a mask uint8[H, W]: nearest neighbour, so no new values arise.
+def resize_and_crop_mask(mask: np.ndarray, resize: int, crop: int) -> np.ndarray:
+  """The window that `resize_and_crop` takes in the centre, of a mask uint8[H, W], by nearest neighbours: no new values.
 
   A 1 x 1 mask stands for the whole image. Returns: uint8[crop, crop].
   """
-  return _resize_and_crop(mask, resize, crop, position, Image.Resampling.NEAREST)
+  return _resize_and_crop(mask, resize, crop, None, Image.Resampling.NEAREST)
 
 
 def _resize_and_crop(image, resize, crop, position, resampling):
@@ -412,6 +418,15 @@ def files_below(folder, problems: list, *, hidden_files=False) -> list[Path]:
     folders[:] = sorted(name for name in folders if not is_systems_folder(name))
     files += [Path(here, name) for name in names if hidden_files or not name.startswith(".")]
   return sorted(files)
+
+
+def all_files_below(folder, *, hidden_files=False) -> list[Path]:
+  """As `files_below`. Raises: UserError where one of the folders cannot be listed."""
+  problems = []
+  files = files_below(folder, problems, hidden_files=hidden_files)
+  if problems:
+    raise UserError("{}: {}; change its permissions".format(*problems[0]))
+  return files
 
 
 def is_systems_folder(name):

@@ -33,11 +33,11 @@ def confirmed_faces(faces, rows, table, source):
   it; rows without an image, with another word than a class, or for an image that has its row, are listed.
 
   Args:
-    faces: {(id, label): list of Face}, label as the folder has it. Both classes may have an image of the same id.
+    faces: {(id, label): list of FaceFile}, label as the folder has it. Both classes may have an image of the same id.
     rows: list of (line number, id, label or None, the word that stands for it).
     table: the name of the file with the rows.
-    source: function that names a Face.
-  Returns: (list of Face, list of [what, why it was left out]).
+    source: function that names a FaceFile.
+  Returns: (list of FaceFile, list of [what, why it was left out]).
   Raises: UserError if folders and rows agree on nothing.
   """
   confirmed, denied, left_out = set(), set(), []

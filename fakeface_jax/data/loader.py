@@ -5,11 +5,12 @@ process reads its own columns of the plan.
 """
 
 import dataclasses
+import io
 import os
 from functools import partial
 
 import numpy as np
-from tensorflow_datasets.proto import tf_example_pb2
+from PIL import Image
 
 from fakeface_jax.data.features import REAL
 from fakeface_jax.data.images import decode_image
@@ -74,18 +75,17 @@ def _plan(slots, views, length, batch_size):
   return Plan(indices % length, (indices < length).astype(np.float32), views)
 
 
-def read_batches(source, plan, *, resize, crop, augment=(), seed=0, forge=0.0, failures=None, threads=None):
+def read_batches(source, plan, *, resize, crop, augment=(), seed=0, forge=0.0, threads=None):
   """Yields the plan's batches, each read and decoded by one of several threads.
 
   Args:
-    source: random-access records of `features.face_features`, images as encoded bytes.
+    source: random-access records of `features`, images as encoded bytes.
     plan: this process's `Plan`.
     resize, crop, augment, seed: of the views, see `views.view_of`.
     forge: the share of the real images in whose place there is a fake made of them, with its label, see `forge.Forger`.
-    failures: {record number: reason}, to which images that cannot be read are added; in a batch the next image that can
-      stands for such a one, with weight 0. Without it they are a UserError.
     threads: one more than this process has cores by default.
   Yields: {"image": uint8[B, crop, crop, 3], "label": int32[B], "weight": float32[B], "index": int32[B]}.
+  Raises: UserError as `decode_record`.
   """
   forger = _forger(source, forge) if forge else None
 
@@ -94,18 +94,10 @@ def read_batches(source, plan, *, resize, crop, augment=(), seed=0, forge=0.0, f
     scratch = np.empty(SCRATCH_BYTES, np.uint8)
     batch = {
         "image": np.empty((width, crop, crop, 3), np.uint8), "label": np.empty(width, np.int32),
-        "weight": plan.weights[step].copy(), "index": indices.astype(np.int32)}
+        "weight": plan.weights[step], "index": indices.astype(np.int32)}
     for column, index in enumerate(indices.tolist()):
-      record = face_at(source, index)
-      try:
-        image = decode_record(record, scratch)
-      except UserError as error:
-        if failures is None:
-          raise
-        failures[index] = str(error)
-        record, image = _next_readable(source, index, failures)
-        batch["weight"][column] = 0
-      key, label = (seed, int(plan.views[step, column]), index), record["label"]
+      record = source[index]
+      key, image, label = (seed, int(plan.views[step, column]), index), decode_record(record, scratch), record["label"]
       if forger:
         image, label = forger(image, label, key)
       batch["image"][column] = view_of(image, key, resize=resize, crop=crop, augment=augment)
@@ -116,17 +108,6 @@ def read_batches(source, plan, *, resize, crop, augment=(), seed=0, forge=0.0, f
   yield from in_order(read, range(plan.steps), threads=threads, ahead=2)
 
 
-def _next_readable(source, index, failures):
-  """(record, image) of the first record after `index`, from the start again after the last, that can be read."""
-  for step in range(1, len(source)):
-    record = face_at(source, (index + step) % len(source))
-    try:
-      return record, decode_record(record)
-    except UserError:
-      continue
-  raise UserError(f"none of the {len(source)} images can be read; the first: {next(iter(failures.values()))}")
-
-
 def _forger(source, share):
   from fakeface_jax.data.forge import Forger  # slow to import, and few need it
 
@@ -134,30 +115,27 @@ def _forger(source, share):
 
 
 def _real_image(source, index):
-  """A donor's image; None for a fake, or where it cannot be read."""
-  record = face_at(source, index)
-  try:
-    return decode_record(record) if record["label"] == REAL else None
-  except UserError:
-    return None  # where its own turn comes it is listed
+  """A donor's image; None for a fake."""
+  record = source[index]
+  return decode_record(record) if record["label"] == REAL else None
 
 
 def decode_record(record, scratch=None):
-  """A record's image, uint8[H, W, 3], see `images.decode_image`. Raises: UserError that names where it came from."""
-  return decode_image(record["image"], record_name(record), scratch=scratch)
+  """A record's image, uint8[H, W, 3], see `images.decode_image`.
 
-
-def face_at(source, index):
-  """A record's image (encoded bytes), label and source.
-
-  Of tfds records only these fields are parsed, one record at a time: three times as fast as tfds's own batches.
+  Raises: UserError where it is damaged: when the record was written, the builder had decoded it.
   """
-  if not hasattr(source, "data_source"):
-    return source[index]
-  fields = tf_example_pb2.Example.FromString(source.data_source[index]).features.feature
-  return {
-      "image": fields["image"].bytes_list.value[0], "label": fields["label"].int64_list.value[0],
-      "source": fields["source"].bytes_list.value[0]}
+  try:
+    return decode_image(record["image"], record_name(record), scratch=scratch)
+  except UserError as error:
+    raise UserError(
+        f"{str(error).rpartition('; ')[0]}; it was sound when the data set was prepared: remove the prepared records"
+        " (in --config.data.dir, TFDS_DATA_DIR or ~/tensorflow_datasets), and they are made anew") from error
+
+
+def decode_mask(record):
+  """A record's mask, uint8[H, W], see `features`."""
+  return np.asarray(Image.open(io.BytesIO(record["mask"])))
 
 
 def record_name(record):

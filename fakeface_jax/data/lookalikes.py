@@ -12,10 +12,9 @@ import dataclasses
 
 import numpy as np
 from PIL import Image
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from skimage.feature import SIFT
 
+from fakeface_jax.data.duplicates import linked
 from fakeface_jax.progress import in_parts, with_progress
 
 SIDE = 192  # px, of the square that every image is scaled to before points are looked for
@@ -60,9 +59,7 @@ def lookalike_groups(images):
   """
   pairs = [pair for pair in with_progress(_worth_comparing(images), "comparing images", unit="pairs")
            if shared_points(images[pair[0]], images[pair[1]]) >= SHARED]
-  first, second = np.array(pairs, int).reshape(-1, 2).T
-  links = coo_array((np.ones(len(pairs), bool), (first, second)), shape=(len(images), len(images)))
-  return connected_components(links, directed=False)[1]
+  return linked(len(images), *np.array(pairs, int).reshape(-1, 2).T)
 
 
 def _worth_comparing(images):

@@ -15,6 +15,8 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
+from fakeface_jax.data.images import encode_image
+
 FLOOR = 1 / 16  # an alpha below this counts, and is treated, as untouched
 
 
@@ -53,10 +55,8 @@ def lattice(rng, shape, cells):
 
 def jpeg(image, quality, subsampling=2):
   """JPEG bytes of a picture; `subsampling` 0 keeps the colour's resolution, 2 halves it."""
-  buffer = io.BytesIO()
-  Image.fromarray(np.uint8(np.clip(image, 0, 1) * 255 + 0.5)).save(
-    buffer, "JPEG", quality=int(quality), subsampling=subsampling)  # fmt: skip
-  return buffer.getvalue()
+  pixels = np.uint8(np.clip(image, 0, 1) * 255 + 0.5)
+  return encode_image(pixels, "JPEG", quality=int(quality), subsampling=subsampling)
 
 
 def capture(rng, image):

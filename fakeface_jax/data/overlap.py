@@ -7,9 +7,8 @@ forgeries made from it is still the same photographs. See `duplicates` for what 
 import numpy as np
 
 from fakeface_jax.data.duplicates import fingerprint, near_pairs
-from fakeface_jax.data.loader import decode_record, face_at
+from fakeface_jax.data.loader import decode_record
 from fakeface_jax.data.threads import with_bar
-from fakeface_jax.errors import UserError
 
 
 def seen_in_training(source, trained):
@@ -18,8 +17,8 @@ def seen_in_training(source, trained):
   Args:
     source: records, as `open_dataset(...)[split]`.
     trained: list of such, the run's training and validation images.
-  Returns: {"images": those of the source that can be read, "same": how many of them are, file or pixels, among those of
-    `trained`, "alike": how many of the others are nearly the same picture as one of them}.
+  Returns: {"images": those of the source, "same": how many of them are, file or pixels, among those of `trained`,
+    "alike": how many of the others are nearly the same picture as one of them}.
   """
   prints = _fingerprints(source)
   known = [one for part in trained for one in _fingerprints(part)]
@@ -35,16 +34,12 @@ def seen_in_training(source, trained):
 
 
 def _fingerprints(source):
-  """Those of the images that can be read."""
 
   def look(i):
-    record = face_at(source, i)
-    try:
-      return fingerprint(record["image"], decode_record(record))
-    except UserError:  # whoever works with the source lists it
-      return None
+    record = source[i]
+    return fingerprint(record["image"], decode_record(record))
 
-  return [one for one in with_bar(look, range(len(source)), "Looking for images seen in training") if one is not None]
+  return list(with_bar(look, range(len(source)), "Looking for images seen in training"))
 
 
 def in_words(seen):

@@ -7,7 +7,6 @@ folder are used on when its files have gone, and prepared anew when they have ch
 """
 
 import contextlib
-import dataclasses
 import hashlib
 import os
 import shutil
@@ -16,24 +15,17 @@ import zipfile
 import zlib
 from pathlib import Path
 
-import tensorflow_datasets as tfds
 from tensorflow_datasets.core import constants
 
-from fakeface_jax.data.face_builder import FaceBuilder, fingerprint, quiet
-from fakeface_jax.data.images import files_below
+from fakeface_jax.data.face_builder import FaceBuilder, FolderConfig, fingerprint
+from fakeface_jax.data.folder_names import contents
+from fakeface_jax.data.images import all_files_below
 from fakeface_jax.errors import UserError
 from fakeface_jax.locks import locked
 from fakeface_jax.paths import user_path
 
 CREDENTIALS = "set KAGGLE_API_TOKEN, or KAGGLE_USERNAME and KAGGLE_KEY (kaggle.com/settings), and they are downloaded"
 DEPTH = 2  # folders that people or archives may have put around the published layout
-
-
-@dataclasses.dataclass
-class PublishedConfig(tfds.core.BuilderConfig):
-  """Where the files are; `name` tells the folder that was asked for, and its state."""
-
-  path: str = ""
 
 
 class PublishedBuilder(FaceBuilder, skip_registration=True):
@@ -57,7 +49,7 @@ class PublishedBuilder(FaceBuilder, skip_registration=True):
     return self.place / self.image_folder
 
   def _prepare(self, **kwargs):
-    """See `FaceBuilder`. Raises: UserError, too, for an archive that cannot be unpacked or holds something else."""
+    """See `RecordBuilder`. Raises: UserError, too, for an archive that cannot be unpacked or holds something else."""
     with contextlib.ExitStack() as self._stack:
       super()._prepare(**kwargs)
 
@@ -87,10 +79,8 @@ def published_builder(cls, path=None, data_dir=None):
   earlier = None if source else _prepared_earlier(data_dir / cls.name, f"{who}-*/{cls.VERSION}/dataset_info.json")
   if not source and not earlier:
     source = _find_source(cls, _download(cls, manual_dir, path))
-  config = PublishedConfig(name=earlier) if earlier else PublishedConfig(
-      name=f"{who}-{_state(source)}", path=str(source))
-  with quiet():  # tfds warns of every config that is not in its registry
-    return cls(config=config, data_dir=data_dir, file_format="array_record")
+  config = FolderConfig(name=earlier) if earlier else FolderConfig(name=f"{who}-{_state(source)}", path=str(source))
+  return cls(config=config, data_dir=data_dir)
 
 
 def _find_source(cls, folder):
@@ -126,11 +116,7 @@ def is_zip(path):
 def _state(source):
   if is_zip(source):
     return fingerprint(source.parent, [source])
-  problems = []
-  files = files_below(source, problems)
-  if problems:
-    raise UserError("{}: {}; change its permissions".format(*problems[0]))
-  return fingerprint(source, files)
+  return fingerprint(source, all_files_below(source))
 
 
 def _prepared_earlier(folder, pattern):
@@ -158,13 +144,13 @@ def _unpacked(cls, archive, data_dir):
           f"{archive}: cannot be unpacked ({error}); download it again, or unpack it there yourself") from error
     found = find_layout(files, cls.parts)
     if not found:
-      raise UserError(f"{archive}: holds {_listed(files)}; expected {cls.layout}: {_where(cls, archive.parent)}")
+      raise UserError(f"{archive}: holds {contents(files)}; expected {cls.layout}: {_where(cls, archive.parent)}")
     yield found
 
 
 def _download(cls, manual_dir, path):
   """The folder that kagglehub has downloaded the data set to. Raises: UserError where it could not."""
-  there = f"holds {_listed(manual_dir)}" if manual_dir.is_dir() else "is no folder" if manual_dir.exists() else (
+  there = f"holds {contents(manual_dir)}" if manual_dir.is_dir() else "is no folder" if manual_dir.exists() else (
       "is not there")
   problem = f"{cls.name}: {manual_dir} {there}; expected {cls.layout}: {_where(cls, manual_dir)}"
   if path:
@@ -183,15 +169,10 @@ def _download(cls, manual_dir, path):
     reason = " ".join(str(error).split()) or type(error).__name__
     raise UserError(f"{problem}; kagglehub could not download them: {reason}") from error
   if not find_layout(folder, cls.parts):
-    raise UserError(f"{cls.name}: kagglehub has downloaded {_listed(folder)} to {folder}; expected {cls.layout}")
+    raise UserError(f"{cls.name}: kagglehub has downloaded {contents(folder)} to {folder}; expected {cls.layout}")
   return folder
 
 
 def _where(cls, manual_dir):
   return (f"get '{cls.title}' from kaggle.com/datasets/{cls.kaggle} and put its zip, or what is in it, into "
           f"{manual_dir}, or name its folder with --config.data.path (--config.data.test_path of data to test on)")
-
-
-def _listed(folder, most=8):
-  entries = [entry.name + "/" * entry.is_dir() for entry in sorted(folder.iterdir())]
-  return (", ".join(entries[:most]) + (f" and {len(entries) - most} more" if len(entries) > most else "")) or "nothing"

@@ -7,7 +7,7 @@ The tables call real 1 and fake 0; here, as everywhere, fake is 1. See `label_ta
 tables disagree, and `published` for where the files have to be.
 """
 
-from fakeface_jax.data.face_builder import Face
+from fakeface_jax.data.face_builder import FaceFile
 from fakeface_jax.data.features import FAKE, REAL
 from fakeface_jax.data.folder import find_faces
 from fakeface_jax.data.label_table import confirmed_faces, read_table, stem_of
@@ -34,7 +34,7 @@ class RealFake140k(PublishedBuilder):
       faces = {}
       for label in (REAL, FAKE):
         for path in found.images.get((split, label), ()):
-          faces.setdefault((f"{folder}/{path.stem}", label), []).append(Face(path, label, split))
+          faces.setdefault((f"{folder}/{path.stem}", label), []).append(FaceFile(path, label, split))
       table = f"{folder}.csv"
       rows = [(line, _name(path), LABEL_OF_WORD.get(word), word)
               for line, path, word in read_table(self.place / table, ("path", "label"))]

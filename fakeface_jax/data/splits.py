@@ -7,7 +7,6 @@ import numpy as np
 
 from fakeface_jax.data.datasets import choose_splits, notices, open_dataset
 from fakeface_jax.data.features import LABELS
-from fakeface_jax.data.loader import face_at
 from fakeface_jax.errors import UserError
 from fakeface_jax.progress import with_progress
 
@@ -105,24 +104,22 @@ def split_for_testing(dataset):
 
 
 class Part:
-  """Some records of a source as a source of their own."""
+  """Some records of a source as a source of their own; `read`: makes of a record what is asked for."""
 
-  def __init__(self, source, numbers):
-    self._source, self._numbers = source, numbers
-    if hasattr(source, "data_source"):  # the records unparsed, which `loader.face_at` takes where they are to be had
-      self.data_source = Part(source.data_source, numbers)
+  def __init__(self, source, numbers, read=lambda record: record):
+    self._source, self._numbers, self._read = source, numbers, read
 
   def __len__(self):
     return len(self._numbers)
 
   def __getitem__(self, i):
-    return self._source[int(self._numbers[i])]
+    return self._read(self._source[int(self._numbers[i])])
 
 
 def labels_of(source):
   """int[N], the labels of all records."""
   records = with_progress(range(len(source)), "reading labels")
-  return np.fromiter((face_at(source, i)["label"] for i in records), int, len(source))
+  return np.fromiter((source[i]["label"] for i in records), int, len(source))
 
 
 def balanced_part(labels, size, seed):

@@ -12,7 +12,6 @@ reload JAX.
 
 import contextlib
 import dataclasses
-import io
 import os
 import pathlib
 import pickle
@@ -20,11 +19,10 @@ import subprocess
 import sys
 
 import tensorflow_datasets as tfds
-from PIL import Image
 
 from fakeface_jax.data import examples
-from fakeface_jax.data.face_builder import quiet
 from fakeface_jax.data.features import face_features
+from fakeface_jax.data.images import encode_image
 from fakeface_jax.data.records import RecordBuilder
 from fakeface_jax.errors import UserError
 from fakeface_jax.progress import with_progress
@@ -88,16 +86,6 @@ class SyntheticFaces(RecordBuilder):
   def _info(self):
     return tfds.core.DatasetInfo(builder=self, description=self.__doc__, features=face_features())
 
-  def download_and_prepare(self, **kwargs):
-    with quiet():
-      super().download_and_prepare(**kwargs)
-
-  def _log_download_bytes(self):
-    """tfds prints sizes of a download here; there is none."""
-
-  def _log_download_done(self):
-    pass
-
   def _split_generators(self, dl_manager):
     return {split: self._generate_examples(split) for split in _SPLITS}
 
@@ -107,13 +95,8 @@ class SyntheticFaces(RecordBuilder):
     seed = len(_SPLITS) * config.seed + _SPLITS.index(split)
     with contextlib.closing(_drawn(seed, count, config.size)) as drawn:
       for index, example in enumerate(with_progress(drawn, f"drawing faces for {split}", total=count)):
-        yield index, {**example, "mask": _png(example["mask"]), "source": f"synthetic_faces/{split}/{index:06d}"}
-
-
-def _png(mask):
-  buffer = io.BytesIO()
-  Image.fromarray(mask).save(buffer, "PNG")
-  return buffer.getvalue()
+        mask = encode_image(example["mask"], "PNG")
+        yield index, {**example, "mask": mask, "source": f"synthetic_faces/{split}/{index:06d}"}
 
 
 def _drawn(seed, count, size):

@@ -10,9 +10,8 @@ from fakeface_jax.data.datasets import notices
 from fakeface_jax.data.duplicates import KINDS, Duplicates, fingerprint
 from fakeface_jax.data.features import LABELS
 from fakeface_jax.data.figures import file_figures, picture_figures
-from fakeface_jax.data.loader import decode_record, face_at, record_name
+from fakeface_jax.data.loader import decode_record, record_name
 from fakeface_jax.data.threads import with_bar
-from fakeface_jax.errors import UserError
 from fakeface_jax.evaluation.shortcuts import CLEAR, TEXTURE, shortcuts
 from fakeface_jax.lines import one_line
 from fakeface_jax.progress import with_progress
@@ -36,8 +35,9 @@ def check_data(dataset, *, sample=SAMPLE, seed=0) -> dict:
     sample: number of images, over all splits, that the shortcuts are measured on.
     seed: of that sample and of the folds.
   Returns: a dict, ready for JSON, of
-    name; images (readable ones); balance {split: {"real": count, "fake": count}};
-    unreadable [(name, reason)]; notices, sentences on what was not used (see `datasets.notices`);
+    name; images; balance {split: {"real": count, "fake": count}};
+    unreadable [(name, reason)], what the builder had to leave out; notices, sentences on what was not used (see
+      `datasets.notices`);
     duplicates {kind: as in `Duplicates.found`, with the pairs by name};
     shortcuts {group: as in `shortcuts.shortcuts`}; sampled (images behind them); seed;
     wrong, remarks: sentences, what should be mended and what should be known.
@@ -49,30 +49,22 @@ def check_data(dataset, *, sample=SAMPLE, seed=0) -> dict:
 
   def look(task):
     (split, index), measured = task
-    record = face_at(sources[split], index)
+    record = sources[split][index]
     name, data = record_name(record), record["image"]
-    try:
-      image = decode_record(record)
-      figures = {**file_figures(data, name), **picture_figures(image)} if measured else None
-    except UserError as error:
-      return name, split, None, str(error).removeprefix(one_line(f"{name}: ")), None
+    image = decode_record(record)
+    figures = {**file_figures(data, name), **picture_figures(image)} if measured else None
     return name, split, int(record["label"]), fingerprint(data, image), figures
 
-  seen = list(with_bar(look, list(zip(places, chosen.tolist(), strict=True))))
-  unreadable = [tuple(each) for each in dataset.metadata.get("unreadable") or []]
-  unreadable += [(name, reason) for name, _, label, reason, _ in seen if label is None]
-  if len(unreadable) and all(one[2] is None for one in seen):
-    first = ": ".join(unreadable[0])
-    raise UserError(f"{dataset.name}: none of its {len(seen)} images can be read; the first: {first}")
-  names, splits, labels, prints, figures = zip(*(one for one in seen if one[2] is not None), strict=True)
+  seen = with_bar(look, list(zip(places, chosen.tolist(), strict=True)))
+  names, splits, labels, prints, figures = zip(*seen, strict=True)
   labels, numbers = np.asarray(labels), np.asarray([list(sources).index(split) for split in splits])
-  duplicates = Duplicates(prints, numbers, labels, _bar_over("comparing"))
+  duplicates = Duplicates(prints, numbers, labels, lambda steps: with_progress(steps, "comparing", unit="parts"))
   measured = [i for i, one in enumerate(figures) if one is not None]
   result = {
       "name": dataset.name, "images": len(names),
       "balance": {split: {name: int(((numbers == number) & (labels == label)).sum())
                           for label, name in enumerate(LABELS)} for number, split in enumerate(sources)},
-      "unreadable": unreadable, "notices": notices(dataset),
+      "unreadable": [tuple(each) for each in dataset.metadata.get("unreadable") or []], "notices": notices(dataset),
       "duplicates": {kind: {**found, "pairs": [[f"{splits[i]}: {names[i]}" for i in pair] for pair in found["pairs"]]}
                      for kind, found in duplicates.found.items()},
       "shortcuts": shortcuts([figures[i] for i in measured], labels[measured], duplicates.groups[measured], seed=seed),
@@ -138,32 +130,23 @@ def table(result) -> str:
   return "\n".join(lines + (["To be known:", *(f"  {one}" for one in result["remarks"])] if result["remarks"] else []))
 
 
-def first_look(source, workdir, *, sample=GLANCE, seed=0):
+def first_look(source, workdir):
   """Logs one line on what the headers of some training files give away, and keeps the figures in `data_check.json`.
 
   Says nothing where the run already has a checkpoint, and so has had its line.
 
-  Args: source: records of the training split. workdir: the run's folder. sample: how many records to read.
+  Args: source: records of the training split. workdir: the run's folder.
   """
   path = Path(workdir) / DATA_CHECK_FILE
   if has_checkpoint(workdir) and read_json(path, lambda found: found["shortcuts"] is not None, "it is made again"):
     return
   figures, labels = [], []
-  for index in np.sort(np.random.default_rng(seed).permutation(len(source))[:sample]).tolist():
-    record = face_at(source, index)
-    try:
-      figures.append(file_figures(record["image"], record_name(record)))
-    except UserError:  # training lists it
-      continue
+  for index in np.sort(np.random.default_rng(0).permutation(len(source))[:GLANCE]).tolist():
+    record = source[index]
+    figures.append(file_figures(record["image"], record_name(record)))
     labels.append(int(record["label"]))
-  lines = shortcuts(figures, labels, seed=seed)
-  write_output(
-      path,
-      json.dumps({"sampled": len(labels), "seed": seed, "shortcuts": lines}, indent=2) + "\n")
+  lines = shortcuts(figures, labels)
+  write_output(path, json.dumps({"sampled": len(labels), "seed": 0, "shortcuts": lines}, indent=2) + "\n")
   found = [f"{name} (AUC {line['auc']:.2f})" for name, line in lines.items() if line["found"]]
   log.info("What tells the classes apart in the headers of %d training images: %s; scripts/check_data.py looks closer.",
            len(labels), ", ".join(found) or "nothing")
-
-
-def _bar_over(title):
-  return lambda steps: with_progress(steps, title, unit="parts")

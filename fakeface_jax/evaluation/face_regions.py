@@ -38,7 +38,7 @@ def face_region_map(image, framing):
   return regions, found_by
 
 
-def energy_by_region(maps, region_maps, found_by, manipulated, *, seed=0, bootstrap=1000):
+def energy_by_region(maps, region_maps, found_by, manipulated):
   """The share of a map's energy in each region of the face, by what was manipulated.
 
   Args:
@@ -48,7 +48,6 @@ def energy_by_region(maps, region_maps, found_by, manipulated, *, seed=0, bootst
       whose map of regions is None is only counted.
     manipulated: N collections of names of `features.REGIONS`, empty for fakes of which nothing is known; None for a
       real.
-    seed, bootstrap: of the intervals' resamples.
   Returns: a dict of
     found_by: {how: count of images};
     area: {region: its mean share of the picture};
@@ -68,9 +67,8 @@ def energy_by_region(maps, region_maps, found_by, manipulated, *, seed=0, bootst
   rows = []
   for name, members in groups.items():
     if any(members):
-      intervals = mean_intervals(shares[members], seed, bootstrap)
       rows.append({"manipulated": name, "images": sum(members),
-                   "share": dict(zip(FACE_REGIONS, intervals, strict=True))})
+                   "share": dict(zip(FACE_REGIONS, mean_intervals(shares[members]), strict=True))})
   return {"found_by": dict(Counter(found_by)), "area": dict(zip(FACE_REGIONS, areas.mean(0).tolist(), strict=True)),
           "rows": rows}
 

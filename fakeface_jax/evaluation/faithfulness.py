@@ -29,26 +29,26 @@ CENTRE = "centre"
 PATCHES = 7  # a side, of the coarse random order: as many as the last stage's maps have at 224 px
 
 
-def baseline_maps(count, side, seed=0):
+def baseline_maps(count, side):
   """Orders that know nothing of the network, as maps: {title: float32[count, h, w]}.
 
   'random' is of single pixels; 'random patches' of areas as large as those that coarse heatmaps mark, for what is left
   around a single pixel still tells what it was; 'centre' is `placement.centred_gaussian`, for faces stand there.
   """
-  random = np.random.default_rng(seed)
+  random = np.random.default_rng(0)
   return {
       RANDOM[0]: random.random((count, side, side), np.float32),
       RANDOM[1]: random.random((count, PATCHES, PATCHES), np.float32),
       CENTRE: np.broadcast_to(np.asarray(centred_gaussian(side), np.float32), (count, side, side))}
 
 
-def pixel_ranks(maps, size, seed=0):
+def pixel_ranks(maps, size):
   """The place of every pixel in the order in which the maps mark them, int32[N, *size], from 0 (the most).
 
   Equal values follow each other in a random order, the same for all maps: else what a coarse map leaves at zero would
   go from top to bottom. The maps, float32[N, h, w] >= 0, are brought to the size by `placement.enlarged`.
   """
-  chance = np.random.default_rng(seed).permutation(size[0] * size[1])
+  chance = np.random.default_rng(0).permutation(size[0] * size[1])
   ranks = np.empty((len(maps), len(chance)), np.int32)
   for of_image, values in zip(ranks, maps, strict=True):
     of_image[np.lexsort((chance, -enlarged(values, size).ravel()))] = np.arange(len(chance))

@@ -11,6 +11,7 @@ MEASURES = {
     "energy": "energy inside the mask", "pointing": "highest point inside the mask (pointing game)",
     "iou": "IoU of the mask and as many highest pixels", "pixel_auc": "AUC of the pixels",
 }
+SHIFTS = 32  # that are tried
 CENTRE_SIGMA = 0.25  # of the side; in expert-retouched face crops it has a third of its energy inside, chance a quarter
 
 
@@ -118,14 +119,14 @@ def baseline_measures(masks):
   return {name: placed(np.broadcast_to(one, (count, *one.shape)), masks) for name, one in maps.items()}
 
 
-def moved(masks, seed=0, tries=32):
+def moved(masks, seed=0):
   """The same shapes elsewhere: bool[N, H, W] of masks, what is inside shifted to where it overlaps itself least.
 
-  Of `tries` random shifts, around the edges of the picture, each mask gets the best.
+  Of `SHIFTS` random shifts, around the edges of the picture, each mask gets the best.
   """
   rng, inside = np.random.default_rng(seed), masks == INSIDE
   result = np.empty_like(inside)
   for one, out in zip(inside, result, strict=True):
-    shifted = [np.roll(one, rng.integers(one.shape), (0, 1)) for _ in range(tries)]
+    shifted = [np.roll(one, rng.integers(one.shape), (0, 1)) for _ in range(SHIFTS)]
     out[:] = min(shifted, key=lambda other, one=one: np.sum(one & other))
   return result

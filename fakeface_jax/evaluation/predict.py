@@ -5,9 +5,8 @@ from functools import partial
 import jax
 import numpy as np
 
-from fakeface_jax.data.loader import decode_record, plan_batches, read_batches
+from fakeface_jax.data.loader import plan_batches, read_batches
 from fakeface_jax.devices import AXIS, to_devices
-from fakeface_jax.errors import UserError
 from fakeface_jax.models.resnet import normalize
 from fakeface_jax.progress import Bar
 
@@ -32,6 +31,13 @@ def make_predict_step(model, trunk=None, devices=None):
   return step
 
 
+def predict_records(detector, source, batch_size, title):
+  """As `predict_split`, with a `Detector`."""
+  return predict_split(
+      make_predict_step(detector.model), detector.variables, source, batch_size=batch_size, resize=detector.resize,
+      crop=detector.crop, title=title)
+
+
 def predict_split(step, variables, source, *, batch_size, resize, crop, title=None):
   """Logits of all N records of a split, in its order, on every process.
 
@@ -41,26 +47,18 @@ def predict_split(step, variables, source, *, batch_size, resize, crop, title=No
     batch_size: images a step, over all devices; a multiple of their number.
     resize, crop: as in `read_batches`.
     title: of a progress bar; none is shown without it.
-  Returns: (logits float32[N, classes], labels int32[N], known bool[N]: False where an image cannot be read).
+  Returns: (logits float32[N, classes], labels int32[N]).
   """
   plan = plan_batches(len(source), batch_size)
   shard = plan.shard(jax.process_index(), jax.process_count())
-  result, labels, known = None, np.zeros(len(source), np.int32), np.zeros(len(source), bool)
-  batches = read_batches(source, shard, resize=resize, crop=crop, failures={})
+  result, labels = None, np.zeros(len(source), np.int32)
+  batches = read_batches(source, shard, resize=resize, crop=crop)
   with Bar(title, len(source), shown=bool(title)) as bar:
     for batch, weights in zip(batches, plan.weights, strict=True):
       logits, rest = jax.device_get(step(variables, to_devices(batch)))
       result = np.zeros((len(source), logits.shape[-1]), np.float32) if result is None else result
       counts = rest["weight"] > 0
       index = rest["index"][counts]
-      result[index], labels[index], known[index] = logits[counts], rest["label"][counts], True
+      result[index], labels[index] = logits[counts], rest["label"][counts]
       bar.update(int(weights.sum()))
-  return result, labels, known
-
-
-def reason_of(record):
-  """Why a record cannot be read, or None where it can."""
-  try:
-    decode_record(record)
-  except UserError as error:
-    return str(error)
+  return result, labels

@@ -10,6 +10,7 @@ from fakeface_jax.data.threads import in_order
 from fakeface_jax.evaluation.intervals import wilson
 from fakeface_jax.evaluation.probability import probability_of_fake
 from fakeface_jax.evaluation.scores import scores
+from fakeface_jax.lines import listed
 
 MANY_FLIPS, LARGE_FALL = 0.1, 0.05  # share of verdicts, and of macro F1, from which on a corruption matters
 
@@ -95,9 +96,9 @@ def _verdict(clean, corruptions):
   if not breaking and not lasting:
     return "No corruption was tried."
   if not breaking:
-    return f"The verdicts last: at no level that was tried, of {_listed(lasting)}, {limits}."
-  sentence = f"The verdicts do not last at {_listed(breaking)}: these are the mildest levels at which {limits}."
-  return sentence + (f" They last at all levels of {_listed(lasting)}." if lasting else "")
+    return f"The verdicts last: at no level that was tried, of {listed(lasting)}, {limits}."
+  sentence = f"The verdicts do not last at {listed(breaking)}: these are the mildest levels at which {limits}."
+  return sentence + (f" They last at all levels of {listed(lasting)}." if lasting else "")
 
 
 def _mildest(clean, corruption):
@@ -119,7 +120,3 @@ def _how_bad(clean, level):
   if level["f1_macro"]:
     figures.append(f"macro F1 {clean['f1_macro'][0]:.2f} to {level['f1_macro'][0]:.2f}")
   return f" ({', '.join(figures)})"
-
-
-def _listed(words):
-  return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

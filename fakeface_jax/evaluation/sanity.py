@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from fakeface_jax.explain.engine import target_code
-from fakeface_jax.explain.methods import CHANNELS, HEATMAP, METHODS, resolve_methods
+from fakeface_jax.explain.methods import CHANNELS, HEATMAP, METHODS, maps_of, resolve_methods
 from fakeface_jax.models import init_variables
 
 ALIKE = 0.5  # mean rank correlation from which on maps of a random network count as the same
@@ -30,14 +30,13 @@ def sanity_methods():
   return tuple(name for name, method in METHODS.items() if not method.sampled and method.kind != CHANNELS)
 
 
-def sanity(detector, seen, methods=None, layers=None, target="fake", seed=0, progress=lambda steps: steps):
+def sanity(detector, seen, methods=None, layers=None, target="fake", progress=lambda steps: steps):
   """How much each method's maps depend on the weights.
 
   Args:
     detector: a `Detector`.
     seen, methods, layers, target: as `Detector.explain_seen` takes them; by default `sanity_methods` at their last
       layer.
-    seed: of the random weights.
     progress: wraps the list of steps with a bar.
   Returns: {"images": N, "steps": parts in the order in which they were randomised, "methods": {name:
     {"rank_correlation": mean Spearman correlation with the trained network's maps after each step, "ssim": the same for
@@ -58,7 +57,7 @@ def sanity(detector, seen, methods=None, layers=None, target="fake", seed=0, pro
   trained = maps_of()
   if target == "predicted":
     targets = detector.engine.logits(pixels).argmax(-1)  # the same class at every step
-  steps = list(randomization_steps(detector.model, detector.variables, jax.random.key(seed), detector.crop))
+  steps = list(randomization_steps(detector.model, detector.variables, jax.random.key(0), detector.crop))
   scores = {name: {"rank_correlation": [], "ssim": []} for name in chosen}
   try:
     for _, variables in progress(steps):
@@ -83,8 +82,7 @@ def sanity(detector, seen, methods=None, layers=None, target="fake", seed=0, pro
 def _maps(result, methods):
   """{name: [float[h, w] per image]} without signs."""
   maps = {}
-  for name, given in methods.items():
-    values = result[name][given["layers"][-1]] if "layers" in given else result[name]
+  for name, _, values in maps_of(result, methods):
     values = values if METHODS[name].kind == HEATMAP else np.abs(values)
     maps[name] = values.sum(-1) if values.ndim == 4 else values
   return maps

@@ -88,16 +88,22 @@ METHODS = {
 ARTICLE = ("gradcam", "guided_backprop", "guided_gradcam")
 
 
+class Resolved(dict):
+  """{name: settings}, complete, as `resolve_methods` returns them and leaves them."""
+
+
 def resolve_methods(model, methods=ARTICLE, layers=None):
   """What to compute, as the engine takes it.
 
   Args:
     methods: names of `METHODS`, 'all' (without shap where its packages are missing, which is said), or {name: {setting:
-      value}}; values may be strings.
+      value}}; values may be strings. What this function has returned before is returned as it is.
     layers: names of layers for all methods that have them (Guided Grad-CAM takes the last one); None for the defaults.
-  Returns: {name: settings}, complete and hashable settings {setting: value}.
+  Returns: `Resolved` {name: settings}, complete and hashable settings {setting: value}.
   Raises: UserError that lists what there is for an unknown method, setting, value or layer.
   """
+  if isinstance(methods, Resolved) and layers is None:
+    return methods
   methods = [methods] if isinstance(methods, str) else methods
   wanted = _with_all(methods if isinstance(methods, dict) else {name: {} for name in methods})
   if not wanted:
@@ -105,13 +111,26 @@ def resolve_methods(model, methods=ARTICLE, layers=None):
   layers = None if layers is None else resolve_layers(model, layers)
   if layers == ():
     raise UserError("no layer is named; leave layers out for the usual ones")
-  resolved = {}
+  resolved = Resolved()
   for name, settings in wanted.items():
     if name not in METHODS:
       raise UserError(
           f"there is no method {name!r}; methods: {', '.join(METHODS)}, or all{did_you_mean(name, METHODS)}")
     resolved[name] = _settings(model, name, settings, layers)
   return resolved
+
+
+def maps_of(result, methods):
+  """Yields (method, its layer or None, values) of every map, layers in the order asked for (JAX sorts its dicts' keys).
+
+  Args: `result`: {method: array, or {layer: array}}, of one image or many. methods: {name: settings}, resolved.
+  """
+  for name, settings in methods.items():
+    if "layers" in settings:
+      for layer in settings["layers"]:
+        yield name, layer, result[name][layer]
+    else:
+      yield name, settings.get("layer"), result[name]
 
 
 def _with_all(wanted):

@@ -6,7 +6,7 @@ without evidence empty and makes two photographs comparable.
 
 import numpy as np
 
-from fakeface_jax.explain.methods import ATTRIBUTION, CHANNELS, METHODS
+from fakeface_jax.explain.methods import ATTRIBUTION, CHANNELS, METHODS, maps_of
 
 STRONGEST = 0.2  # the share of validation fakes that reach full colour
 
@@ -28,23 +28,20 @@ def scale_key(name, layer, settings):
   usual = METHODS[name].arguments
   changed = [f"{key}={value}" for key, value in settings.items()
              if key not in ("layer", "layers") and value != usual[key]]
-  return " ".join(["/".join(filter(None, (name, layer or settings.get("layer")))), *changed])
+  return " ".join([f"{name}/{layer}" if layer else name, *changed])
 
 
 def maps_with_keys(result):
   """(method, layer or None, scale key, values) of every map of one image's explanation but feature maps."""
-  for name, settings in result["settings"].items():
-    if METHODS[name].kind == CHANNELS:
-      continue
-    maps = result[name]
-    for layer, values in maps.items() if isinstance(maps, dict) else [(None, maps)]:
-      yield name, layer, scale_key(name, layer, settings), values
+  methods = {name: settings for name, settings in result["settings"].items() if METHODS[name].kind != CHANNELS}
+  for name, layer, values in maps_of(result, methods):
+    yield name, layer, scale_key(name, layer, methods[name]), values
 
 
 def missing_from(scale, settings):
   """The methods, {name: settings}, of which `scale` lacks a map."""
   keys = {
-      name: [scale_key(name, layer, given) for layer in given.get("layers", [None])]
+      name: [scale_key(name, layer, given) for layer in given.get("layers", [given.get("layer")])]
       for name, given in settings.items() if METHODS[name].kind != CHANNELS}
   return {name: settings[name] for name in keys if any(key not in scale for key in keys[name])}
 

@@ -84,30 +84,28 @@ def _audit(workdir, data, split, out, own, methods, batch_size, overwrite):
     refuse_strangers(out, (PARTS, CASES, PAGE_FILE, FIGURES_FILE))
   parts = Parts(out / PARTS, state)
   step = -(-batch_size // jax.device_count()) * jax.device_count()
-  audited, failures = read_audited(detector, source, parts, step)
-  if not len(audited.labels):
-    raise UserError(f"{dataset.name}, {split}: none of its {len(source)} images can be read: {failures[0][1]}")
-  left_out = [row for kind in ("unreadable", "masks_ignored") for row in dataset.metadata.get(kind) or []]
-  failures = [*map(tuple, left_out), *failures]
+  audited = read_audited(detector, source, parts, step)
+  left_out = [tuple(row) for kind in ("unreadable", "masks_ignored") for row in dataset.metadata.get(kind) or []]
   seen = None if held_out else _seen(run, source, parts)
   maps = AuditedMaps(audited, resolved, parts)
+  located = _section(maps.localization)
+  best = None if "reason" in located.get("best", {"reason": ""}) else located["best"]
+  faithful = _section(lambda: maps.faithfulness(best))
+  sane = {name: scores["depends_on_weights"] for name, scores in faithful.get("sanity", {}).get("methods", {}).items()}
   audit = {
       "about": {
           "workdir": str(workdir), "data": dataset.name, "split": split, "images": len(audited.labels),
           "real": int(np.sum(audited.labels == REAL)), "fake": int(np.sum(audited.labels == FAKE)),
           "network": f"ResNet-{config.model.depth}, {detector.crop} px", "weights": f"{state['weights']:08x}",
-          "unreadable": [list(failure) for failure in failures], "notes": [], "seen_in_training": seen,
+          "unreadable": [list(row) for row in left_out], "notes": maps.notes, "seen_in_training": seen,
           "command": f"python scripts/audit.py --workdir {workdir} --data {data or dataset.name} --split {split}",
           "versions": {"fakeface_jax": version("fakeface-jax"), "jax": version("jax")}},
-      "detection": _section(lambda: _detection(detector, config, dataset, split, audited, parts, step, seen)),
-      "localization": _section(maps.localization),
-      "faithfulness": _section(maps.faithfulness),
-      "robustness": _section(lambda: _robustness(audited, parts))}
-  audit["about"]["notes"] = maps.notes
-  audit["cases"] = _section(lambda: cases(audited, workdir, maps.best, maps.sane, parts, out))
+      "detection": _section(lambda: _detection(run, dataset, split, audited, parts, step, seen)),
+      "localization": located, "faithfulness": faithful, "robustness": _section(lambda: _robustness(audited, parts)),
+      "cases": _section(lambda: cases(audited, workdir, best, sane, parts, out))}
   write_whole(out / FIGURES_FILE, json.dumps(audit, indent=1, allow_nan=False) + "\n")
   write_whole(out / PAGE_FILE, render_page(audit, out))
-  return audit, out, failures
+  return audit, out, left_out
 
 
 def _seen(run, source, parts):
@@ -128,16 +126,15 @@ def _section(compute):
     return {"reason": str(error)}
 
 
-def _detection(detector, config, dataset, split, audited, parts, step, seen):
+def _detection(run, dataset, split, audited, parts, step, seen):
   found = detection(
       audited.labels, audited.probabilities, regions=audited.regions, difficulties=audited.difficulties,
-      sources=audited.names, validation=_validation(detector, config, dataset, split, parts, step))
+      sources=audited.names, validation=_validation(run, dataset, split, audited.detector, parts, step))
   return found | {"verdict": " ".join(filter(None, [in_words(seen), found["verdict"]]))}
 
 
-def _validation(detector, config, dataset, split, parts, step):
+def _validation(run, dataset, split, detector, parts, step):
   """(labels, probabilities) of the run's validation images, or why there are none to set a threshold on."""
-  run = RunSplits(config, quiet=True)
   try:
     source, name = run["val"], run.name("val")
   except UserError as error:
@@ -145,7 +142,7 @@ def _validation(detector, config, dataset, split, parts, step):
   if (run.dataset("val").fingerprint, name) == (dataset.fingerprint, split):
     return "the images audited are the run's validation images themselves"
   said = parts("validation", lambda: predicted(detector, source, step, "judging validation images"))
-  return said["labels"][said["known"]], probability_of_fake(said["logits"][said["known"]])
+  return said["labels"], probability_of_fake(said["logits"])
 
 
 def _robustness(audited, parts):

@@ -12,48 +12,40 @@ EMPHASISED = 3  # curves of faithfulness in colour; the others are pale
 def detection(part):
   """{'roc', 'precision_recall', 'calibration', 'histogram': Markup} of the curves that there are."""
   curves, charts = part["curves"], {}
-  if "reason" in curves:
-    return charts
   scores = part["scores"]
   score = lambda name: decimal(scores.get(name))
-  if _there(curves, "roc"):
+  if "roc" in curves:
     roc = curves["roc"]
     charts["roc"] = line_chart(
         "ROC", f"ROC: recall of fakes against false alarms; the area under it is {score('roc_auc')}.",
         [Line("", [(0, 0), (1, 1)], "dashed"),
          Line("", list(zip(roc["false_alarm_rate"], roc["recall"], strict=True)), "s0")],
         share_axis("false alarms, of reals"), share_axis("recall of fakes"))
-  if _there(curves, "precision_recall"):
+  if "precision_recall" in curves:
     curve = curves["precision_recall"]
     charts["precision_recall"] = line_chart(
         "Precision and recall", "Precision against recall of fakes; average precision is"
         f" {score('average_precision')}.",
         [Line("", list(zip(curve["recall"], curve["precision"], strict=True)), "s0")],
         share_axis("recall of fakes"), share_axis("precision"))
-  if _there(curves, "calibration"):
-    bins = [row for row in curves["calibration"] if row["images"]]
-    said = "; ".join(f"at {percent(row['confidence'], 0)} {spoken(row['share_fake'])}" for row in bins)
-    charts["calibration"] = line_chart(
-        "Calibration", f"Share of fakes by the stated probability of fake: {said}.",
-        [Line("", [(0, 0), (1, 1)], "dashed"),
-         Line("", [(row["confidence"], row["share_fake"][0]) for row in bins], "s0",
-              [row["share_fake"][1:] for row in bins])],
-        share_axis("stated probability of fake"), share_axis("share that is fake"))
-  if _there(curves, "histogram"):
-    counts = curves["histogram"]
-    half = len(counts["real"]) // 2
-    gist = ("Images by probability of fake, in {} steps. From one half on: {} of {} reals, {} of {} fakes.").format(
-        len(counts["real"]), sum(counts["real"][half:]), sum(counts["real"]), sum(counts["fake"][half:]),
-        sum(counts["fake"]))
-    charts["histogram"] = histogram(
-        "Probabilities by class", gist, counts["edges"],
-        [("real", "neutral", counts["real"]), ("fake", "s0", counts["fake"])], share_axis("probability of fake"),
-        "images")
+  bins = [row for row in curves["calibration"] if row["images"]]
+  said = "; ".join(f"at {percent(row['confidence'], 0)} {spoken(row['share_fake'])}" for row in bins)
+  charts["calibration"] = line_chart(
+      "Calibration", f"Share of fakes by the stated probability of fake: {said}.",
+      [Line("", [(0, 0), (1, 1)], "dashed"),
+       Line("", [(row["confidence"], row["share_fake"][0]) for row in bins], "s0",
+            [row["share_fake"][1:] for row in bins])],
+      share_axis("stated probability of fake"), share_axis("share that is fake"))
+  counts = curves["histogram"]
+  half = len(counts["real"]) // 2
+  gist = ("Images by probability of fake, in {} steps. From one half on: {} of {} reals, {} of {} fakes.").format(
+      len(counts["real"]), sum(counts["real"][half:]), sum(counts["real"]), sum(counts["fake"][half:]),
+      sum(counts["fake"]))
+  charts["histogram"] = histogram(
+      "Probabilities by class", gist, counts["edges"],
+      [("real", "neutral", counts["real"]), ("fake", "s0", counts["fake"])], share_axis("probability of fake"),
+      "images")
   return charts
-
-
-def _there(curves, name):
-  return bool(curves.get(name)) and "reason" not in curves[name]
 
 
 def localization(part):

@@ -1,30 +1,28 @@
 """The images of an audit: what the network says of each, and what is known about it."""
 
-import collections.abc
 import dataclasses
-import io
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from fakeface_jax.data.features import FAKE
 from fakeface_jax.data.images import resize_and_crop_mask
-from fakeface_jax.data.loader import decode_record, record_name
+from fakeface_jax.data.loader import decode_mask, decode_record, record_name
+from fakeface_jax.data.splits import Part
 from fakeface_jax.detector import Seen
 from fakeface_jax.evaluation.placement import usable
-from fakeface_jax.evaluation.predict import make_predict_step, predict_split, reason_of
+from fakeface_jax.evaluation.predict import predict_records
 from fakeface_jax.evaluation.probability import probability_of_fake
 from fakeface_jax.progress import with_progress
 
 
 @dataclasses.dataclass(frozen=True)
 class Audited:
-  """The N images of a split that can be read.
+  """The N images of a split.
 
   Attributes:
     detector: the `Detector` that is audited.
-    source: records, as `open_dataset(...)[split]`; numbers: int[N], which of them.
+    source: records, as `open_dataset(...)[split]`.
     labels, probabilities: int[N], and float64[N], of fake.
     names: list of N.
     regions, difficulties: bool[N, len(REGIONS)], int[N] index of DIFFICULTIES.
@@ -33,7 +31,6 @@ class Audited:
 
   detector: Any
   source: Any
-  numbers: np.ndarray
   labels: np.ndarray
   probabilities: np.ndarray
   names: list
@@ -43,7 +40,7 @@ class Audited:
 
   def stored(self, indices):
     """The images uint8[H, W, 3] as they are stored, each decoded when it is asked for."""
-    return _Stored(self.source, self.numbers[indices])
+    return Part(self.source, indices, decode_record)
 
   def seen(self, indices):
     """What the network sees of them, at least one: a `Seen`."""
@@ -51,51 +48,33 @@ class Audited:
 
   def masks(self, indices):
     """uint8[n, crop, crop], of what the network sees."""
-    return np.stack([_mask(self.source[int(self.numbers[i])], self.detector) for i in indices])
-
-
-class _Stored(collections.abc.Sequence):
-
-  def __init__(self, source, numbers):
-    self._source, self._numbers = source, numbers
-
-  def __len__(self):
-    return len(self._numbers)
-
-  def __getitem__(self, i):
-    return decode_record(self._source[int(self._numbers[i])])
+    return np.stack([_mask(self.source[int(i)], self.detector) for i in indices])
 
 
 def predicted(detector, source, batch_size, title):
-  """{"logits", "labels", "known"} of all records, see `predict_split`."""
-  logits, labels, known = predict_split(
-      make_predict_step(detector.model), detector.variables, source, batch_size=batch_size, resize=detector.resize,
-      crop=detector.crop, title=title)
-  return {"logits": logits, "labels": labels, "known": known}
+  """{"logits", "labels"} of all records, see `predict_records`."""
+  return dict(zip(("logits", "labels"), predict_records(detector, source, batch_size, title), strict=True))
 
 
 def read_audited(detector, source, parts, batch_size):
-  """(`Audited`, [(name, reason)] of the images that cannot be read); `parts` keeps what takes long."""
+  """The `Audited`; `parts` keeps what takes long."""
   said = parts("predictions", lambda: predicted(detector, source, batch_size, "judging"))
-  numbers = said["known"].nonzero()[0]
-  facts = parts("facts", lambda: _facts(detector, source, numbers))
-  failures = [(record_name(source[i]), reason_of(source[i])) for i in (~said["known"]).nonzero()[0].tolist()]
+  facts = parts("facts", lambda: _facts(detector, source))
   return Audited(
-      detector, source, numbers, said["labels"][numbers], probability_of_fake(said["logits"][numbers]),
-      facts["names"].tolist(), facts["regions"], facts["difficulties"], facts["unplaced"].tolist()), failures
+      detector, source, said["labels"], probability_of_fake(said["logits"]), facts["names"].tolist(),
+      facts["regions"], facts["difficulties"], facts["unplaced"].tolist())
 
 
-def _facts(detector, source, numbers):
+def _facts(detector, source):
   rows = []
-  for i in with_progress(numbers.tolist(), "reading masks"):
+  for i in with_progress(range(len(source)), "reading masks"):
     record = source[i]
     unplaced = usable(_mask(record, detector)) or "" if record["label"] == FAKE else "real"
     rows.append((record_name(record), record["regions"], record["difficulty"], unplaced))
-  names, regions, difficulties, unplaced = zip(*rows, strict=True) if rows else ((), (), (), ())
+  names, regions, difficulties, unplaced = zip(*rows, strict=True)
   return {"names": np.array(names, str), "regions": np.array(regions, bool),
           "difficulties": np.array(difficulties, int), "unplaced": np.array(unplaced, str)}
 
 
 def _mask(record, detector):
-  mask = np.asarray(Image.open(io.BytesIO(record["mask"])))
-  return resize_and_crop_mask(mask, detector.resize, detector.crop)
+  return resize_and_crop_mask(decode_mask(record), detector.resize, detector.crop)

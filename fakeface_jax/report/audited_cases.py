@@ -1,14 +1,13 @@
 """The cases of an audit, sorted as the article sorts its own: a picture and a panel of each, with what was changed."""
 
-import io
-
 import numpy as np
 from PIL import Image
 
 from fakeface_jax.data.features import DIFFICULTIES, LABELS, REGIONS, THRESHOLD
+from fakeface_jax.data.images import encode_image
 from fakeface_jax.evaluation.localization import name_of
 from fakeface_jax.evaluation.placement import INSIDE, UNKNOWN, placed, rectified
-from fakeface_jax.explain.methods import ARTICLE, METHODS, resolve_methods
+from fakeface_jax.explain.methods import ARTICLE, METHODS, maps_of, resolve_methods
 from fakeface_jax.explain.scale import measure_scale, missing_from
 from fakeface_jax.progress import in_parts
 from fakeface_jax.report.cases import STUDY_GROUPS, pick_study
@@ -84,7 +83,7 @@ def _draw(audited, detector, indices, best, check):
     mask = masks[number] if number in with_mask else None
     picture = Image.fromarray(seen.pixels[number])
     thumbnail = np.asarray(picture.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BICUBIC))
-    drawn[f"thumbnail_{number}"] = _jpeg(Image.fromarray(thumbnail if mask is None else outlined(thumbnail, mask)))
+    drawn[f"thumbnail_{number}"] = _jpeg(thumbnail if mask is None else outlined(thumbnail, mask))
     drawn[f"panel_{number}"] = _jpeg(draw_panel(
         results[number], audited.names[i], scale, note, check, mask, audited.labels[i]))
   return drawn
@@ -92,13 +91,11 @@ def _draw(audited, detector, indices, best, check):
 
 def _energy(detector, seen, masks, best):
   """float64[n], the energy inside the mask of one map."""
-  name, layer = best["method"], best["layer"]
-  results = detector.explain_seen(seen, layers=[layer] if layer else None, methods=[name])
-  maps = [result[name][layer] if isinstance(result[name], dict) else result[name] for result in results]
-  return placed(rectified(METHODS[name].kind, np.stack(maps)), masks)["energy"]
+  layers = [best["layer"]] if best["layer"] else None
+  results = detector.explain_seen(seen, layers=layers, methods=[best["method"]])
+  maps = [values for result in results for _, _, values in maps_of(result, result["settings"])]
+  return placed(rectified(METHODS[best["method"]].kind, np.stack(maps)), masks)["energy"]
 
 
 def _jpeg(picture):
-  buffer = io.BytesIO()
-  picture.save(buffer, "JPEG", quality=QUALITY)
-  return np.frombuffer(buffer.getvalue(), np.uint8)
+  return np.frombuffer(encode_image(picture, "JPEG", quality=QUALITY), np.uint8)

@@ -23,7 +23,7 @@ from fakeface_jax.evaluation.intervals import mean_interval
 from fakeface_jax.evaluation.localization import localization
 from fakeface_jax.evaluation.placement import INSIDE, baseline_measures, moved, placed, rectified
 from fakeface_jax.evaluation.sanity import sanity, sanity_methods
-from fakeface_jax.explain.methods import CHANNELS, METHODS
+from fakeface_jax.explain.methods import CHANNELS, METHODS, maps_of
 from fakeface_jax.progress import in_parts, with_progress
 from fakeface_jax.report.parts import settings_hash
 
@@ -36,48 +36,51 @@ CHUNK = 64  # images that are explained before the result is kept
 
 
 class AuditedMaps:
-  """The sections of an audit that are about maps.
+  """The sections of an audit that are about maps; what several need is computed for the first.
 
   Args:
     audited: an `Audited`.
     methods: {name: settings}, as `resolve_methods` returns them.
     parts: a `Parts`.
-  Attributes:
-    notes: sentences on what was looked at.
-    best: as `localization` tells it, once that was called; None without any.
-    sane: {method: whether it depends on the weights} of those that were checked by then.
   """
 
   def __init__(self, audited, methods, parts):
-    self._audited, self._parts, self.notes = audited, parts, []
-    self._methods = {name: given for name, given in methods.items() if METHODS[name].kind != CHANNELS}
-    for name in [name for name in self._methods if "background" in METHODS[name].arguments]:
-      if audited.detector.background is None:
-        del self._methods[name]
-        self.notes.append(f"{METHODS[name].title} is left out: the run has no background images.")
+    self._audited, self._parts = audited, parts
+    maps = {name: given for name, given in methods.items() if METHODS[name].kind != CHANNELS}
+    self._without_background = [] if audited.detector.background is not None else [
+        name for name in maps if "background" in METHODS[name].arguments]
+    self._methods = {name: given for name, given in maps.items() if name not in self._without_background}
     fakes = np.random.default_rng(0).permutation(np.flatnonzero(audited.labels == FAKE))
-    with_mask = np.array([i for i in fakes if not audited.unplaced[i]], int)
-    self._chosen = np.sort(with_mask[:LOCALISED])
-    others = fakes[np.isin(fakes, with_mask, invert=True)]
-    self._sample = np.sort(np.concatenate([with_mask, others])[:SAMPLE])  # those with a mask first
-    self.best, self.sane = None, {}
-    if len(with_mask) > LOCALISED:
-      self.notes.append(f"Maps are held against the masks of {LOCALISED} of {len(with_mask):,} fakes, drawn at random.")
+    self._with_mask = np.array([i for i in fakes if not audited.unplaced[i]], int)
+    self._chosen = np.sort(self._with_mask[:LOCALISED])
+    others = fakes[np.isin(fakes, self._with_mask, invert=True)]
+    self._sample = np.sort(np.concatenate([self._with_mask, others])[:SAMPLE])  # those with a mask first
+
+  @property
+  def notes(self):
+    """Sentences on what is looked at."""
+    notes = [f"{METHODS[name].title} is left out: the run has no background images."
+             for name in self._without_background]
+    count = len(self._with_mask)
+    if count > LOCALISED:
+      notes.append(f"Maps are held against the masks of {LOCALISED} of {count:,} fakes, drawn at random.")
+    if 0 < len(self._sample) < len(self._chosen):
+      notes.append(
+          f"Methods that evaluate the network many times are held against the masks of {len(self._sample)} fakes.")
+    if self._caught_sample.any():
+      notes.append(f"Faithfulness is measured on {self._caught_sample.sum()} caught fakes.")
+    return notes
 
   def localization(self):
     """See `evaluation.localization.localization`; with no mask, only where on the face the maps lie."""
     if not len(self._chosen):
       return self._without_masks()
-    if len(self._sample) < len(self._chosen):
-      self.notes.append(
-          f"Methods that evaluate the network many times are held against the masks of {len(self._sample)} fakes.")
     rows, baselines = self._placed(), baseline_measures(self._audited.masks(self._chosen))
     trials = self._trials()
     rows = [row | {"trials": trials.get((row["method"], row["layer"]))} for row in rows]
     result = localization(
         rows, baselines, self._caught(self._chosen), baselines["chance"]["energy"], self._left_out(),
         painted={"untouched": self._audited.probabilities[self._chosen], **self._parts("painted", self._painted)})
-    self.best = None if "reason" in result["best"] else result["best"]
     return result | {"face_regions": {"reason": "the masks say where the fakes are; regions are compared without them"}}
 
   def _placed(self):
@@ -85,16 +88,19 @@ class AuditedMaps:
     quick = {name: given for name, given in self._methods.items() if not METHODS[name].sampled}
     rows = []
     if quick:
-      pieces = [self._parts(f"placed_{settings_hash(quick)}_{start:05d}", lambda start=start: self._place(quick, start))
-                for start in in_parts(len(self._chosen), CHUNK, "maps beside masks")]
-      rows += _rows({name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]},
-                    np.arange(len(self._chosen)))
+      pieces = [
+          _by_map(self._parts(
+              f"placed_{settings_hash(quick)}_{start:05d}", lambda start=start: self._place(quick, start)))
+          for start in in_parts(len(self._chosen), CHUNK, "maps beside masks")]
+      rows += _rows({
+          key: {name: np.concatenate([piece[key][name] for piece in pieces]) for name in measures}
+          for key, measures in pieces[0].items()}, np.arange(len(self._chosen)))
     with_mask = np.isin(self._sample, self._chosen)
     among_chosen = np.searchsorted(self._chosen, self._sample[with_mask])
     masks = self._audited.masks(self._sample[with_mask])
     for (name, layer), maps in self._sample_maps.items():
       if METHODS[name].sampled:
-        rows += _rows(_flat({(name, layer): placed(maps[with_mask], masks)}), among_chosen)
+        rows += _rows({(name, layer): placed(maps[with_mask], masks)}, among_chosen)
     order = list(self._methods)
     return sorted(rows, key=lambda row: order.index(row["method"]))
 
@@ -102,7 +108,8 @@ class AuditedMaps:
     indices = self._chosen[start : start + CHUNK]
     masks = self._audited.masks(indices)
     maps = self._maps(methods, self._audited.seen(indices).pixels)
-    return _flat({key: placed(values, masks) for key, values in maps.items()})
+    return {
+        name: {layer: placed(values, masks) for layer, values in layers.items()} for name, layers in maps.items()}
 
   def _painted(self):
     """{"inside", "elsewhere"}: probability of fake with the changed region painted over, and as much elsewhere."""
@@ -122,33 +129,26 @@ class AuditedMaps:
     return self._audited.probabilities[indices] >= THRESHOLD
 
   def _maps(self, methods, pixels):
-    """{(method, layer or None): float32[N, h, w] >= 0} for the target fake."""
+    """{method: {layer or '': float32[N, h, w] >= 0}} for the target fake."""
     detector = self._audited.detector
     result = detector.engine.explain(pixels, np.full(len(pixels), FAKE), methods, detector.background)
-    maps = {}
-    for name, given in methods.items():
-      of_layers = {layer: result[name][layer] for layer in given["layers"]} if "layers" in given else {
-          given.get("layer"): result[name]}
-      maps |= {(name, layer): rectified(METHODS[name].kind, values) for layer, values in of_layers.items()}
+    maps = {name: {} for name in methods}
+    for name, layer, values in maps_of(result, methods):
+      maps[name][layer or ""] = rectified(METHODS[name].kind, values)
     return maps
 
   @functools.cached_property
   def _sample_seen(self):
     return self._audited.seen(self._sample)
 
-  @property
-  def _sample_pixels(self):
-    return self._sample_seen.pixels
-
   @functools.cached_property
   def _sample_maps(self):
-    """`_maps` of the sample, kept method by method."""
+    """{(method, layer or None): its map} of the sample, kept method by method."""
     maps = {}
     for name in with_progress(self._methods, "maps of a sample", unit="methods"):
       given = {name: self._methods[name]}
-      flat = self._parts(f"maps_{settings_hash(given)}", lambda given=given: {
-          f"{name}|{layer or ''}": values for (name, layer), values in self._maps(given, self._sample_pixels).items()})
-      maps |= {_key(name): values for name, values in flat.items()}
+      maps |= _by_map(self._parts(
+          f"maps_{settings_hash(given)}", lambda given=given: self._maps(given, self._sample_seen.pixels)))
     return maps
 
   def _without_masks(self):
@@ -167,7 +167,7 @@ class AuditedMaps:
     indices = np.sort(np.concatenate([random.permutation(members)[:BY_REGION] for members in known]))
     given = {name: self._methods[name] | {"layers": (layer,)}}
     kept = self._parts(f"regions_{settings_hash(given)}", lambda: {
-        "maps": self._maps(given, audited.seen(indices).pixels)[name, layer]})
+        "maps": self._maps(given, audited.seen(indices).pixels)[name][layer]})
     photographs = audited.stored(indices)
     framing = choose_framing(photographs[i] for i in range(0, len(photographs), max(1, len(photographs) // FRAMED)))
     faces = [face_region_map(image, framing) for image in with_progress(photographs, "finding faces")]
@@ -186,13 +186,13 @@ class AuditedMaps:
   @functools.cached_property
   def _ends(self):
     return self._parts("faithful_ends", lambda: curve_ends(
-        self._audited.detector, self._sample_pixels[self._caught_sample]))
+        self._audited.detector, self._sample_seen.pixels[self._caught_sample]))
 
   def _trials(self):
     """{(method, layer): "trials" as `localization` takes them} of every map; {} where no fake is caught."""
     if not self._caught_sample.any():
       return {}
-    patches = baseline_maps(int(self._caught_sample.sum()), self._sample_pixels.shape[1])[RANDOM[1]]
+    patches = baseline_maps(int(self._caught_sample.sum()), self._sample_seen.pixels.shape[1])[RANDOM[1]]
     chance = area_under(self._deletion("patches", patches))
     sane, trials = self._sanity.get("methods", {}), {}
     for (name, layer), values in with_progress(
@@ -205,31 +205,33 @@ class AuditedMaps:
   def _deletion(self, key, maps):
     """float64[n, F], the deletion curves with in-painting of the caught fakes of the sample."""
     return self._parts(f"deletion_{settings_hash(key)}", lambda: faithfulness_of_map(
-        self._audited.detector, self._sample_pixels[self._caught_sample], maps, self._ends, ("inpaint",),
+        self._audited.detector, self._sample_seen.pixels[self._caught_sample], maps, self._ends, ("inpaint",),
         ("deletion",))["deletion"])["inpaint"]
 
-  def faithfulness(self):
-    """See `evaluation.faithfulness.faithfulness`: of the sample's caught fakes, the last layer of each method."""
+  def faithfulness(self, best=None):
+    """See `evaluation.faithfulness.faithfulness`: of the sample's caught fakes, the last layer of each method.
+
+    Args: `best`: the map that `localization` calls the best, which is among them, too; None without any.
+    """
     caught = self._caught_sample
     if not len(caught):
       raise UserError("there is no fake")
     if not caught.any():
       raise UserError(f"none of {len(caught)} fakes is called fake: there is no evidence to take away")
-    self.notes.append(f"Faithfulness is measured on {caught.sum()} caught fakes.")
     maps = self._sample_maps
     shown = {name: [layer for method, layer in maps if method == name][-1:] for name in self._methods}
-    if self.best and self.best["layer"] not in shown[self.best["method"]]:
-      shown[self.best["method"]].append(self.best["layer"])
+    if best and best["layer"] not in shown[best["method"]]:
+      shown[best["method"]].append(best["layer"])
     wanted = [(name, METHODS[name].title, layer, maps[name, layer][caught])
               for name, layers in shown.items() for layer in layers]
-    pixels = self._sample_pixels[caught]
+    pixels = self._sample_seen.pixels[caught]
     wanted += [(None, title, None, values) for title, values in baseline_maps(len(pixels), pixels.shape[1]).items()]
     rows = []
     for name, title, layer, values in with_progress(wanted, "taking away evidence", unit="maps"):
       curves = self._parts(
           f"faithful_{settings_hash((name, title, layer, self._methods.get(name)))}",
-          lambda values=values: _flat(faithfulness_of_map(self._audited.detector, pixels, values, self._ends)))
-      rows.append({"method": name, "title": title, "layer": layer, **_nested(curves)})
+          lambda values=values: faithfulness_of_map(self._audited.detector, pixels, values, self._ends))
+      rows.append({"method": name, "title": title, "layer": layer, **curves})
     return faithfulness(rows, self._sanity)
 
   @functools.cached_property
@@ -242,41 +244,15 @@ class AuditedMaps:
     found = self._parts(f"sanity_{settings_hash(names)}", lambda: {"json": np.array(json.dumps(sanity(
         self._audited.detector, seen, names,
         progress=lambda steps: with_progress(steps, "randomising", unit="layers"))))})
-    result = json.loads(str(found["json"]))
-    self.sane = {name: scores["depends_on_weights"] for name, scores in result["methods"].items()}
-    return result
+    return json.loads(str(found["json"]))
 
 
-def _flat(nested):
-  """{(a, b): {c: array}} -> {"a|b|c": array}."""
-  flat = {}
-  for key, values in nested.items():
-    prefix = "|".join(part or "" for part in key) if isinstance(key, tuple) else key
-    flat |= {f"{prefix}|{name}": array for name, array in values.items()}
-  return flat
+def _by_map(nested):
+  """{method: {layer or '': value}} -> {(method, layer or None): value}."""
+  return {(name, layer or None): value for name, layers in nested.items() for layer, value in layers.items()}
 
 
-def _key(name):
-  """'gradcam|layer4_0/conv1' -> (method, layer or None)."""
-  method, layer = name.split("|")[:2]
-  return method, layer or None
-
-
-def _nested(flat):
-  """The other way round for {"a|c": array}: {a: {c: array}}."""
-  nested = {}
-  for name, array in flat.items():
-    first, second = name.split("|")
-    nested.setdefault(first, {})[second] = array
-  return nested
-
-
-def _rows(flat, images):
-  """Rows of `localization`'s `per_map` of {"method|layer|measure": float[N]}."""
-  rows = {}
-  for name, values in flat.items():
-    method, layer = _key(name)
-    row = rows.setdefault((method, layer), {
-        "method": method, "title": METHODS[method].title, "layer": layer, "images": images})
-    row[name.split("|")[2]] = values
-  return list(rows.values())
+def _rows(measured, images):
+  """Rows of `localization`'s `per_map` of {(method, layer): {measure: float[N]}}."""
+  return [{"method": name, "title": METHODS[name].title, "layer": layer, "images": images, **measures}
+          for (name, layer), measures in measured.items()]

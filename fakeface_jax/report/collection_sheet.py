@@ -5,8 +5,8 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from fakeface_jax.data.features import LABELS
-from fakeface_jax.data.images import read_image, resize_and_crop
-from fakeface_jax.errors import UserError
+from fakeface_jax.data.images import encode_image, read_image, resize_and_crop
+from fakeface_jax.workdir import write_output
 
 FILE = "contact_sheet.png"
 COLUMNS = 25
@@ -38,10 +38,5 @@ def draw_collection_sheet(out, *, cell=72):
       sheet.paste(Image.fromarray(resize_and_crop(read_image(path), cell, cell)), place)
     top += heights[label]
   path = Path(out, FILE)
-  partial = path.with_name(f".{FILE}.part")
-  try:
-    sheet.save(partial, "PNG")
-    partial.replace(path)
-  except OSError as error:
-    raise UserError(f"{path} cannot be written: {error}") from error
+  write_output(path, encode_image(sheet, "PNG"))
   return path

@@ -1,14 +1,13 @@
 """A data set at a glance: reals, fakes by difficulty, and what was tampered with in them."""
 
-import io
 import itertools
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from fakeface_jax.data.features import DIFFICULTIES, LABELS
-from fakeface_jax.data.images import decode_image, resize_and_crop, resize_and_crop_mask
-from fakeface_jax.data.loader import record_name
+from fakeface_jax.data.images import resize_and_crop, resize_and_crop_mask
+from fakeface_jax.data.loader import decode_mask, decode_record
 
 MARGIN = 64  # px, for the rows' names
 OUTLINE = (255, 0, 200)
@@ -36,7 +35,7 @@ def draw_contact_sheet(source, *, columns=12, cell=128):
   for (label, difficulty), row in sorted(rows.items()):
     lines.append((DIFFICULTIES[difficulty] if difficulty else LABELS[label], [picture for picture, _ in row]))
     if any(0 < inside.mean() < 1 for _, inside in row):
-      lines.append(("its mask", [_outlined(*each) for each in row]))
+      lines.append(("its mask", [with_rim(*each) for each in row]))
   sheet = Image.new("RGB", (MARGIN + columns * cell, len(lines) * cell), (255, 255, 255))
   draw = ImageDraw.Draw(sheet)
   font = ImageFont.load_default(13)
@@ -48,17 +47,17 @@ def draw_contact_sheet(source, *, columns=12, cell=128):
 
 
 def _thumbnail(record, cell):
-  return resize_and_crop(decode_image(record["image"], record_name(record)), cell, cell).copy()
+  return resize_and_crop(decode_record(record), cell, cell).copy()
 
 
 def _inside(record, cell):
   """bool[cell, cell]: what was changed."""
-  return resize_and_crop_mask(np.asarray(Image.open(io.BytesIO(record["mask"]))), cell, cell) == 255
+  return resize_and_crop_mask(decode_mask(record), cell, cell) == 255
 
 
-def _outlined(picture, inside):
-  picture = picture.copy()
-  core = inside.copy()
+def with_rim(picture, inside):
+  """A picture uint8[H, W, 3] with the rim of what is inside, bool[H, W], in a colour that faces do not have."""
+  picture, core = picture.copy(), inside.copy()
   for axis, step in itertools.product((0, 1), (-1, 1)):
     core &= np.roll(inside, step, axis)
   picture[inside & ~core] = OUTLINE

@@ -5,11 +5,10 @@ import logging
 import jax
 
 from fakeface_jax.data.datasets import choose_splits, notices, open_dataset
-from fakeface_jax.data.loader import record_name
 from fakeface_jax.data.splits import RunSplits, split_for_testing
 from fakeface_jax.detector import load
 from fakeface_jax.devices import check_batch_size
-from fakeface_jax.evaluation.predict import make_predict_step, predict_split, reason_of
+from fakeface_jax.evaluation.predict import predict_records
 from fakeface_jax.evaluation.probability import probability_of_fake
 from fakeface_jax.evaluation.scores import scores
 from fakeface_jax.workdir import read_config
@@ -28,7 +27,7 @@ def evaluate_run(workdir, data=None, split=None, batch_size=None):
       published without splits.
     batch_size: images a step over all devices; by default the run's, rounded up to the number of devices.
   Returns: (what was scored, in words; the scores as `evaluation.scores.scores`, and with "seen_in_training" as
-    `RunSplits.seen` of all but the run's own test split; the files left out, (name, reason)).
+    `RunSplits.seen` of all but the run's own test split; the files that the builder left out, [name, reason]).
   """
   config = read_config(workdir)
   dataset, split, held_out = what_to_score(config, data, split)
@@ -37,15 +36,12 @@ def evaluate_run(workdir, data=None, split=None, batch_size=None):
   batch_size = -(-config.batch_size // devices) * devices if batch_size is None else batch_size
   check_batch_size(batch_size)
   detector = load(workdir)
-  logits, labels, known = predict_split(
-      make_predict_step(detector.model), detector.variables, source, batch_size=batch_size, resize=detector.resize,
-      crop=detector.crop, title="scoring")
-  failures = [(record_name(source[i]), reason_of(source[i])) for i in (~known).nonzero()[0].tolist()]
-  title = f"{dataset.name}, {split}: {known.sum()} images"
-  result = scores(labels[known], probability_of_fake(logits[known]))
+  logits, labels = predict_records(detector, source, batch_size, "scoring")
+  title = f"{dataset.name}, {split}: {len(labels)} images"
+  result = scores(labels, probability_of_fake(logits))
   if not held_out:
     result["seen_in_training"] = RunSplits(config, quiet=True).seen(source)
-  return title, result, [*(dataset.metadata.get("unreadable") or []), *failures]
+  return title, result, dataset.metadata.get("unreadable") or []
 
 
 def what_to_score(config, data, split=None):

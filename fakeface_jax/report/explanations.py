@@ -5,17 +5,18 @@ that was interrupted goes on where it stopped when it is given again.
 """
 
 import io
+import itertools
 import json
 import logging
 import zlib
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import jax
 import numpy as np
 
 from fakeface_jax.data.features import LABELS, THRESHOLD
-from fakeface_jax.data.images import one_large_image_at_a_time, resize_and_crop_mask
+from fakeface_jax.data.images import encode_image, resize_and_crop_mask
+from fakeface_jax.data.threads import in_order
 from fakeface_jax.detector import Seen, flatten_maps
 from fakeface_jax.errors import UserError, of_disk
 from fakeface_jax.evaluation.placement import usable
@@ -62,8 +63,7 @@ class _Explanations:
 
   def __init__(self, detector, items, out, target, layers, methods, check, overwrite):
     self.detector, self.out, self.check = detector, out, check
-    self.asked = {"target": target, "layers": layers, "methods": methods}
-    self.methods = resolve_methods(detector.model, methods, layers)
+    self.target, self.methods = target, resolve_methods(detector.model, methods, layers)
     settings = {
         "target": target, "methods": self.methods, "dtype": np.dtype(detector.model.dtype).name,
         "pixels": [detector.resize, detector.crop], "weights": checksum(detector.variables),
@@ -76,29 +76,30 @@ class _Explanations:
     self.failures = []
 
   def run(self):
-    todo = list(self.stems)
-    size = self.detector.engine.batch_size
-    batches = [todo[i : i + size] for i in range(0, len(todo), size)]
-    bar = Bar("explaining", self.already + len(todo), done=self.already)
-    readers, writers = ThreadPoolExecutor(THREADS), ThreadPoolExecutor(THREADS)
-    with readers, writers, bar, (self.out / LINES_FILE).open("a") as self.predictions:
-      reading = [[readers.submit(self._read, item) for item in batch] for batch in batches[:1]]
-      drawing = []
-      for number, batch in enumerate(batches):
-        images = self._images(batch, reading.pop())
-        if number + 1 < len(batches):
-          reading.append([readers.submit(self._read, item) for item in batches[number + 1]])
-        results = self.detector.explain_seen(Seen.joined(images.values()), **self.asked) if images else []
-        if results and self.explained.scale is None:
-          self._take_scale(results)
-        self._note(drawing)
-        drawing = [
-            writers.submit(self._write, item, result) for item, result in zip(images, results, strict=True)]
-        bar.update(len(batch))
-      self._note(drawing)
+    ahead = -(-self.detector.engine.batch_size // THREADS)
+    with (self.out / LINES_FILE).open("a") as self.predictions:
+      for line in in_order(self._write, self._results(ahead), threads=THREADS, ahead=ahead):
+        self._line(line)
     if self.already:
       log.info("%d of these images were explained there already", self.already)
     return self.failures
+
+  def _results(self, ahead):
+    """Yields (item, its explanation) of what can be read."""
+    read = in_order(self._read, self.stems, threads=THREADS, ahead=ahead)
+    with Bar("explaining", self.already + len(self.stems), done=self.already) as bar:
+      while batch := list(itertools.islice(read, self.detector.engine.batch_size)):
+        images = {item: seen for item, seen in batch if isinstance(seen, Seen)}
+        for item, error in batch:
+          if item not in images:
+            self.failures.append((item.name, error))
+            self._line({"path": item.name, "error": error})
+        results = self.detector.explain_seen(
+            Seen.joined(images.values()), self.target, methods=self.methods) if images else []
+        if results and self.explained.scale is None:
+          self._take_scale(results)
+        yield from zip(images, results, strict=True)
+        bar.update(len(batch))
 
   def _take_scale(self, results):
     """What the run has not measured is measured on the first images here, and then holds for all."""
@@ -109,30 +110,19 @@ class _Explanations:
         f"{CALIBRATED}; of {missing}: the strength that the strongest of {len(results)} images here reach")
 
   def _read(self, item):
-    with one_large_image_at_a_time():
-      return self.detector.prepare([item.read()])
-
-  def _images(self, batch, futures):
-    """{item: its `Seen`} of what could be read."""
-    images = {}
-    for item, future in zip(batch, futures, strict=True):
-      try:
-        images[item] = future.result()
-      except UserError as error:
-        self.failures.append((item.name, str(error)))
-        self._line({"path": item.name, "error": str(error)})
-    return images
-
-  def _note(self, drawing):
-    for future in drawing:
-      self._line(future.result())
+    """(item, its `Seen`, or why it cannot be read)."""
+    try:
+      return item, self.detector.prepare([item.read()])
+    except UserError as error:
+      return item, str(error)
 
   def _line(self, line):
     self.predictions.write(json.dumps(line) + "\n")
     self.predictions.flush()
 
-  def _write(self, item, result):
+  def _write(self, explained):
     """The panel and the maps of one image; what `predictions.jsonl` says of it."""
+    item, result = explained
     stem, files = self.stems[item], {}
     line = {
         "path": item.name,
@@ -143,11 +133,13 @@ class _Explanations:
     kinds = {METHODS[name].kind for name in self.methods}
     if kinds != {CHANNELS}:
       line["panel"] = stem + PANEL
-      files[PANEL] = _png(draw_panel(
-          result, item.name, self.explained.scale, self.explained.scale_note, self.check, self._mask(item), item.label))
+      panel = draw_panel(
+          result, item.name, self.explained.scale, self.explained.scale_note, self.check, self._mask(item), item.label)
+      files[PANEL] = encode_image(panel, "PNG", compress_level=1)
     if CHANNELS in kinds:
       line["feature_maps"] = stem + GRID
-      files[GRID] = _png(draw_feature_grid(result["feature_maps"], item.name))
+      files[GRID] = encode_image(
+          draw_feature_grid(result["feature_maps"], item.name), "PNG", compress_level=1)
     if result["completeness_error"]:
       line["completeness_error"] = result["completeness_error"]
     line["maps"] = stem + MAPS
@@ -170,12 +162,6 @@ class _Explanations:
       log.warning("%s; its outline is not drawn", error)
       return None
     return None if usable(mask) else mask
-
-
-def _png(picture):
-  buffer = io.BytesIO()
-  picture.save(buffer, "PNG", compress_level=1)
-  return buffer.getvalue()
 
 
 def checksum(arrays):

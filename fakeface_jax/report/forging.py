@@ -19,7 +19,7 @@ from fakeface_jax.lines import one_line
 from fakeface_jax.outputs import unique_stems
 from fakeface_jax.paths import user_path
 from fakeface_jax.progress import Bar
-from fakeface_jax.report.contact_sheet import OUTLINE
+from fakeface_jax.report.contact_sheet import with_rim
 
 log = logging.getLogger(__name__)
 
@@ -124,23 +124,10 @@ def draw_forgeries(cells):
   for number, (genuine, fake) in enumerate(cells):
     x, y = number % columns * width, number // columns * height
     made = fake.forgery
-    pictures = [_small(genuine), _small(fake.jpeg), _small(fake.jpeg)]
-    inside = resize_and_crop_mask(made.mask, CELL, CELL) > 0
-    pictures[2][_rim(inside)] = OUTLINE
-    for place, picture in enumerate(pictures):
+    before, after = (resize_and_crop(decode_image(jpeg, "a forgery"), CELL, CELL) for jpeg in (genuine, fake.jpeg))
+    rimmed = with_rim(after, resize_and_crop_mask(made.mask, CELL, CELL) > 0)
+    for place, picture in enumerate((before, after, rimmed)):
       sheet.paste(Image.fromarray(picture), (x + place * CELL, y + CAPTION))
     title = f"{made.region}: {made.operation}, edge {made.edge:.1f} px, {made.found_by}"
     draw.text((x + 2, y), title, (20, 20, 20), font)
   return sheet
-
-
-def _small(jpeg):
-  return resize_and_crop(decode_image(jpeg, "a forgery"), CELL, CELL).copy()
-
-
-def _rim(inside):
-  core = inside.copy()
-  for axis in (0, 1):
-    for step in (-1, 1):
-      core &= np.roll(inside, step, axis)
-  return inside & ~core

@@ -1,21 +1,18 @@
 """What there is to explain: files, folders, or test images of a run."""
 
 import dataclasses
-import io
 import logging
 import os
 from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
 from fakeface_jax.data.features import FAKE, LABELS
 from fakeface_jax.data.folder_names import MASK, meaning
-from fakeface_jax.data.images import IMAGE_SUFFIXES, decode_image, find_images, read_image
+from fakeface_jax.data.images import IMAGE_SUFFIXES, find_images, read_image
 from fakeface_jax.errors import UserError
 from fakeface_jax.outputs import unique_stems
+from fakeface_jax.report.background import BACKGROUND_IMAGES
 from fakeface_jax.report.cases import pick_cases
 from fakeface_jax.report.explained import names_of_ours
 from fakeface_jax.report.run_data import read_predictions, split_of_run
@@ -119,6 +116,8 @@ def _refuse(reason):
 
 def items_of_run(workdir, each):
   """Test images of a run, up to `each` of every outcome of `report.cases`, named after it."""
+  from fakeface_jax.data.loader import decode_mask, decode_record  # slow to import
+
   config = read_config(workdir)
   source = split_of_run(config, "test")
   predictions = read_predictions(workdir, source)
@@ -129,27 +128,22 @@ def items_of_run(workdir, each):
       taken.add(i)
       row = predictions[i]
       items.append(Item(
-          row["path"], f"{group}_{rank + 1}", partial(_read_record, source, row["record"]),
+          row["path"], f"{group}_{rank + 1}", partial(_of_record, decode_record, source, row["record"]),
           f"{os.path.abspath(workdir)}, record {row['record']}", label=row["label"],
-          mask=partial(_mask_of_record, source, row["record"])))
+          mask=partial(_of_record, decode_mask, source, row["record"])))
   return items
 
 
-def _read_record(source, i):
-  from fakeface_jax.data.loader import record_name
-
-  return decode_image(source[i]["image"], record_name(source[i]))
+def _of_record(decode, source, i):
+  return decode(source[i])
 
 
-def _mask_of_record(source, i):
-  return np.asarray(Image.open(io.BytesIO(source[i]["mask"])))
-
-
-def with_background(detector, folder, most=32):
-  """The detector with the first photographs of a folder to compare with; one that cannot be read is an error."""
+def with_background(detector, folder):
+  """The detector with photographs of a folder to compare with, its first; one that cannot be read is an error."""
   files, problems = find_images([folder])
   if not files:
     raise UserError(f"--background {folder}: {problems[0][1]}")
   for path, reason in problems:
     log.warning("--background: %s %s", path, reason)
-  return dataclasses.replace(detector, background=detector.prepare([read_image(file) for file in files[:most]]).pixels)
+  images = [read_image(file) for file in files[:BACKGROUND_IMAGES]]
+  return dataclasses.replace(detector, background=detector.prepare(images).pixels)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fakeface_jax.data.features import FAKE
 from fakeface_jax.errors import UserError, of_disk
-from fakeface_jax.explain.methods import METHODS
+from fakeface_jax.explain.methods import METHODS, Resolved
 from fakeface_jax.explain.scale import measure_scale, missing_from
 from fakeface_jax.progress import in_parts
 from fakeface_jax.report.run_data import first_images, split_of_run
@@ -42,18 +42,10 @@ def with_scale(detector, workdir, settings):
     results = [
         result for start in in_parts(len(images), detector.batch_size, title)
         for result in detector.explain(
-            images[start : start + detector.batch_size], layers=_layers(given), methods={name: _own(given)})]
+            images[start : start + detector.batch_size], methods=Resolved({name: given}))]
     scale |= measure_scale(results)
   try:
     write_whole(Path(workdir) / SCALE_FILE, json.dumps(scale, indent=2) + "\n")
   except OSError as error:
     log.warning("The scale could not be kept in %s: %s", workdir, of_disk(error))
   return dataclasses.replace(detector, map_scale=scale)
-
-
-def _layers(settings):
-  return settings.get("layers", [settings["layer"]] if "layer" in settings else None)
-
-
-def _own(settings):
-  return {key: value for key, value in settings.items() if key not in ("layer", "layers")}

@@ -22,9 +22,9 @@ def chance(probability):
   return {f"100.0{UNIT}": f"over 99.9{UNIT}", f"0.0{UNIT}": f"under 0.1{UNIT}"}.get(text, text)
 
 
-def decimal(value, digits=3):
+def decimal(value):
   """0.4821 as '0.482'; None as a dash."""
-  return NONE if value is None else f"{value + 0.0:.{digits}f}"
+  return NONE if value is None else f"{value + 0.0:.3f}"
 
 
 def signed(value):

@@ -30,7 +30,8 @@ def render_page(audit: dict, folder) -> str:
   """The report as HTML.
 
   Args:
-    audit: what `audit.json` holds; every part may instead be {"reason": why it is not there}, and every figure None.
+    audit: what `audit.json` holds. Every section, thresholds, the best map, parts of the face and the sanity check may
+      instead be {"reason": why it is not there}, and every figure None.
     folder: where the pictures lie that `audit["cases"]["items"]` names. One that is not there is said in its place.
   Returns: the text of a page without any outside request.
   """
@@ -105,7 +106,7 @@ def _score(scores, name):
 
 def _score_rows(detection):
   """(title, [v, low, high], how it is written, why it is None) for the table of scores."""
-  if missing(detection) or missing(detection["scores"]):
+  if missing(detection):
     return []
   scores = detection["scores"]
   return [(title, _score(scores, name), written, scores["reasons"].get(name, ""))
@@ -117,11 +118,10 @@ def _key_figures(audit):
   figures = []
   detection, localization = audit["detection"], audit["localization"]
   if not missing(detection):
-    if not missing(detection["scores"]):
-      for name in ("f1_macro", "roc_auc"):
-        title, written = SCORES[name]
-        reason = detection["scores"]["reasons"].get(name, "")
-        figures.append((title, numerals.measured(_score(detection["scores"], name), written, reason), ""))
+    for name in ("f1_macro", "roc_auc"):
+      title, written = SCORES[name]
+      reason = detection["scores"]["reasons"].get(name, "")
+      figures.append((title, numerals.measured(_score(detection["scores"], name), written, reason), ""))
     if not missing(detection["thresholds"]) and detection["thresholds"]:
       usual = min(detection["thresholds"], key=lambda row: abs(row["wanted"] - USUAL_ALARMS))
       figures.append((
@@ -137,12 +137,12 @@ def _key_figures(audit):
 
 def _groupings(detection):
   """(title, rows sorted worst first, a sentence on the worst) for each grouping of the fakes that there is."""
-  if missing(detection) or missing(detection["groups"]):
+  if missing(detection):
     return []
   groupings = []
   for key, title in GROUPINGS.items():
-    rows = detection["groups"].get(key) or []
-    if missing(rows) or not rows:
+    rows = detection["groups"][key]
+    if not rows:
       continue
     rows = sorted(rows, key=lambda row: (_value(row["recall"]) is None, _value(row["recall"])))
     worst, sentence = rows[0], ""

@@ -7,6 +7,7 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+from flax.traverse_util import flatten_dict, unflatten_dict
 
 from fakeface_jax.workdir import write_whole
 
@@ -29,7 +30,7 @@ def is_ours(folder, state):
 
 
 class Parts:
-  """A folder of pieces, each {name: array}.
+  """A folder of pieces, each {name: array} or nested; a name may be '' and has no '|' in it.
 
   Args:
     folder: of the pieces, and of nothing but them: those that were made from something else are deleted.
@@ -53,17 +54,17 @@ class Parts:
       return None
 
   def __call__(self, name, compute):
-    """The piece of that name, from the folder where it is there, else computed now: `compute() -> {name: array}`."""
+    """The piece of that name, from the folder where it is there, else computed now by `compute`."""
     path = self._folder / f"{name}.npz"
     try:
       with path.open("rb") as file, np.load(file) as piece:
-        return dict(piece)
+        return unflatten_dict(dict(piece), sep="|")
     except FileNotFoundError:
       pass
     except Exception as error:  # zipfile, zlib and NumPy each have errors of their own for a damaged file
       log.warning("%s cannot be read (%s) and is made again", path, error)
-    piece = {name: np.asarray(value) for name, value in compute().items()}
+    piece = {name: np.asarray(value) for name, value in flatten_dict(compute(), sep="|").items()}
     buffer = io.BytesIO()
     np.savez(buffer, **piece)
     write_whole(path, buffer.getvalue())
-    return piece
+    return unflatten_dict(piece, sep="|")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from fakeface_jax.best_weights import save_best
 from fakeface_jax.data.features import LABELS
-from fakeface_jax.data.images import decode_image
+from fakeface_jax.data.loader import decode_record
 from fakeface_jax.detector import load
 from fakeface_jax.errors import UserError, of_disk
 from fakeface_jax.explain.capture import conv_layers
@@ -84,7 +84,7 @@ def draw_examples(workdir, config, each=8):
       axes.set_axis_off()
       if column < len(members):
         i = members[column]
-        axes.imshow(decode_image(source[predictions[i]["record"]]["image"], predictions[i]["path"]))
+        axes.imshow(decode_record(source[predictions[i]["record"]]))
         axes.set_title(f"is {LABELS[labels[i]]},\nsaid {chance(probabilities[i])} fake", fontsize=9)
     if not members:
       axes_row[0].text(0.5, 0.5, "none", ha="center", va="center", transform=axes_row[0].transAxes)

@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 from fakeface_jax.data.features import FAKE, REAL
-from fakeface_jax.data.images import decode_image
 from fakeface_jax.errors import UserError
 
 
@@ -48,12 +47,12 @@ def split_of_run(config, use):
 
 def first_images(source, count, label=FAKE):
   """The first images of a class, up to `count`: list of uint8[H, W, 3]."""
-  from fakeface_jax.data.loader import record_name
+  from fakeface_jax.data.loader import decode_record
 
   images = []
   for record in map(source.__getitem__, range(len(source))):
     if record["label"] == label:
-      images.append(decode_image(record["image"], record_name(record)))
+      images.append(decode_record(record))
     if len(images) == count:
       break
   return images

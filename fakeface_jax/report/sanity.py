@@ -8,6 +8,7 @@ import numpy as np
 from fakeface_jax.errors import UserError
 from fakeface_jax.evaluation.sanity import ALIKE
 from fakeface_jax.explain.methods import METHODS
+from fakeface_jax.lines import listed
 from fakeface_jax.progress import with_progress
 from fakeface_jax.report.figure import new_figure, save_figure
 from fakeface_jax.workdir import SANITY_FILE, read_json, write_output
@@ -22,7 +23,7 @@ LABEL_GAP = 0.085  # between two labels, on an axis from -1 to 1
 PASSES = "Replacing the network's weights by random numbers changed the pictures of {methods}, as it should."
 
 
-def check_run(detector, items, workdir, *, methods, layers, target):
+def check_run(detector, items, workdir, *, target, methods=None, layers=None):
   """Runs `sanity` on items; writes `sanity.json` and `sanity.png` into the run's folder and prints a table.
 
   Returns: the list of (name, reason) of items that could not be read.
@@ -98,8 +99,7 @@ def _failing(names, why):
 
 
 def _titles(names):
-  titles = [METHODS[name].title for name in names]
-  return titles[0] if len(titles) == 1 else f"{', '.join(titles[:-1])} and {titles[-1]}"
+  return listed([METHODS[name].title for name in names])
 
 
 def _draw(result, path):

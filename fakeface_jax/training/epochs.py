@@ -6,12 +6,11 @@ Both take the same images in the same order, and lead to the same parameters.
 import jax
 import numpy as np
 
-from fakeface_jax.data.forge import forge_share
 from fakeface_jax.data.loader import plan_epoch, read_batches
 from fakeface_jax.data.order import epoch_order
 from fakeface_jax.data.views import augmentations
 from fakeface_jax.devices import to_devices
-from fakeface_jax.evaluation.predict import make_predict_step, predict_split, reason_of
+from fakeface_jax.evaluation.predict import make_predict_step, predict_split
 from fakeface_jax.training.loop import STEPS_IN_FLIGHT
 from fakeface_jax.training.steps import make_feature_predict, make_feature_steps, make_image_step
 from fakeface_jax.training.tables import make_table
@@ -19,16 +18,11 @@ from fakeface_jax.training.trunk import TrunkPass
 
 
 class ImageEpochs:
-  """Every epoch reads its images anew.
-
-  Attributes:
-    left_out: {"train" | "val": {record number: why}} of the images that turned out not to be readable.
-  """
+  """Every epoch reads its images anew."""
 
   def __init__(self, config, model, splits, tail_step, trunk):
     self.config, self.splits = config, splits
     self._step, self._predict = make_image_step(tail_step, trunk), make_predict_step(model, trunk)
-    self.left_out = {"train": {}, "val": {}}
 
   def run(self, state, frozen, epoch, start):
     """Yields (state, step) now and then from step `start` of an epoch to its end."""
@@ -38,38 +32,34 @@ class ImageEpochs:
     rest = plan.from_step(start).shard(jax.process_index(), jax.process_count())
     batches = read_batches(
         self.splits["train"], rest, resize=data.resize, crop=data.crop, augment=augmentations(data.augment),
-        seed=config.seed, forge=forge_share(data.forge), failures=self.left_out["train"])
+        seed=config.seed, forge=data.forge)
     for step, batch in enumerate(batches, start=start + 1):
       state = self._step(state, frozen, to_devices(batch))
       if step % STEPS_IN_FLIGHT == 0 or step == plan.steps:
         yield state, step
 
   def validate(self, variables):
-    """(logits float32[n, classes], labels int32[n]) of the validation images that can be read."""
-    data, source = self.config.data, self.splits["val"]
-    logits, labels, known = predict_split(
-        self._predict, variables, source, batch_size=self.config.batch_size, resize=data.resize, crop=data.crop,
-        title="validating" if jax.process_index() == 0 else None)
-    if not self.left_out["val"]:
-      self.left_out["val"].update((i, reason_of(source[i])) for i in np.flatnonzero(~known).tolist())
-    return logits[known], labels[known]
+    """(logits float32[n, classes], labels int32[n]) of the validation images."""
+    data = self.config.data
+    return predict_split(
+        self._predict, variables, self.splits["val"], batch_size=self.config.batch_size, resize=data.resize,
+        crop=data.crop, title="validating" if jax.process_index() == 0 else None)
 
 
 class FeatureEpochs:
   """The trunk's features of all images are made first, or found; see `ImageEpochs` for the rest."""
 
   def __init__(self, config, model, splits, tail_step, trunk, workdir, fingerprint):
-    self.config, self.left_out, self._tables = config, {}, {}
+    self.config, self._tables = config, {}
     self._steps, self._predict = make_feature_steps(tail_step, trunk), make_feature_predict(model, trunk)
-    for name, views, forge in (("train", config.data.views, forge_share(config.data.forge)), ("val", 1, 0.0)):
+    for name, views, forge in (("train", config.data.views, config.data.forge), ("val", 1, 0.0)):
       length = len(splits[name])
       records = own_records(length, config.batch_size)
-      features = TrunkPass(
+      rows = TrunkPass(
           trunk, name, splits[name], records, config, views=views, forge=forge,
           data_fingerprint=fingerprint(name)).open(workdir)
-      self.left_out[name] = features.unreadable
       self._tables[name] = make_table(
-          config.trunk, name, features.rows(), records, length, config.batch_size, views)
+          config.trunk, name, rows, records, length, config.batch_size, views)
 
   def run(self, state, frozen, epoch, start):
     config, table = self.config, self._tables["train"]

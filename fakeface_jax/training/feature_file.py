@@ -1,8 +1,7 @@
 """Rows of features in a file that can be gone on with, and that is never taken for another's.
 
 `train.npy` is uint16[rows, width]. `train.json` beside it has the key (all that the rows depend on, by name), how many
-rows are done, and the images that could not be read; it is written after the rows that it counts, so a kill at any
-moment costs one batch at most.
+rows are done; it is written after the rows that it counts, so a kill at any moment costs one batch at most.
 """
 
 import io
@@ -25,17 +24,15 @@ class FeatureFile:
   Attributes:
     path: of the .npy file.
     done: number of rows that are there.
-    unreadable: {record number: why} of images that could not be read.
   """
 
   def __init__(self, path, key, shape):
     """Goes on with the file if it has this key, a dict for JSON, and shape; replaces it otherwise, and says so."""
     self.path, self._key, self._shape = Path(path), key, shape
-    self.done, self.unreadable = 0, {}
+    self.done = 0
     wrong = what_is_wrong(self.path, key, shape)
     if wrong is None:
-      notes = read_notes(self.path)
-      self.done, self.unreadable = notes["rows"], _unreadable(notes)
+      self.done = read_notes(self.path)["rows"]
       return
     if self.path.exists():
       log.warning("%s %s; it is computed anew.", self.path, wrong)
@@ -43,46 +40,38 @@ class FeatureFile:
     _notes_path(self.path).unlink(missing_ok=True)
     write_whole(self.path, _header(shape))  # a new file: another run may have the old one mapped
 
-  def append(self, rows, unreadable):
-    """Adds uint16[n, width] rows, and notes which images could not be read so far. Raises: OSError."""
+  def append(self, rows):
+    """Adds uint16[n, width] rows. Raises: OSError."""
     with self.path.open("r+b") as file:
       file.seek(_end(self._shape, self.done))
       file.write(np.ascontiguousarray(rows, "<u2"))
-    self.done, self.unreadable = self.done + len(rows), dict(unreadable)
-    notes = {"key": self._key, "rows": self.done, "unreadable": self.unreadable}
-    write_whole(_notes_path(self.path), json.dumps(notes, indent=1) + "\n")
+    self.done += len(rows)
+    write_whole(_notes_path(self.path), json.dumps({"key": self._key, "rows": self.done}, indent=1) + "\n")
 
   def rows(self):
     """uint16[rows, width], mapped into memory."""
     return mapped(self.path, self._shape)
 
 
-class CompleteFile:
-  """As a `FeatureFile` with all its rows, of this run or of one beside it; it stays as it was when it was found."""
-
-  def __init__(self, path, rows, unreadable):
-    self.path, self._rows, self.unreadable = path, rows, unreadable
-
-  def rows(self):
-    return self._rows
-
-
 class FeatureMemory:
   """As `FeatureFile`, in this process's memory."""
 
   def __init__(self, shape):
-    self._rows, self.done, self.unreadable = np.empty(shape, np.uint16), 0, {}
+    self._rows, self.done = np.empty(shape, np.uint16), 0
 
-  def append(self, rows, unreadable):
+  def append(self, rows):
     self._rows[self.done : self.done + len(rows)] = rows
-    self.done, self.unreadable = self.done + len(rows), dict(unreadable)
+    self.done += len(rows)
 
   def rows(self):
     return self._rows
 
 
 def find_complete(workdir, name, key, shape):
-  """The file called `name` of this run, or of one beside it, if it has this key and all its rows; or None."""
+  """The rows of the file called `name` of this run, or of one beside it, if it has this key and all of them; or None.
+
+  They stay as they were when they were found.
+  """
   own = Path(workdir) / FOLDER / name
   for path in (own, *sorted(Path(workdir).resolve().parent.glob(f"*/{FOLDER}/{name}"))):
     notes = read_notes(path)
@@ -91,7 +80,7 @@ def find_complete(workdir, name, key, shape):
     try:
       rows = mapped(path, shape)  # first: now they stay, whatever another process does to the path
       if what_is_wrong(path, key, shape) is None:
-        return CompleteFile(path, rows, _unreadable(notes))
+        return rows
     except (OSError, ValueError):  # too short, or gone
       continue
   return None
@@ -100,10 +89,6 @@ def find_complete(workdir, name, key, shape):
 def mapped(path, shape):
   """uint16[rows, width] of a file, mapped into memory. Raises: ValueError where the file is too short."""
   return np.memmap(path, "<u2", "r", len(_header(shape)), shape)
-
-
-def _unreadable(notes):
-  return {int(i): why for i, why in notes["unreadable"].items()}
 
 
 def what_is_wrong(path, key, shape):
@@ -124,7 +109,6 @@ def read_notes(path):
   """What stands beside a .npy file about it, or None where one of the two is missing or broken."""
   try:
     notes = json.loads(_notes_path(path).read_text())
-    _unreadable(notes)
     whole = isinstance(notes["key"], dict) and type(notes["rows"]) is int and notes["rows"] >= 0
     return notes if whole and path.exists() else None
   except (OSError, ValueError, AttributeError, KeyError, TypeError):

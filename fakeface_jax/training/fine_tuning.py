@@ -11,7 +11,6 @@ from pathlib import Path
 import jax
 import numpy as np
 from flax.training.early_stopping import EarlyStopping
-from jax.experimental import multihost_utils
 from sklearn.metrics import f1_score
 
 from fakeface_jax.config_fields import FINE_TUNING, check_config
@@ -20,7 +19,7 @@ from fakeface_jax.data.splits import RunSplits
 from fakeface_jax.devices import check_batch_size, replicate
 from fakeface_jax.errors import UserError
 from fakeface_jax.evaluation.data_check import first_look
-from fakeface_jax.evaluation.predict import make_predict_step, predict_split, reason_of
+from fakeface_jax.evaluation.predict import make_predict_step, predict_split
 from fakeface_jax.evaluation.probability import cross_entropy, probability_of_fake
 from fakeface_jax.evaluation.scores import scores
 from fakeface_jax.models import init_variables, make_model
@@ -79,10 +78,9 @@ def train(config, workdir):
         other_data = main and data.dataset("test") is not data.dataset("train")
         seen = {"seen_in_training": data.seen(splits["test"])} if other_data else {}
         test_scores = run.test(run.best_variables(), workdir if main else None, seen)
-      failures = run.failures()
     if main:
       stopwatch.write(workdir)
-  return test_scores, [*data.unreadable, *failures]
+  return test_scores, data.unreadable
 
 
 def check_splits(splits):
@@ -134,14 +132,12 @@ class FineTuning(Loop):
     # Copies: the steps donate the state, statistics among it.
     self.trunk = None if cut == "stem" else Trunk(model, cut, jax.tree.map(np.array, variables), config.data.crop)
     self.tail_step = make_tail_step(model, tx, mask)
-    self.left_out = {}  # {split: {record number: why it cannot be read}}
 
   def prepare(self, workdir, fingerprint):
     """Makes, or finds, what the epochs go over; see `epochs.make_epochs`."""
     with self.stopwatch("features"):
       self.epochs = make_epochs(
           self.config, self.model, self.splits, self.tail_step, self.trunk, workdir, fingerprint)
-    self.left_out |= self.epochs.left_out
 
   @property
   def finished(self):
@@ -192,34 +188,20 @@ class FineTuning(Loop):
     """Variables of the epoch with the lowest validation loss."""
     return self.checkpoints.restore(self.checkpoints.best, {"variables": self.variables_like})["variables"]
 
-  def failures(self):
-    """(name, reason) of every image that any process left out because it cannot be read."""
-    found = []
-    for use, reasons in self.left_out.items():
-      unreadable = np.zeros(len(self.splits[use]), bool)
-      unreadable[list(reasons)] = True
-      if jax.process_count() > 1:
-        unreadable = multihost_utils.process_allgather(unreadable).any(0)
-      for i in np.flatnonzero(unreadable).tolist():
-        record = self.splits[use][i]
-        found.append((record_name(record), reasons.get(i) or reason_of(record)))
-    return found
-
   def test(self, variables, workdir, seen):
     """Scores on the test split, and `seen`; with `workdir` also written there, with each image's probability."""
     data, source = self.config.data, self.splits["test"]
-    logits, labels, known = predict_split(
+    logits, labels = predict_split(
         make_predict_step(self.model), variables, source, batch_size=self.config.batch_size, resize=data.resize,
         crop=data.crop, title="testing" if self.logs.enabled else None)
-    self.left_out["test"] = {i: reason_of(source[i]) for i in np.flatnonzero(~known).tolist()}
     probabilities = probability_of_fake(logits)
-    result = scores(labels[known], probabilities[known]) | seen
+    result = scores(labels, probabilities) | seen
     if workdir is not None:
       lines = [
           json.dumps({
               "path": record_name(source[i]), "record": i, "label": int(labels[i]),
               "probability": float(probabilities[i])})
-          for i in np.flatnonzero(known).tolist()]
+          for i in range(len(source))]
       write_whole(Path(workdir) / "test_predictions.jsonl", "\n".join(lines) + "\n")
       write_whole(Path(workdir) / "test_metrics.json", json.dumps(result, indent=2) + "\n")
     return result

@@ -76,8 +76,7 @@ def make_tail_step(model, tx, mask):
       with freeze_norms(mask):
         logits, updated = model.apply(variables, features, train=True, start=cut, mutable=["batch_stats"])
       losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
-      # A batch may have no image that can be read.
-      loss = (weights * losses).sum() / jnp.maximum(count, 1)
+      loss = (weights * losses).sum() / count
       return loss, (logits, updated.get("batch_stats", state.batch_stats))
 
     (loss, (logits, batch_stats)), grads = jax.value_and_grad(loss_of, has_aux=True)(state.params)
@@ -128,8 +127,7 @@ def make_feature_steps(tail_step, trunk, devices=None):
            devices=devices)
   def steps(state, frozen, table, rows, weights, first, last):
     def step(i, state):
-      features, labels, known = trunk.from_rows(table[rows[i]])
-      return tail_step(state, frozen, features, labels, weights[i] * known)
+      return tail_step(state, frozen, *trunk.from_rows(table[rows[i]]), weights[i])
 
     return jax.lax.fori_loop(first, last, step, state)
 
@@ -140,15 +138,15 @@ def make_feature_predict(model, trunk, devices=None):
   """Compiles `predict(variables, table, rows, weights) -> (logits, labels, weights)`, gathered from all devices.
 
   Args of it: as of `make_feature_steps`.
-  Returns: float32[L, D * B, classes], int32[L, D * B] and float32[L, D * B], 0 for a filler or an image not readable.
+  Returns: float32[L, D * B, classes], int32[L, D * B] and float32[L, D * B], 0 for a filler.
   """
 
   @partial(jax.pmap, axis_name=AXIS, in_axes=(None, 0, 0, 0), out_axes=None, devices=devices)
   def predict(variables, table, rows, weights):
     def batch(batch):
       rows, weights = batch
-      features, labels, known = trunk.from_rows(table[rows])
-      return model.apply(variables, features, start=trunk.cut), labels, weights * known
+      features, labels = trunk.from_rows(table[rows])
+      return model.apply(variables, features, start=trunk.cut), labels, weights
 
     return jax.lax.all_gather(jax.lax.map(batch, (rows, weights)), AXIS, axis=1, tiled=True)
 

@@ -4,7 +4,6 @@ Every table hands out the same work, in pieces for one compiled call each: a par
 and which of them make up which batch.
 """
 
-import concurrent.futures
 import itertools
 import logging
 import mmap
@@ -16,6 +15,7 @@ import numpy as np
 import psutil
 from jax.experimental import multihost_utils
 
+from fakeface_jax.data.threads import in_order
 from fakeface_jax.devices import available_memory
 from fakeface_jax.errors import UserError
 from fakeface_jax.training.feature_file import size
@@ -123,17 +123,13 @@ class StreamedTable(Table):
     most = min(PIECE_STEPS, max(1, PIECE_BYTES // (2 * self._rows.shape[1] * slots.shape[1])))
     spans = self._spans(len(slots), start, most)
 
-    def read(begin, stop):
+    def read(span):
+      begin, stop = span
       part = chosen[:, begin:stop]
       rows = np.broadcast_to(np.arange(part[0].size, dtype=np.int32).reshape(part.shape[1:]), part.shape)
       return begin, stop, take(self._rows, part.reshape(len(part), -1)), rows
 
-    with concurrent.futures.ThreadPoolExecutor(1) as reader:
-      ahead = reader.submit(read, *spans[0])
-      for following in [*spans[1:], None]:
-        piece = ahead.result()
-        ahead = following and reader.submit(read, *following)
-        yield piece
+    yield from in_order(read, spans, threads=1, ahead=1)
 
 
 def make_table(wanted, name, rows, records, length, batch_size, views):

@@ -1,7 +1,7 @@
 """The frozen trunk's features, computed once: one row uint16[width] for each view of each image.
 
 A row is the bits of the features in bfloat16 (those of all arrays at the cut, flat, one after the other), then the
-label, then 1 or, for an image that could not be read, 0.
+label.
 """
 
 import hashlib
@@ -26,6 +26,7 @@ from fakeface_jax.training.feature_file import FOLDER, FeatureFile, FeatureMemor
 
 log = logging.getLogger(__name__)
 
+FORMAT = 2  # of the rows, part of their key: rows written otherwise are not taken for these
 DTYPE = jnp.bfloat16  # of the features
 CPU_BATCH, DEVICE_BATCH = 16, 256  # images a device takes at once in the pass
 DISK_RESERVE = 2**30  # bytes left for the checkpoints
@@ -48,27 +49,26 @@ class Trunk:
     image = jax.ShapeDtypeStruct((1, crop, crop, 3), jnp.uint8)
     features = jax.eval_shape(self, self.variables, image)
     self.shapes = jax.tree.map(lambda leaf: leaf.shape[1:], features)
-    self.width = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(features)) + 2
+    self.width = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(features)) + 1
 
   def __call__(self, variables, images):
     """uint8[B, H, W, 3] -> bfloat16 features at the cut."""
     features = self.model.apply(variables, normalize(images), stop=self.cut)
     return jax.tree.map(lambda leaf: jax.lax.stop_gradient(leaf).astype(DTYPE), features)
 
-  def to_rows(self, features, labels, known):
-    """Features of B images, int[B] and float[B] -> uint16[B, width]."""
+  def to_rows(self, features, labels):
+    """Features of B images, int[B] -> uint16[B, width]."""
     bits = lambda leaf: jax.lax.bitcast_convert_type(leaf.reshape(len(leaf), -1), jnp.uint16)
-    ends = [column.astype(jnp.uint16)[:, None] for column in (labels, known)]
-    return jnp.concatenate([*map(bits, jax.tree.leaves(features)), *ends], axis=1)
+    return jnp.concatenate([*map(bits, jax.tree.leaves(features)), labels.astype(jnp.uint16)[:, None]], axis=1)
 
   def from_rows(self, rows):
-    """The inverse of `to_rows`: (features, labels int32[B], known float32[B])."""
+    """The inverse of `to_rows`: (features, labels int32[B])."""
     shapes, tree = jax.tree.flatten(self.shapes, is_leaf=lambda shape: isinstance(shape, tuple))
     ends = np.cumsum([math.prod(shape) for shape in shapes])
-    values = jax.lax.bitcast_convert_type(rows[:, :-2], DTYPE)
+    values = jax.lax.bitcast_convert_type(rows[:, :-1], DTYPE)
     leaves = [
         leaf.reshape(-1, *shape) for leaf, shape in zip(jnp.split(values, ends[:-1], axis=1), shapes, strict=True)]
-    return jax.tree.unflatten(tree, leaves), rows[:, -2].astype(jnp.int32), rows[:, -1].astype(jnp.float32)
+    return jax.tree.unflatten(tree, leaves), rows[:, -1].astype(jnp.int32)
 
   @property
   def fingerprint(self):
@@ -108,6 +108,7 @@ class TrunkPass:
     self.shape = (len(records) * views, trunk.width)
     self.augment = augmentations(config.data.augment) if views > 1 else ()
     self.key = {
+        "format": FORMAT,
         "weights": trunk.fingerprint,
         "data": data_fingerprint,
         "images": hashlib.sha256(np.ascontiguousarray(records)).hexdigest()[:16],
@@ -125,13 +126,13 @@ class TrunkPass:
     return f"{self.name}{suffix}.npy"
 
   def open(self, workdir):
-    """All rows, as `FeatureFile` or `FeatureMemory`: those that are there already, or computed now.
+    """All rows, uint16[R, width], in a file or in memory: those that are there already, or computed now.
 
     Raises: UserError where there is no room for them.
     """
     rows = find_complete(workdir, self.file_name(), self.key, self.shape)
     if rows is not None:
-      log.info("Features of the %s images are there: %s.", self.name, rows.path)
+      log.info("Features of the %s images are there: %s.", self.name, rows.filename)
       return rows
     path = Path(workdir) / FOLDER / self.file_name()
     rows = FeatureFile(path, self.key, self.shape) if self._fits_on_disk(path) else FeatureMemory(self.shape)
@@ -141,7 +142,7 @@ class TrunkPass:
       raise UserError(
           f"{path} ({self.nbytes / 2**20:,.0f} MiB) cannot be written: {of_disk(error)}; or train without it:"
           " --config.trunk=none") from error
-    return rows
+    return rows.rows()
 
   def _fits_on_disk(self, path):
     there = path.stat().st_size if path.exists() else 0
@@ -166,11 +167,10 @@ class TrunkPass:
     missing = np.arange(rows.done, self.shape[0])
     padded = np.resize(missing, (-(-len(missing) // batch), batch))
     plan = Plan(self.records[padded // self.views], np.ones(padded.shape, np.float32), padded % self.views)
-    failures = dict(rows.unreadable)
     data = self.config.data
     batches = read_batches(
         self.source, plan, resize=data.resize, crop=data.crop, augment=self.augment, seed=self.config.seed,
-        forge=self.forge, failures=failures)
+        forge=self.forge)
     step = make_trunk_step(self.trunk)
     variables = replicate(self.trunk.variables, jax.local_devices())
     unit = "views of images" if self.views > 1 else "images"
@@ -179,7 +179,7 @@ class TrunkPass:
 
     def keep(result):
       result = np.asarray(result).reshape(-1, self.trunk.width)[: self.shape[0] - rows.done]
-      rows.append(result, failures)
+      rows.append(result)
       bar.update(len(result))
 
     computing = None  # kept one step later, while the devices are at the next
@@ -198,6 +198,6 @@ def make_trunk_step(trunk, devices=None):
 
   @partial(jax.pmap, in_axes=(None, 0), devices=devices or jax.local_devices())
   def step(variables, batch):
-    return trunk.to_rows(trunk(variables, batch["image"]), batch["label"], batch["weight"])
+    return trunk.to_rows(trunk(variables, batch["image"]), batch["label"])
 
   return step

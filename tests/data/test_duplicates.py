@@ -1,6 +1,5 @@
 """Planted copies are found, faces that only resemble each other are not."""
 
-import io
 
 import numpy as np
 import pytest
@@ -8,6 +7,7 @@ from PIL import Image
 
 from fakeface_jax.data.duplicates import EXAMPLES, Duplicates, fingerprint, near_pairs, perceptual_hash
 from fakeface_jax.data.examples import render_example
+from fakeface_jax.data.images import decode_image, encode_image
 
 SIZE = 96
 
@@ -20,9 +20,8 @@ def picture(seed, size=SIZE):
 
 def printed(image, format="PNG", **options):
   """The fingerprint of a picture saved so."""
-  file = io.BytesIO()
-  Image.fromarray(image).save(file, format, **options)
-  return fingerprint(file.getvalue(), np.asarray(Image.open(file).convert("RGB")))
+  data = encode_image(image, format, **options)
+  return fingerprint(data, decode_image(data, "it"))
 
 
 def counts(found):
@@ -85,7 +84,7 @@ def test_a_copy_of_copies_is_named_in_every_place():
 
 
 def test_faces_that_resemble_each_other_are_no_copies():
-  faces = [np.asarray(Image.open(io.BytesIO(render_example(5, index, size=48)["image"]))) for index in range(240)]
+  faces = [decode_image(render_example(5, index, size=48)["image"], "it") for index in range(240)]
   duplicates = Duplicates([printed(face) for face in faces], [0] * 240, [0, 1] * 120)
   assert counts(duplicates.found["near-duplicates"]) == [0, 0, 0, 0]
 

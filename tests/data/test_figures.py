@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from fakeface_jax.data.figures import FREQUENCIES, file_figures, picture_figures, spectrum_figures
+from fakeface_jax.data.images import encode_image
 from fakeface_jax.errors import UserError
 
 
@@ -16,9 +17,7 @@ def pixels(height=64, width=96, seed=0):
 
 
 def encoded(image, format="JPEG", **options):
-  file = io.BytesIO()
-  Image.fromarray(image).save(file, format, **options)
-  return file.getvalue()
+  return encode_image(image, format, **options)
 
 
 def figures_of(image, format="JPEG", **options):

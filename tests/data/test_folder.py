@@ -1,7 +1,6 @@
 """Folders as people have them, tidy and untidy, made of 8 x 6 images (width x height)."""
 
 import hashlib
-import io
 import json
 import os
 import shutil
@@ -17,7 +16,7 @@ from fakeface_jax.data import folder as folder_module
 from fakeface_jax.data.datasets import notices, open_dataset
 from fakeface_jax.data.features import DIFFICULTIES, FAKE, REAL
 from fakeface_jax.data.folder import folder_builder, read_mask
-from fakeface_jax.data.loader import record_name
+from fakeface_jax.data.loader import decode_mask, record_name
 from fakeface_jax.data.splits import RunSplits
 from fakeface_jax.errors import UserError
 from fakeface_jax.evaluation.data_check import SHOWN, check_data, table
@@ -61,10 +60,6 @@ def prepare(root, tmp_path):
   return builder
 
 
-def mask_of(record):
-  return np.asarray(Image.open(io.BytesIO(record["mask"])))
-
-
 def message(root, tmp_path, *, preparing=False):
   with pytest.raises(UserError) as error:
     builder = folder_builder(root, data_dir=tmp_path / "records")
@@ -83,7 +78,7 @@ def test_splits_are_taken_as_they_are_and_bytes_kept(root, tmp_path):
     fake = "fake" in source
     assert record["image"] == (root / source).read_bytes()
     assert record["label"] == (FAKE if fake else REAL)
-    assert mask_of(record).tolist() == [[128 if fake else 0]]
+    assert decode_mask(record).tolist() == [[128 if fake else 0]]
     assert not record["regions"].any() and DIFFICULTIES[record["difficulty"]] == "none"
 
 
@@ -150,10 +145,10 @@ def test_masks(root, tmp_path):
   (root / "val" / "mask" / "e.png").write_bytes(b"no png")
   builder = prepare(root, tmp_path)
   found = records(builder)
-  np.testing.assert_array_equal(mask_of(found["train"]["train/fake/a.png"]), grey)
-  assert mask_of(found["train"]["train/real/a.png"]).tolist() == [[0]]  # the mask is the fake's
-  assert mask_of(found["train"]["train/fake/c.png"]).tolist() == [[128]]
-  assert mask_of(found["val"]["val/fake/e.png"]).tolist() == [[128]]
+  np.testing.assert_array_equal(decode_mask(found["train"]["train/fake/a.png"]), grey)
+  assert decode_mask(found["train"]["train/real/a.png"]).tolist() == [[0]]  # the mask is the fake's
+  assert decode_mask(found["train"]["train/fake/c.png"]).tolist() == [[128]]
+  assert decode_mask(found["val"]["val/fake/e.png"]).tolist() == [[128]]
   ignored = builder.info.metadata["masks_ignored"]
   assert [path for path, _ in ignored] == ["train/mask/c.png", "train/mask/stray.png", "val/mask/e.png"]
   assert ignored[0][1] == "is 8 x 5 pixels, its image 8 x 6"
@@ -170,7 +165,7 @@ def test_masks_of_subfolders(root, tmp_path):
   write(root / "val" / "mask" / "a.png", white)  # by path: fake/a.png, not fake/x/a.png
   write(root / "val" / "mask" / "f.png", white)  # fits two
   builder = prepare(root, tmp_path)
-  brightest = {source[9:]: mask_of(record).max() for source, record in records(builder)["val"].items()}
+  brightest = {source[9:]: decode_mask(record).max() for source, record in records(builder)["val"].items()}
   assert brightest == {"x/f.png": 0, "y/f.png": 128, "y/g.png": 255, "a.png": 255, "x/a.png": 128, "e.png": 128,
                        "d.png": 0}
   assert builder.info.metadata["masks_ignored"] == [["val/mask/f.png", "fits 2 images in fake/"]]
@@ -311,7 +306,7 @@ def test_usual_names_of_splits_in_every_order(names, layout, tmp_path):
   found = records(builder)
   assert {split: len(sources) for split, sources in found.items()} == {"train": 2, "val": 4, "test": 6}
   assert builder.info.metadata["masks_ignored"] == builder.info.metadata["not_used"] == []
-  assert sum(mask_of(record).max() == 255 for sources in found.values() for record in sources.values()) == 3
+  assert sum(decode_mask(record).max() == 255 for sources in found.values() for record in sources.values()) == 3
 
 
 def test_pictures_of_kinds_that_are_not_read_are_listed_with_what_to_do(root, tmp_path):
@@ -420,7 +415,7 @@ def test_real_photographs(name, counts, masks, tmp_path):
   for split, sources in records(builder).items():
     labels = [record["label"] for record in sources.values()]
     assert (labels.count(REAL), labels.count(FAKE)) == counts[split]
-    drawn = [mask_of(record) for record in sources.values() if mask_of(record).size > 1]
+    drawn = [decode_mask(record) for record in sources.values() if decode_mask(record).size > 1]
     assert len(drawn) == masks[split] and all(mask.max() == 255 for mask in drawn)
 
 

@@ -15,11 +15,11 @@ from sklearn.preprocessing import StandardScaler
 from fakeface_jax.data import forge as forging
 from fakeface_jax.data.faces import render_face, sample_face
 from fakeface_jax.data.features import FAKE, REAL, REGIONS
-from fakeface_jax.data.forge import LEAST_CHANGE, OPERATIONS, Forger, Photograph, encode, forge, forge_share, possible
+from fakeface_jax.data.forge import LEAST_CHANGE, OPERATIONS, Forger, Photograph, _choices, encode, forge
+from fakeface_jax.data.images import encode_image
 from fakeface_jax.data.landmarks import BLOB, FRAME_POINTS, TEMPLATE
 from fakeface_jax.data.loader import plan_epoch, read_batches
 from fakeface_jax.data.manipulate import capture
-from fakeface_jax.errors import UserError
 
 SIZE = 128
 POINTS = np.float32((FRAME_POINTS * (0.26, 0.29) + (0.5, 0.47)) * SIZE)
@@ -32,8 +32,7 @@ def face(seed):
   return Photograph(np.uint8(255 * shot + 0.5), POINTS, TEMPLATE)
 
 
-PAIRS = [(region, operation) for region in REGIONS for operation in OPERATIONS
-         if possible(region, operation, face(0), face(1))]
+PAIRS = [pair for pair, _ in _choices(True, True, True, None, None)]
 
 
 def test_every_region_has_its_operations():
@@ -223,8 +222,7 @@ def test_donors_are_other_real_photographs(monkeypatch):
 
 
 def test_a_view_has_one_outcome_for_good_and_only_views_0_draws_anew_each_epoch():
-  png = lambda image: [file := io.BytesIO(), Image.fromarray(image).save(file, "PNG")][0].getvalue()
-  source = [{"image": png(image), "label": label, "source": b""} for image, label in RECORDS[:6]]
+  source = [{"image": encode_image(image, "PNG"), "label": label, "source": b""} for image, label in RECORDS[:6]]
 
   def outcomes(views, epochs=9):
     """{record: the different pictures that it gave over the epochs}."""
@@ -238,9 +236,3 @@ def test_a_view_has_one_outcome_for_good_and_only_views_0_draws_anew_each_epoch(
 
   assert set(outcomes(views=1)) == {1} and 2 <= min(outcomes(views=4)) <= max(outcomes(views=4)) <= 4
   assert min(outcomes(views=0)) > 4  # of 9 epochs; an unforged one may come at the same JPEG quality again
-
-
-def test_a_share_is_between_0_and_1():
-  assert forge_share(0.25) == 0.25
-  with pytest.raises(UserError, match=r"--config\.data\.forge=1\.5: expected the share .* 0 to 1"):
-    forge_share(1.5)

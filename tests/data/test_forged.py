@@ -13,6 +13,7 @@ from fakeface_jax.data.datasets import open_dataset
 from fakeface_jax.data.features import FAKE, REAL, REGIONS
 from fakeface_jax.data.forged import Photographs, forge_photograph, forged_builder
 from fakeface_jax.data.images import decode_image, read_image
+from fakeface_jax.data.loader import decode_mask
 from fakeface_jax.data.manipulate import lattice
 from fakeface_jax.errors import UserError
 
@@ -43,10 +44,6 @@ def origin(record):
   return record["source"].decode().split(" (")[0]
 
 
-def mask_of(record):
-  return np.asarray(Image.open(io.BytesIO(record["mask"])))
-
-
 def test_a_plain_folder_gives_every_photograph_twice_in_one_split(plain, tmp_path):
   found = records(forged_builder(plain, tmp_path))
   assert sum(map(len, found.values())) == 48 and set(found) <= {"train", "val", "test"}
@@ -58,8 +55,8 @@ def test_a_plain_folder_gives_every_photograph_twice_in_one_split(plain, tmp_pat
       assert set(pair) == {REAL, FAKE}
       share = int(hashlib.sha256((plain / name).read_bytes()).hexdigest()[:16], 16) / 2**64
       assert split == ("train" if share < 0.7 else "val" if share < 0.85 else "test")
-      assert mask_of(pair[REAL]).tolist() == [[0]] and not pair[REAL]["regions"].any()
-      mask = mask_of(pair[FAKE])
+      assert decode_mask(pair[REAL]).tolist() == [[0]] and not pair[REAL]["regions"].any()
+      mask = decode_mask(pair[FAKE])
       assert mask.shape == (64, 64) and set(np.unique(mask)) == {0, 255} and pair[FAKE]["regions"].sum() == 1
       region = REGIONS[int(pair[FAKE]["regions"].argmax())]
       assert pair[FAKE]["source"].decode().startswith(f"{name} ({region}, ")
@@ -70,7 +67,7 @@ def test_both_classes_are_encoded_alike_and_equal_where_the_mask_is_0(plain, tmp
     real, fake = (Image.open(io.BytesIO(pair[label]["image"])) for label in (REAL, FAKE))
     assert real.quantization == fake.quantization and real.info["jfif"] == fake.info["jfif"]
     # after the common encoding, whole 16-pixel blocks without a changed pixel (or one beside them) are equal
-    apart = mask_of(pair[FAKE]).reshape(4, 16, 4, 16).max((1, 3)) == 0
+    apart = decode_mask(pair[FAKE]).reshape(4, 16, 4, 16).max((1, 3)) == 0
     neighbours = np.pad(apart, 1, constant_values=True)
     apart &= np.all([neighbours[1 + i : 5 + i, 1 + j : 5 + j] for i in (-1, 0, 1) for j in (-1, 0, 1)], 0)
     equal = (np.asarray(real) == np.asarray(fake)).reshape(4, 16, 4, 16, 3).all((1, 3, 4))

@@ -1,13 +1,12 @@
 """Files as they lie in people's folders: known by their content, and by their suffix where that says nothing."""
 
-import io
 import os
 
 import pytest
 import skimage.data
-from PIL import Image, TiffImagePlugin
+from PIL import TiffImagePlugin
 
-from fakeface_jax.data.images import decode_image, find_images
+from fakeface_jax.data.images import decode_image, encode_image, find_images
 from fakeface_jax.data.kinds import IMAGE, OTHER, what_is
 from fakeface_jax.errors import UserError
 
@@ -15,9 +14,7 @@ HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"
 
 
 def encode(format, **options):
-  file = io.BytesIO()
-  Image.fromarray(skimage.data.astronaut()[:60, :80]).save(file, format, **options)
-  return file.getvalue()
+  return encode_image(skimage.data.astronaut()[:60, :80], format, **options)
 
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "JPEG2000", "AVIF"])

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from fakeface_jax.data.face_builder import Face
+from fakeface_jax.data.face_builder import FaceFile
 from fakeface_jax.data.features import FAKE, REAL
 from fakeface_jax.data.label_table import confirmed_faces, read_table, stem_of
 from fakeface_jax.errors import UserError
@@ -16,7 +16,7 @@ def confirm(files, rows):
   faces = {}
   for file in files:
     kind, stem = file.split("/")
-    faces.setdefault((stem, WORDS[kind]), []).append(Face(Path(file), WORDS[kind]))
+    faces.setdefault((stem, WORDS[kind]), []).append(FaceFile(Path(file), WORDS[kind]))
   rows = [(number, name, WORDS.get(word), word) for number, (name, word) in enumerate(map(str.split, rows), start=2)]
   kept, left_out = confirmed_faces(faces, rows, "t.csv", lambda face: face.path.as_posix())
   return [face.path.as_posix() for face in kept], left_out

@@ -1,18 +1,16 @@
-import io
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from fakeface_jax.data import lookalikes
+from fakeface_jax.data.images import decode_image, encode_image
 from fakeface_jax.data.lookalikes import SHARED, Points, lookalike_groups, points_of, shared_points
 from tests.data.replicas import SIZE, picture
 
 
 def encoded_again(pixels, quality):
-  buffer = io.BytesIO()
-  Image.fromarray(pixels).save(buffer, "JPEG", quality=quality)
-  return np.asarray(Image.open(buffer))
+  return decode_image(encode_image(pixels, "JPEG", quality=quality), "it")
 
 
 def retouched(pixels, other):

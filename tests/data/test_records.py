@@ -9,7 +9,6 @@ import zipfile
 import pytest
 
 from fakeface_jax.data.datasets import Dataset, open_dataset
-from fakeface_jax.data.loader import face_at
 from fakeface_jax.data.records import INFO_FILE
 from fakeface_jax.data.synthetic_faces import SyntheticFaces, SyntheticFacesConfig
 from fakeface_jax.errors import UserError
@@ -20,7 +19,7 @@ from tests.data.replicas import write_hard
 
 def drawn(data_dir):
   config = SyntheticFacesConfig(size=32, num_train=4, num_val=2, num_test=2)
-  builder = SyntheticFaces(config=config, data_dir=data_dir, file_format="array_record")
+  builder = SyntheticFaces(config=config, data_dir=data_dir)
   builder.download_and_prepare()
   return Dataset("synthetic_faces", builder)
 
@@ -28,7 +27,7 @@ def drawn(data_dir):
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
   folder = tmp_path_factory.mktemp("prepared")
-  return folder, [face_at(drawn(folder)["all"], i)["image"] for i in range(8)]
+  return folder, [drawn(folder)["all"][i]["image"] for i in range(8)]
 
 
 @pytest.fixture
@@ -57,7 +56,7 @@ def info(data_dir):
 def test_damaged_records_are_made_again_with_a_word(prepared, data_dir, damage, caplog):
   damage(data_dir)
   source = drawn(data_dir)["all"]
-  assert [face_at(source, i)["image"] for i in range(8)] == prepared[1]
+  assert [source[i]["image"] for i in range(8)] == prepared[1]
   assert "the prepared records are damaged (" in caplog.text and "and are made again" in caplog.text
   caplog.clear()
   drawn(data_dir)
@@ -81,11 +80,10 @@ def test_damage_within_a_file_is_one_line_and_the_next_command_makes_them_again(
   data[2000:4000] = bytes(2000)
   shard(data_dir).write_bytes(data)
   source = drawn(data_dir)["all"]
-  for read in (lambda i: face_at(source, i), lambda i: source[i]):
-    with pytest.raises(UserError, match=r"record \d of the prepared records is damaged .*; give the same"):
-      [read(i) for i in range(8)]
+  with pytest.raises(UserError, match=r"record \d of the prepared records is damaged .*; give the same"):
+    [source[i] for i in range(8)]
   source = drawn(data_dir)["all"]
-  assert [face_at(source, i)["image"] for i in range(8)] == prepared[1]
+  assert [source[i]["image"] for i in range(8)] == prepared[1]
 
 
 def test_what_a_killed_preparation_left_is_removed(data_dir):

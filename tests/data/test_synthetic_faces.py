@@ -17,7 +17,7 @@ RAW = {"image": tfds.decode.SkipDecoding(), "mask": tfds.decode.SkipDecoding()}
 
 
 def _builder(folder, **changes):
-  return SyntheticFaces(config=SyntheticFacesConfig(**{**TINY, **changes}), data_dir=folder, file_format="array_record")
+  return SyntheticFaces(config=SyntheticFacesConfig(**{**TINY, **changes}), data_dir=folder)
 
 
 @pytest.fixture(scope="module")
@@ -62,8 +62,8 @@ def test_other_settings_never_share_a_folder(tmp_path):
 
 
 def test_a_config_equal_to_the_default_is_the_default(tmp_path):
-  plain = SyntheticFaces(data_dir=tmp_path, file_format="array_record")
-  spelt_out = SyntheticFaces(config=SyntheticFacesConfig(), data_dir=tmp_path, file_format="array_record")
+  plain = SyntheticFaces(data_dir=tmp_path)
+  spelt_out = SyntheticFaces(config=SyntheticFacesConfig(), data_dir=tmp_path)
   assert plain.data_dir == spelt_out.data_dir
 
 

@@ -1,6 +1,5 @@
 """The whole report: on sets in memory, on folders by way of the script, and the line before training."""
 
-import io
 import json
 import logging
 from types import SimpleNamespace
@@ -9,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fakeface_jax.errors import UserError
+from fakeface_jax.data.images import decode_image, encode_image
 from fakeface_jax.evaluation.data_check import check_data, first_look, table
 from tests.conftest import run_script
 
@@ -29,13 +28,7 @@ def encoded(seed, size=64, **options):
   random = np.random.default_rng(seed)
   coarse = Image.fromarray(random.integers(0, 256, (7, 7, 3), np.uint8)).resize((size, size), Image.Resampling.BICUBIC)
   image = np.clip(np.asarray(coarse) * 0.8 + 20 + random.normal(0, 4, (size, size, 3)), 0, 255).astype(np.uint8)
-  return saved(image, **{"quality": int(random.integers(80, 95)), **options})
-
-
-def saved(image, **options):
-  file = io.BytesIO()
-  Image.fromarray(image).save(file, "JPEG", **options)
-  return file.getvalue()
+  return encode_image(image, "JPEG", **{"quality": int(random.integers(80, 95)), **options})
 
 
 def record(data, label, name):
@@ -58,10 +51,11 @@ def test_a_fair_set():
 
 def test_what_is_wrong_is_said():
   train, test = fair(60, quality=50), fair(8, 60)
-  image = np.asarray(Image.open(io.BytesIO(train[4]["image"])))
-  test += [record(train[0]["image"], 0, "copy.jpg"), record(saved(image, quality=60), 0, "again.jpg"),
-           record(train[2]["image"], 1, "relabelled.jpg"), record(train[6]["image"][:300], 1, "half.jpg")]
-  result = check_data(Records({"train": train, "test": test}, unreadable=[["bad.png", "is empty"]]))
+  image = decode_image(train[4]["image"], "4")
+  test += [record(train[0]["image"], 0, "copy.jpg"), record(encode_image(image, "JPEG", quality=60), 0, "again.jpg"),
+           record(train[2]["image"], 1, "relabelled.jpg")]
+  unreadable = [["bad.png", "is empty"], ["half.jpg", "is truncated"]]
+  result = check_data(Records({"train": train, "test": test}, unreadable=unreadable))
   assert [name for name, _ in result["unreadable"]] == ["bad.png", "half.jpg"]
   duplicates = {kind: (found["across_splits"], found["across_classes"], found["pairs"])
                 for kind, found in result["duplicates"].items()}
@@ -84,8 +78,9 @@ def test_what_is_wrong_is_said():
 
 def test_copies_stand_on_one_side_when_the_shortcuts_are_measured():
   """Sixteen pictures, each saved eight times: their colours tell only what was seen."""
-  pictures = [np.asarray(Image.open(io.BytesIO(encoded(i)))) for i in range(16)]
-  train = [record(saved(pictures[i], quality=75 + k), i % 2, f"{i}_{k}.jpg") for i in range(16) for k in range(8)]
+  pictures = [decode_image(encoded(i), "it") for i in range(16)]
+  train = [record(encode_image(pictures[i], "JPEG", quality=75 + k), i % 2, f"{i}_{k}.jpg")
+           for i in range(16) for k in range(8)]
   result = check_data(Records({"train": train}))
   assert result["duplicates"]["near-duplicates"]["within_split"] == 128
   colour = result["shortcuts"]["colour"]
@@ -94,7 +89,7 @@ def test_copies_stand_on_one_side_when_the_shortcuts_are_measured():
 
 def test_remarks_are_not_errors():
   train = fair(40)
-  near = saved(np.asarray(Image.open(io.BytesIO(train[0]["image"]))), quality=70)
+  near = encode_image(decode_image(train[0]["image"], "0"), "JPEG", quality=70)
   train += [record(near, 1, "forged.jpg"), record(near, 1, "twice.jpg")]
   train += [record(encoded(100 + i), 1, f"more{i}.jpg") for i in range(90)]
   result = check_data(Records({"train": train}))
@@ -113,20 +108,17 @@ def test_a_sample_is_drawn_by_its_seed_and_said():
   assert result["shortcuts"] != check_data(data, sample=30, seed=4)["shortcuts"]
 
 
-def test_one_class_a_tiny_set_and_none_at_all():
+def test_one_class_and_a_tiny_set():
   result = check_data(Records({"test": fair(10)[::2]}))
   assert result["wrong"] == ["test has no fake images"]
   assert "no fake to compare with" in table(result)
   tiny = check_data(Records({"test": fair(2)}))
   assert tiny["wrong"] == [] and "1 real and 1 fake to compare with" in table(tiny)
-  with pytest.raises(UserError, match=r"memory: none of its 1 images can be read; the first: a\.jpg: is empty"):
-    check_data(Records({"test": [record(b"", 0, "a.jpg")]}))
 
 
 def test_the_first_look_says_one_line_and_is_kept(tmp_path, caplog):
   caplog.set_level(logging.INFO, "fakeface_jax")
-  broken = [record(b"text", 0, "broken.jpg")]
-  first_look(fair(60) + broken, tmp_path)
+  first_look(fair(60), tmp_path)
   first_look(fair(60, quality=40), tmp_path / "other")
   fine, bad = (one.getMessage() for one in caplog.records)
   start = "What tells the classes apart in the headers of 60 training images: "

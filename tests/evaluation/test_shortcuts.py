@@ -1,6 +1,5 @@
 """Sets whose classes differ in one thing: the line of that thing speaks, and unrelated ones do not."""
 
-import io
 
 import numpy as np
 import pytest
@@ -8,6 +7,7 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 from fakeface_jax.data.figures import file_figures, picture_figures
+from fakeface_jax.data.images import decode_image, encode_image
 from fakeface_jax.evaluation import shortcuts as shortcuts_module
 from fakeface_jax.evaluation.shortcuts import MEANINGS, TEXTURE, shortcuts
 
@@ -19,10 +19,8 @@ def figures_of(random, *, sides=(80, 80), quality=(70, 96), warmth=0, **options)
   coarse = Image.fromarray(random.integers(0, 256, (7, 7, 3), np.uint8)).resize(sides, Image.Resampling.BICUBIC)
   noise = random.normal(0, random.uniform(2, 8), (*sides[::-1], 1))  # grey, as colour's would go with its subsampling
   pixels = np.clip(np.asarray(coarse) * 0.7 + random.uniform(10, 60) + noise + [warmth, 0, -warmth], 0, 255)
-  image, file = pixels.astype(np.uint8), io.BytesIO()
-  Image.fromarray(image).save(file, "JPEG", quality=int(random.integers(*quality)), **options)
-  decoded = np.asarray(Image.open(file))
-  return {**file_figures(file.getvalue(), "a"), **picture_figures(decoded)}
+  data = encode_image(pixels.astype(np.uint8), "JPEG", quality=int(random.integers(*quality)), **options)
+  return {**file_figures(data, "a"), **picture_figures(decode_image(data, "a"))}
 
 
 def lines_of(**fakes):

@@ -32,7 +32,7 @@ def test_the_strength_of_a_map_of_pixels_leaves_one_in_a_hundred_out():
 def test_a_scale_is_filed_under_method_layer_and_unusual_settings():
   key = lambda name, layer=None, given=None: scale_key(name, layer, resolve_methods(MODEL, {name: given or {}})[name])
   assert key("gradcam", "layer4_1/conv2") == "gradcam/layer4_1/conv2"
-  assert key("guided_gradcam") == "guided_gradcam/layer4_1/conv2"
+  assert key("guided_gradcam", "layer4_1/conv2") == "guided_gradcam/layer4_1/conv2"
   assert key("guided_backprop") == "guided_backprop"
   assert key("occlusion") == key("occlusion", given={"window": "0", "fill": "mean"}) == "occlusion"
   assert key("occlusion", given={"fill": "blur", "window": 24}) == "occlusion window=24 fill=blur"
@@ -53,7 +53,7 @@ def test_every_map_but_feature_maps_has_a_key():
       gradcam=heatmaps(1, 2), feature_maps={}, guided_gradcam=np.full((1, 1, 3), 3), gradient=np.full((1, 1, 3), 4))
   assert [(name, layer, key, values.max()) for name, layer, key, values in maps_with_keys(result)] == [
       ("gradcam", "layer3_1", "gradcam/layer3_1", 1), ("gradcam", "layer4_1", "gradcam/layer4_1", 2),
-      ("guided_gradcam", None, "guided_gradcam/layer4_1", 3), ("gradient", None, "gradient", 4)]
+      ("guided_gradcam", "layer4_1", "guided_gradcam/layer4_1", 3), ("gradient", None, "gradient", 4)]
 
 
 def test_a_fifth_of_the_images_reach_full_colour():

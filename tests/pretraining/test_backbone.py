@@ -1,4 +1,3 @@
-import json
 
 import jax
 import numpy as np
@@ -13,6 +12,7 @@ from fakeface_jax.models.pretrained import load_pretrained
 from fakeface_jax.models.resnet import resnet
 from fakeface_jax.pretraining import backbone, pretexts
 from fakeface_jax.pretraining.backbone import pretrain
+from fakeface_jax.report.run_data import read_lines
 
 
 def tiny(**changes) -> ConfigDict:
@@ -46,7 +46,7 @@ def test_the_weights_load_and_are_half_precision(whole):
   loaded = load_pretrained(str(path), variables)
   np.testing.assert_array_equal(
       loaded["params"]["conv1"]["kernel"], tensors["conv1.weight"].transpose(2, 3, 1, 0).astype(np.float32))
-  rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+  rows = read_lines(folder / "metrics.jsonl")
   assert len(rows) == 2 and rows[-1] == figures
   assert figures["learning_rate"] == pytest.approx(0.5e-3)  # half-way down the cosine
   questions = pretexts.chosen_questions("formula,face,residual,camera,tampering")

@@ -179,9 +179,7 @@ def test_one_class_missing(finished, tmp_path):
 @pytest.mark.parametrize(("change", "words"), [
     (lambda run: shutil.rmtree(run / "checkpoints"), "checkpoint"),
     (lambda run: (run / "config.json").unlink(), "no run folder")])
-def test_a_run_that_cannot_be_audited(finished, tmp_path, change, words):
-  run = tmp_path / "run"
-  shutil.copytree(finished[0], run)
+def test_a_run_that_cannot_be_audited(run, change, words):
   for name in ("weights.safetensors", SANITY_FILE):
     (run / name).unlink(missing_ok=True)
   change(run)

@@ -1,22 +1,15 @@
-import io
 
 import numpy as np
 import pytest
-from PIL import Image
 
+from fakeface_jax.data.images import encode_image
 from fakeface_jax.report.contact_sheet import MARGIN, OUTLINE, draw_contact_sheet
 from fakeface_jax.report.run_data import first_images
 
 
-def png(pixels):
-  buffer = io.BytesIO()
-  Image.fromarray(pixels).save(buffer, "PNG")
-  return buffer.getvalue()
-
-
 def record(label, difficulty, value, mask):
-  return {"image": png(np.full((32, 32, 3), value, np.uint8)), "label": label, "difficulty": difficulty,
-          "mask": png(mask), "source": b"x"}  # fmt: skip
+  return {"image": encode_image(np.full((32, 32, 3), value, np.uint8), "PNG"), "label": label, "difficulty": difficulty,
+          "mask": encode_image(mask, "PNG"), "source": b"x"}  # fmt: skip
 
 
 def test_a_row_for_every_class_and_difficulty_and_the_mask_outlined_below_fakes():

@@ -1,6 +1,5 @@
 """A run that is tested on other data than it was trained on, from training to what is drawn of it."""
 
-import json
 
 import numpy as np
 import pytest
@@ -8,7 +7,7 @@ import pytest
 from fakeface_jax.report.evaluate import evaluate_run
 from fakeface_jax.report.items import items_of_run
 from fakeface_jax.report.run import report_run
-from fakeface_jax.report.run_data import split_of_run
+from fakeface_jax.report.run_data import read_lines, split_of_run
 from fakeface_jax.training.fine_tuning import train
 from tests.data.replicas import write_hard
 
@@ -32,7 +31,7 @@ def test_training_scores_the_other_data_and_lists_what_they_lack(crossed):
   _, workdir, scores, left_out = crossed
   assert scores["n"] == 9 and np.sum(scores["confusion_matrix"], axis=1).tolist() == [4, 5]
   assert left_out == [["hard_fake_real/data.csv, line 11", "names real_77, but there is no such real image"]]
-  lines = [json.loads(line) for line in (workdir / "test_predictions.jsonl").read_text().splitlines()]
+  lines = read_lines(workdir / "test_predictions.jsonl")
   assert all(line["path"].startswith(f"hard_fake_real/{('real', 'fake')[line['label']]}/") for line in lines)
 
 

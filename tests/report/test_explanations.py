@@ -14,6 +14,7 @@ from fakeface_jax.models import init_variables
 from fakeface_jax.models.resnet import resnet
 from fakeface_jax.report.explanations import explain_items
 from fakeface_jax.report.items import Item, items_of_files
+from fakeface_jax.report.run_data import read_lines
 
 LAYERS = ["layer4_1/conv2"]
 
@@ -34,7 +35,7 @@ def item(name, value):
 
 
 def lines_of(folder):
-  return [json.loads(line) for line in (folder / "predictions.jsonl").read_text().splitlines()]
+  return read_lines(folder / "predictions.jsonl")
 
 
 def test_an_item_that_cannot_be_read_is_noted_and_the_rest_goes_on(detector, tmp_path):

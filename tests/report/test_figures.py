@@ -1,6 +1,5 @@
 """What the figures of a run show: the lines and words that are drawn."""
 
-import json
 import re
 
 import numpy as np
@@ -9,6 +8,7 @@ import pytest
 from fakeface_jax.report import run as module
 from fakeface_jax.report import sanity
 from fakeface_jax.report.run import draw_curves, draw_examples
+from fakeface_jax.report.run_data import read_lines
 from fakeface_jax.report.sanity import _draw, spread
 from fakeface_jax.workdir import read_config
 
@@ -35,7 +35,7 @@ def test_curves_show_the_same_measures_for_training_and_validation():
 
 def test_examples_say_what_is_true_and_what_is_said(finished, monkeypatch):
   workdir, _ = finished
-  lines = [json.loads(line) for line in (workdir / "test_predictions.jsonl").read_text().splitlines()]
+  lines = read_lines(workdir / "test_predictions.jsonl")
   lines = [line | {"probability": 1.0 * line["label"]} for line in lines]
   monkeypatch.setattr(module, "read_predictions", lambda workdir, source: lines)
   figure = draw_examples(workdir, read_config(workdir), each=1)

@@ -9,6 +9,7 @@ from PIL import Image
 from fakeface_jax.data.datasets import open_dataset
 from fakeface_jax.errors import UserError
 from fakeface_jax.report import forging
+from fakeface_jax.report.contact_sheet import OUTLINE
 from fakeface_jax.report.forging import COLUMNS, forge_folder
 from tests.data.test_forged import write
 
@@ -51,7 +52,7 @@ def test_images_masks_index_and_sheet(photographs, tmp_path):
   assert len({row["file"] for row in rows}) == 22
   sheet = Image.open(out / "contact_sheet.png")
   assert sheet.size == (4 * (3 * 128 + 6), 6 * (128 + 16 + 6))
-  assert (np.asarray(sheet) == forging.OUTLINE).all(-1).sum() > 500
+  assert (np.asarray(sheet) == OUTLINE).all(-1).sum() > 500
   dataset = open_dataset(str(out), data_dir=str(tmp_path / "records"))
   assert dataset.splits == {"train": 24, "val": 9} and not dataset.metadata["masks_ignored"]
 

@@ -13,6 +13,7 @@ from fakeface_jax.errors import UserError
 from fakeface_jax.report import explanations
 from fakeface_jax.report.explanations import explain_items
 from fakeface_jax.report.items import items_of_files, items_of_run
+from fakeface_jax.report.run_data import read_lines
 
 
 @pytest.fixture
@@ -71,21 +72,18 @@ def test_of_test_images_the_truth_is_drawn(finished, tmp_path, drawn):
   workdir, _ = finished
   items = items_of_run(workdir, 2)
   explain_items(load(workdir), items, tmp_path / "out")
-  labels = {line["path"]: line["label"] for line in map(
-      json.loads, (workdir / "test_predictions.jsonl").read_text().splitlines())}
+  labels = {line["path"]: line["label"] for line in read_lines(workdir / "test_predictions.jsonl")}
   assert {name: label for name, (label, _) in drawn.items()} == {item.name: labels[item.name] for item in items}
   assert {mask for _, mask in drawn.values()} == {None}  # of these fakes nobody knows what was changed
 
 
 @pytest.mark.parametrize("content", ["", '{"gradcam/layer4_1/conv2": 0.', "[]", '{"gradcam/layer4_1/conv2": "x"}',
                                      '{"gradcam/layer4_1/conv2": NaN}', "\x00"])
-def test_a_damaged_scale_is_measured_again(finished, tmp_path, content, monkeypatch, caplog):
+def test_a_damaged_scale_is_measured_again(run, content, monkeypatch, caplog):
   from fakeface_jax.explain.methods import resolve_methods
   from fakeface_jax.report.map_scale import with_scale
 
   monkeypatch.setattr(logging.getLogger("fakeface_jax"), "propagate", True)
-  run = tmp_path / "run"
-  shutil.copytree(finished[0], run)
   whole = json.loads((run / "map_scale.json").read_text())
   (run / "map_scale.json").write_text(content)
   detector = load(run)

@@ -1,18 +1,12 @@
 """The scripts that use a finished run, as a user calls them."""
 
 import json
-import shutil
 
 import numpy as np
 import pytest
 
+from fakeface_jax.report.run_data import read_lines
 from tests.conftest import run_script
-
-
-@pytest.fixture
-def run(finished, tmp_path):
-  shutil.copytree(finished[0], tmp_path / "run")
-  return tmp_path / "run"
 
 
 @pytest.fixture
@@ -21,7 +15,7 @@ def fakes(faces_folder):
 
 
 def lines_of(folder):
-  return [json.loads(line) for line in (folder / "predictions.jsonl").read_text().splitlines()]
+  return read_lines(folder / "predictions.jsonl")
 
 
 def test_evaluate_gives_the_scores_of_training(run, finished, tmp_path):

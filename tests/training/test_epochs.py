@@ -6,7 +6,6 @@ import jax
 import numpy as np
 import pytest
 
-from fakeface_jax.data import splits as run_splits
 from fakeface_jax.errors import UserError
 from fakeface_jax.models import abstract_variables, init_variables
 from fakeface_jax.models.pretrained import save_safetensors
@@ -37,8 +36,8 @@ def run(config, workdir, **changes):
   for name, value in changes.items():
     node, _, leaf = name.rpartition("__")
     setattr(config[node] if node else config, leaf, value)
-  scores, failures = fine_tuning.train(config, str(workdir))
-  assert failures == []
+  scores, unreadable = fine_tuning.train(config, str(workdir))
+  assert unreadable == []
   return scores, read_history(workdir), latest_variables(workdir)
 
 
@@ -73,9 +72,6 @@ def test_the_share_that_is_forged_reaches_the_training_images(recipe, monkeypatc
     config.data.forge = share
     assert list(training.run(None, None, 0, 0)) == []
   assert asked == [0.0, 0.25]
-  config.data.forge = -1.0
-  with pytest.raises(UserError, match=r"--config\.data\.forge=-1\.0"):
-    list(training.run(None, None, 0, 0))
 
 
 def test_every_home_gives_the_same_bits_whatever_its_pieces(recipe, tmp_path, monkeypatch):
@@ -158,37 +154,6 @@ def test_killed_in_the_pass_it_goes_on_and_ends_with_the_same_bits(recipe, tmp_p
   output = finish(start_training(config, workdir, devices=2))
   assert re.search(r"Features of the train images: going on after \d+ of 1920\.?\n", output), output
   assert all(jax.tree.leaves(jax.tree.map(np.array_equal, latest_variables(workdir), whole)))
-
-
-class Spoiled:
-  """A data set one of whose training records, and one validation record, cannot be read."""
-
-  def __init__(self, dataset):
-    self.name, self.splits, self.metadata = dataset.name, dataset.splits, dataset.metadata
-    self.fingerprint, self._dataset = dataset.fingerprint + "spoiled", dataset
-
-  def __getitem__(self, split):
-    records = [dict(self._dataset[split][i]) for i in range(len(self._dataset[split]))]
-    number = {"train": 30, "val": 5}.get(split)
-    if number is not None:
-      records[number]["image"] = records[number]["image"][:100]
-    return records
-
-
-@pytest.mark.parametrize("trunk", ["auto", "none"])
-def test_a_record_that_cannot_be_read_is_named_and_left_out_of_every_epoch(recipe, tmp_path, monkeypatch, trunk):
-  open_dataset = run_splits.open_dataset
-  monkeypatch.setattr(
-      run_splits, "open_dataset", lambda *arguments, **options: Spoiled(open_dataset(*arguments, **options)))
-  config = recipe.copy_and_resolve_references()
-  config.trunk, counts = trunk, []
-  monkeypatch.setattr(
-      fine_tuning.FineTuning, "judge", lambda self, totals, original=fine_tuning.FineTuning.judge: (
-          counts.append(totals["count"]), original(self, totals))[1])
-  scores, failures = fine_tuning.train(config, str(tmp_path / "run"))
-  assert counts == [63, 63, 63] and scores["n"] == 34
-  assert len(failures) == 2 and all("truncated or damaged" in reason for _, reason in failures)
-  assert [name.split("/")[0] for name, _ in failures] == ["train", "val"]
 
 
 def test_an_unknown_home_is_refused_before_anything_is_computed(recipe, tmp_path, monkeypatch):

@@ -14,7 +14,7 @@ ROWS = np.arange(15, dtype=np.uint16).reshape(SHAPE)
 
 def start(folder, key=KEY, done=2):
   features = FeatureFile(folder / "train.npy", key, SHAPE)
-  features.append(ROWS[features.done : done], {1: "b.png: is empty"})
+  features.append(ROWS[features.done : done])
   return features
 
 
@@ -27,8 +27,8 @@ def test_rows_are_an_npy_file_that_numpy_opens(tmp_path):
 def test_a_file_is_gone_on_with_where_it_stopped(tmp_path):
   start(tmp_path)
   again = FeatureFile(tmp_path / "train.npy", KEY, SHAPE)
-  assert again.done == 2 and again.unreadable == {1: "b.png: is empty"}
-  again.append(ROWS[2:], again.unreadable)
+  assert again.done == 2
+  again.append(ROWS[2:])
   np.testing.assert_array_equal(again.rows(), ROWS)
 
 
@@ -37,7 +37,7 @@ def test_rows_that_were_written_but_not_noted_are_written_again(tmp_path):
   with (tmp_path / "train.npy").open("ab") as file:
     file.write(b"\xff" * 7)
   again = FeatureFile(tmp_path / "train.npy", KEY, SHAPE)
-  again.append(ROWS[2:], {})
+  again.append(ROWS[2:])
   np.testing.assert_array_equal(again.rows(), ROWS)
 
 
@@ -45,8 +45,8 @@ def test_rows_that_another_run_has_mapped_stay_when_their_file_is_replaced(tmp_p
   start(tmp_path / "a" / FOLDER, done=5)
   found = find_complete(tmp_path / "b", "train.npy", KEY, SHAPE)
   replaced = start(tmp_path / "a" / FOLDER, key={"weights": "other"}, done=1)
-  np.testing.assert_array_equal(found.rows(), ROWS)  # in place, this would be a bus error
-  assert replaced.done == 1 and found.unreadable == {1: "b.png: is empty"}
+  np.testing.assert_array_equal(found, ROWS)  # in place, this would be a bus error
+  assert replaced.done == 1
 
 
 @pytest.mark.parametrize(("spoil", "why"), [
@@ -54,11 +54,11 @@ def test_rows_that_another_run_has_mapped_stay_when_their_file_is_replaced(tmp_p
     (lambda folder: (folder / "train.json").write_text("{"), "has no notes"),
     (lambda folder: (folder / "train.json").unlink(), "has no notes"),
     (lambda folder: (folder / "train.json").write_text(
-        json.dumps({"key": KEY, "rows": 9, "unreadable": {}})), "has notes of more rows than there can be"),
+        json.dumps({"key": KEY, "rows": 9})), "has notes of more rows than there can be"),
     (lambda folder: (folder / "train.json").write_text(
-        json.dumps({"key": [], "rows": "2", "unreadable": 5})), "has no notes"),
+        json.dumps({"key": [], "rows": "2"})), "has no notes"),
     (lambda folder: (folder / "train.json").write_text(
-        json.dumps({"key": KEY | {"weights": "abd", "views": 1}, "rows": 2, "unreadable": {}})),
+        json.dumps({"key": KEY | {"weights": "abd", "views": 1}, "rows": 2})),
      "is of other weights, views"),
 ], ids=["truncated", "broken", "alone", "more", "types", "others"])
 def test_what_cannot_be_used_is_replaced_and_the_reason_said_in_one_line(tmp_path, caplog, spoil, why):
@@ -77,8 +77,8 @@ def test_another_run_finds_what_is_complete_and_of_the_same_key_only(tmp_path):
   (tmp_path / "two").mkdir()
   features = start(tmp_path / "one" / FOLDER)
   assert find_complete(tmp_path / "two", "train.npy", KEY, SHAPE) is None
-  features.append(ROWS[2:], features.unreadable)
+  features.append(ROWS[2:])
   assert find_complete(tmp_path / "two", "train.npy", KEY | {"weights": "x"}, SHAPE) is None
   found = find_complete(tmp_path / "two", "train.npy", KEY, SHAPE)
-  assert found.path == tmp_path / "one" / FOLDER / "train.npy" and found.unreadable == {1: "b.png: is empty"}
-  np.testing.assert_array_equal(found.rows(), ROWS)
+  assert found.filename == tmp_path / "one" / FOLDER / "train.npy"
+  np.testing.assert_array_equal(found, ROWS)

@@ -21,6 +21,7 @@ from fakeface_jax.models import init_variables
 from fakeface_jax.models.pretrained import load_pretrained, save_safetensors
 from fakeface_jax.models.resnet import resnet
 from fakeface_jax.report.run import report_run
+from fakeface_jax.report.run_data import read_lines
 from fakeface_jax.training import fine_tuning
 from fakeface_jax.training.checkpoints import Checkpoints
 from fakeface_jax.workdir import held
@@ -28,7 +29,7 @@ from tests.conftest import ROOT, config_flags, run_script
 
 
 def read_history(workdir):
-  return [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+  return read_lines(workdir / "metrics.jsonl")
 
 
 def latest_variables(workdir):
@@ -41,7 +42,7 @@ def test_a_run_learns_and_counts_every_test_image_once(finished, config):
   workdir, scores = finished
   assert scores["n"] == 34 and np.sum(scores["confusion_matrix"]) == 34
   assert json.loads((workdir / "test_metrics.json").read_text()) == scores
-  predictions = [json.loads(line) for line in (workdir / "test_predictions.jsonl").read_text().splitlines()]
+  predictions = read_lines(workdir / "test_predictions.jsonl")
   right = [(row["probability"] >= 0.5) == (row["label"] == 1) for row in predictions]
   assert np.mean(right) == scores["accuracy"]
   assert len({row["path"] for row in predictions}) == 34
@@ -133,37 +134,31 @@ def test_killed_and_started_again_it_ends_with_the_same_bits(config, tmp_path):
   assert ignore_speed(read_history(tmp_path / "whole")) == ignore_speed(read_history(tmp_path / "killed"))
 
 
-@pytest.fixture
-def copied(finished, tmp_path):
-  shutil.copytree(finished[0], tmp_path / "run")
-  return tmp_path / "run"
-
-
-def test_a_finished_run_started_again_only_scores_again_and_makes_what_is_missing(finished, config, copied):
-  before, wanted = latest_variables(copied), {path.name for path in copied.iterdir()}
-  for path in copied.iterdir():
+def test_a_finished_run_started_again_only_scores_again_and_makes_what_is_missing(finished, config, run):
+  before, wanted = latest_variables(run), {path.name for path in run.iterdir()}
+  for path in run.iterdir():
     if path.is_file() and path.name != "config.json":
       path.unlink() if path.suffix == ".png" else path.write_bytes(path.read_bytes()[:20])
-  with held(copied), pytest.raises(UserError, match=r"is being worked in by process \d+ on"):
-    fine_tuning.train(config, str(copied))
-  again, _ = fine_tuning.train(config, str(copied))
-  report_run(copied)
+  with held(run), pytest.raises(UserError, match=r"is being worked in by process \d+ on"):
+    fine_tuning.train(config, str(run))
+  again, _ = fine_tuning.train(config, str(run))
+  report_run(run)
   assert again == finished[1]
-  assert all(jax.tree.leaves(jax.tree.map(np.array_equal, latest_variables(copied), before)))
-  assert {path.name for path in copied.iterdir()} == wanted
+  assert all(jax.tree.leaves(jax.tree.map(np.array_equal, latest_variables(run), before)))
+  assert {path.name for path in run.iterdir()} == wanted
   for name in ("test_predictions.jsonl", "test_metrics.json", "metrics.jsonl", "map_scale.json", "background.npz"):
-    assert (copied / name).read_bytes() == (finished[0] / name).read_bytes(), name
+    assert (run / name).read_bytes() == (finished[0] / name).read_bytes(), name
 
 
-def test_a_full_disk_at_the_scores_names_the_file_and_leaves_the_old_ones(finished, config, copied, monkeypatch):
+def test_a_full_disk_at_the_scores_names_the_file_and_leaves_the_old_ones(finished, config, run, monkeypatch):
   def full(path, content):
     raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
-  before = (copied / "test_predictions.jsonl").read_bytes()
+  before = (run / "test_predictions.jsonl").read_bytes()
   monkeypatch.setattr(fine_tuning, "write_whole", full)
   with pytest.raises(OSError, match=r"No space left on device: '\S*test_predictions\.jsonl'"):
-    fine_tuning.train(config, str(copied))
-  assert (copied / "test_predictions.jsonl").read_bytes() == before
+    fine_tuning.train(config, str(run))
+  assert (run / "test_predictions.jsonl").read_bytes() == before
 
 
 def test_the_best_epoch_is_kept_and_used(finished):
@@ -193,17 +188,17 @@ def test_early_stopping_forgives_as_many_epochs_as_it_says(config, tmp_path, mon
 @pytest.mark.parametrize(("file", "content"), [
     ("progress/metadata", b"{"), ("progress/metadata", b"{}"), ("metrics/metrics", b"{}"),
     ("variables/manifest.ocdbt", b""), ("variables/_METADATA", b"{}")])
-def test_a_damaged_checkpoint_is_set_aside_and_training_goes_on_from_the_one_before(copied, file, content, caplog):
-  with Checkpoints(copied) as checkpoints:
+def test_a_damaged_checkpoint_is_set_aside_and_training_goes_on_from_the_one_before(run, file, content, caplog):
+  with Checkpoints(run) as checkpoints:
     best, latest = checkpoints.best, checkpoints.latest
-    like = {"variables": latest_variables(copied)}
+    like = {"variables": latest_variables(run)}
   assert best < latest
-  (copied / "checkpoints" / str(latest) / file).write_bytes(content)
-  with Checkpoints(copied) as checkpoints:
+  (run / "checkpoints" / str(latest) / file).write_bytes(content)
+  with Checkpoints(run) as checkpoints:
     _, progress = checkpoints.resume(like)
     assert checkpoints.latest == best and progress["position"] == {"epoch": 1, "step": 0}
   assert f"checkpoints/damaged_{latest}_1" in caplog.text
-  assert (copied / "checkpoints" / f"damaged_{latest}_1" / file).exists()
+  assert (run / "checkpoints" / f"damaged_{latest}_1" / file).exists()
 
 
 def test_another_config_is_refused_and_the_differing_fields_named(finished, config):

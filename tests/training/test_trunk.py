@@ -1,5 +1,3 @@
-import io
-import json
 import logging
 import shutil
 import types
@@ -8,13 +6,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from PIL import Image
 
+from fakeface_jax.data.images import decode_image, encode_image
 from fakeface_jax.errors import UserError
 from fakeface_jax.models import init_variables
 from fakeface_jax.models.resnet import normalize, resnet
 from fakeface_jax.training import trunk as trunks
-from fakeface_jax.training.feature_file import FOLDER, FeatureFile, FeatureMemory
+from fakeface_jax.training.feature_file import FOLDER, FeatureFile
 from fakeface_jax.training.trunk import Trunk, TrunkPass
 
 MODEL = resnet(18)
@@ -22,10 +20,8 @@ SIZE = 32
 
 
 def record(value, label):
-  buffer = io.BytesIO()
   pixels = np.random.default_rng(value).integers(0, 256, (SIZE, SIZE, 3)).astype(np.uint8)
-  Image.fromarray(pixels).save(buffer, "PNG")
-  return {"image": buffer.getvalue(), "label": label, "source": f"{value}.png".encode()}
+  return {"image": encode_image(pixels, "PNG"), "label": label, "source": f"{value}.png".encode()}
 
 
 @pytest.fixture(scope="module")
@@ -47,21 +43,19 @@ def trunk_pass(variables, source, config, *, views=1, cut="layer4_1", fingerprin
 
 
 def read_rows(trunk, rows):
-  features, labels, known = jax.jit(trunk.from_rows)(jnp.asarray(rows))
-  return jax.tree.map(np.asarray, (features, labels, known))
+  return jax.tree.map(np.asarray, jax.jit(trunk.from_rows)(jnp.asarray(rows)))
 
 
 @pytest.mark.parametrize("cut", ["layer4_1", "layer4_1/conv2", "head"])
 def test_rows_hold_the_features_at_the_cut_and_the_labels(variables, source, config, tmp_path, cut):
   work = trunk_pass(variables, source, config, cut=cut)
-  features, labels, known = read_rows(work.trunk, work.open(tmp_path / "run").rows())
-  pixels = np.stack([np.asarray(Image.open(io.BytesIO(face["image"]))) for face in source])
+  features, labels = read_rows(work.trunk, work.open(tmp_path / "run"))
+  pixels = np.stack([decode_image(face["image"], "it") for face in source])
   expected = MODEL.apply(variables, normalize(jnp.asarray(pixels)), stop=cut)
   jax.tree.map(
       lambda ours, theirs: np.testing.assert_allclose(ours.astype(np.float32), theirs, rtol=0.01, atol=1e-4),
       features, expected)  # bfloat16 keeps eight bits
   np.testing.assert_array_equal(labels, [face["label"] for face in source])
-  np.testing.assert_array_equal(known, 1)
 
 
 def test_only_what_runs_before_the_cut_is_kept_and_decides_the_key(variables):
@@ -87,8 +81,8 @@ def test_only_what_runs_before_the_cut_is_kept_and_decides_the_key(variables):
 def test_views_are_rows_of_their_own(variables, source, config, tmp_path):
   config = config.copy_and_resolve_references()
   config.data.resize = SIZE + 8
-  one = trunk_pass(variables, source, config).open(tmp_path / "1" / "run").rows()
-  three = trunk_pass(variables, source, config, views=3).open(tmp_path / "3" / "run").rows()
+  one = trunk_pass(variables, source, config).open(tmp_path / "1" / "run")
+  three = trunk_pass(variables, source, config, views=3).open(tmp_path / "3" / "run")
   assert three.shape[0] == 30
   np.testing.assert_array_equal(three[::3], one)  # view 0 is the centre
   assert len({row.tobytes() for row in three}) >= 28  # by chance two may be alike
@@ -96,7 +90,7 @@ def test_views_are_rows_of_their_own(variables, source, config, tmp_path):
 
 def test_interrupted_it_goes_on_to_the_same_bits(variables, source, config, tmp_path, monkeypatch):
   monkeypatch.setattr(trunks, "CPU_BATCH", 2)  # on two devices: four images at once
-  whole = np.array(trunk_pass(variables, source, config).open(tmp_path / "whole" / "run").rows())
+  whole = np.array(trunk_pass(variables, source, config).open(tmp_path / "whole" / "run"))
   append, calls = FeatureFile.append, []
 
   def interrupted(self, *arguments):
@@ -108,28 +102,31 @@ def test_interrupted_it_goes_on_to_the_same_bits(variables, source, config, tmp_
   monkeypatch.setattr(FeatureFile, "append", interrupted)
   with pytest.raises(KeyboardInterrupt):
     trunk_pass(variables, source, config).open(tmp_path / "killed" / "run")
-  rows = trunk_pass(variables, source, config).open(tmp_path / "killed" / "run").rows()
+  rows = trunk_pass(variables, source, config).open(tmp_path / "killed" / "run")
   assert calls == [4, 8, 10]
   np.testing.assert_array_equal(rows, whole)
 
 
 def test_what_is_complete_is_used_again_and_a_stale_file_never(
     variables, source, config, tmp_path, monkeypatch, caplog):
-  rows = np.array(trunk_pass(variables, source, config).open(tmp_path / "a").rows())
+  rows = np.array(trunk_pass(variables, source, config).open(tmp_path / "a"))
   computed, compute = [], TrunkPass.compute
   monkeypatch.setattr(TrunkPass, "compute", lambda self, rows: (computed.append(1), compute(self, rows)))
-  np.testing.assert_array_equal(trunk_pass(variables, source, config).open(tmp_path / "b").rows(), rows)
+  np.testing.assert_array_equal(trunk_pass(variables, source, config).open(tmp_path / "b"), rows)
   assert not computed and not (tmp_path / "b").exists()
 
   other = config.copy_and_resolve_references()
   other.data.resize = SIZE + 8
   other_weights = jax.tree.map(lambda leaf: leaf * 1.5, variables)
+  older = trunk_pass(variables, source, config)
+  older.key["format"] -= 1
   for number, (change, name) in enumerate([
       (trunk_pass(other_weights, source, config), "weights"),
       (trunk_pass(variables, source, config, fingerprint="new"), "data"),
       (trunk_pass(variables, source[:9], config), "images"),
       (trunk_pass(variables, source, other), "pixels"),
-      (trunk_pass(variables, source, config, views=2), "views")], start=1):
+      (trunk_pass(variables, source, config, views=2), "views"),
+      (older, "format")], start=1):
     shutil.copytree(tmp_path / "a", tmp_path / f"c{number}" / "run")
     caplog.clear()
     with caplog.at_level(logging.WARNING):
@@ -141,19 +138,9 @@ def test_what_is_complete_is_used_again_and_a_stale_file_never(
   shutil.copytree(tmp_path / "a" / FOLDER, truncated)
   (truncated / "train.npy").write_bytes((truncated / "train.npy").read_bytes()[:-100])
   with caplog.at_level(logging.WARNING):
-    again = trunk_pass(variables, source, config).open(tmp_path / "d" / "run").rows()
+    again = trunk_pass(variables, source, config).open(tmp_path / "d" / "run")
   assert "is truncated" in caplog.text
   np.testing.assert_array_equal(again, rows)
-
-
-def test_an_image_that_cannot_be_read_is_marked_and_named(variables, source, config, tmp_path):
-  broken = [*source[:4], {**source[4], "image": source[4]["image"][:200]}, *source[5:]]
-  features = trunk_pass(variables, broken, config).open(tmp_path / "run")
-  _, _, known = read_rows(Trunk(MODEL, "layer4_1", variables, SIZE), features.rows())
-  np.testing.assert_array_equal(known, [1] * 4 + [0] + [1] * 5)
-  assert list(features.unreadable) == [4] and features.unreadable[4].startswith("4.png: truncated or damaged")
-  notes = json.loads((tmp_path / "run" / FOLDER / "train.json").read_text())
-  assert notes["rows"] == 10 and notes["unreadable"].keys() == {"4"}
 
 
 def limited(monkeypatch, disk, memory):
@@ -163,12 +150,12 @@ def limited(monkeypatch, disk, memory):
 
 def test_too_small_a_disk_leaves_them_in_memory_and_too_small_a_memory_is_one_line(
     variables, source, config, tmp_path, monkeypatch, caplog):
-  expected = np.array(trunk_pass(variables, source, config).open(tmp_path / "disk").rows())
+  expected = np.array(trunk_pass(variables, source, config).open(tmp_path / "disk"))
   limited(monkeypatch, disk=2**30, memory=2**30)
   with caplog.at_level(logging.WARNING):
     features = trunk_pass(variables, source, config).open(tmp_path / "elsewhere" / "run")
-  assert isinstance(features, FeatureMemory) and "they are not kept on disk" in caplog.text
-  np.testing.assert_array_equal(features.rows(), expected)
+  assert not isinstance(features, np.memmap) and "they are not kept on disk" in caplog.text
+  np.testing.assert_array_equal(features, expected)
   limited(monkeypatch, disk=2**30, memory=10)
   message = r"of the train images take 0 MiB; 1\.0 GiB are free on the disk of .* and 0 MiB in memory; make room"
   with pytest.raises(UserError, match=message):

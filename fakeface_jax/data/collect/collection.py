@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from fakeface_jax.data.collect.cropping import LeftOut, cut_out, encode, face_square, haar_detector, in_srgb
-from fakeface_jax.data.collect.duplicates import BITS, NEAR, Seen, add_folder, from_hex, hashes_of, to_hex
+from fakeface_jax.data.collect.duplicates import BITS, NEAR, KnownHashes, add_folder, from_hex, hashes_of, to_hex
 from fakeface_jax.data.collect.fetching import Busy, Fetcher, Stopped
 from fakeface_jax.data.collect.journal import Journal
 from fakeface_jax.data.collect.sources import FORMS, open_source
@@ -90,7 +90,7 @@ class _Collection:
     self._classes = [_Class(label, of_class, clock.time()) for label, of_class in sources.items()]
     for source in itertools.chain(*sources.values()):
       source.start(journal)
-    self._stopped, self._unreadable, self._seen, self._against = [], [], Seen(), against
+    self._stopped, self._unreadable, self._seen, self._against = [], [], KnownHashes(), against
 
   def run(self):
     """Goes on until there are enough images, or no source can give any more."""

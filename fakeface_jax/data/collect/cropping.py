@@ -10,6 +10,7 @@ import threading
 import numpy as np
 from PIL import Image, ImageCms
 
+from fakeface_jax.data.images import encode_image
 from fakeface_jax.errors import UserError
 
 MARGIN = 1.25  # side of the square, in sides of the face that the detector found
@@ -92,9 +93,7 @@ def cut_out(image, square, size):
 
 def encode(pixels):
   """A JPEG's bytes without any metadata. Args: uint8[H, W, 3]."""
-  buffer = io.BytesIO()
-  Image.fromarray(pixels).save(buffer, "JPEG", quality=QUALITY)
-  return buffer.getvalue()
+  return encode_image(pixels, "JPEG", quality=QUALITY)
 
 
 def in_srgb(image, data):

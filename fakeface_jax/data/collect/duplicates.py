@@ -5,10 +5,10 @@ import json
 from pathlib import Path
 
 import numpy as np
-import scipy.fft
 from PIL import Image
 
 from fakeface_jax.data.collect.cropping import LeftOut, face_square
+from fakeface_jax.data.duplicates import frequency_signs
 from fakeface_jax.data.images import decode_image, find_images, read_bytes
 from fakeface_jax.data.threads import with_bar
 from fakeface_jax.errors import UserError
@@ -28,8 +28,7 @@ def perceptual_hash(image):
     image: uint8[H, W, 3].
   """
   grey = Image.fromarray(image).convert("L").resize((SIDE, SIDE), Image.Resampling.LANCZOS)
-  low = scipy.fft.dctn(np.asarray(grey, np.float64), norm="ortho")[:FREQUENCIES, :FREQUENCIES].ravel()
-  return np.packbits(low > np.median(low[1:])).view(">u8").astype(np.uint64)  # the mean, low[0], says only how bright
+  return np.packbits(frequency_signs(np.asarray(grey, np.float64), FREQUENCIES)).view(">u8").astype(np.uint64)
 
 
 def hashes_of(image, square):
@@ -49,7 +48,7 @@ def hashes_of(image, square):
   return np.stack([perceptual_hash(picture) for picture in pictures])
 
 
-class Seen:
+class KnownHashes:
   """Hashes under names, and which of them is nearest."""
 
   def __init__(self):
@@ -72,8 +71,8 @@ class Seen:
     return self._names[index], int(differing[:, index].min())
 
 
-def add_folder(seen, folder, detect, cache):
-  """Adds every image below a folder to `seen`, so that none of them comes into a collection.
+def add_folder(known, folder, detect, cache):
+  """Adds every image below a folder to `known`, so that none of them comes into a collection.
 
   Args:
     folder: such as a training set.
@@ -94,7 +93,7 @@ def add_folder(seen, folder, detect, cache):
     kept = {"state": state, "problems": [[str(path), reason] for path, reason in problems], "hashes": hashed}
     write_whole(cache, json.dumps(kept))
   for file, hashes in kept["hashes"].items():
-    seen.add(file, from_hex(hashes))
+    known.add(file, from_hex(hashes))
   return list(map(tuple, kept["problems"]))
 
 

@@ -95,11 +95,11 @@ class Fetcher:
         problem = f"gives no whole answer within {self.timeout} s, or within {self.deadline} s in all"
       except (OSError, ValueError, zlib.error, http.client.HTTPException, urllib3.exceptions.HTTPError) as error:
         if request.sockets:
-          problem = f"breaks off in the middle of its answer, or does not answer in HTTP: {one_line(error)}"
+          problem = f"breaks off in the middle of its answer, or does not answer in HTTP: {excerpt(error)}"
         elif isinstance(error, ValueError):
-          raise Stopped(f"{one_line(address)} cannot be asked: {one_line(error)}") from error
+          raise Stopped(f"{excerpt(address)} cannot be asked: {excerpt(error)}") from error
         else:
-          untrusted = f" ({one_line(error)})" if isinstance(error, requests.exceptions.SSLError) else ""
+          untrusted = f" ({excerpt(error)})" if isinstance(error, requests.exceptions.SSLError) else ""
           problem, kind = f"cannot be reached{untrusted}; is there a network?", NoConnection
       if number + 1 < TRIES:
         self.clock.sleep(pause)
@@ -164,17 +164,17 @@ class _Request(threading.Thread):
             return Answer(response.url, response.status_code, response.headers, self._body(response))
         to = urljoin(response.url, to.encode("latin-1").decode("utf-8", "replace"))
         if urlsplit(to).scheme not in SCHEMES:
-          raise Stopped(f"{one_line(address)} leads to {one_line(to)}; expected {' or '.join(SCHEMES)}")
+          raise Stopped(f"{excerpt(address)} leads to {excerpt(to)}; expected {' or '.join(SCHEMES)}")
         if urlsplit(to)[:2] != urlsplit(response.url)[:2]:
           headers.pop("Authorization", None)  # the key is nobody else's business
         address, params = to, None
         self._check_time()
-    raise Stopped(f"{one_line(self._address)} leads from address to address, more than {REDIRECTS} times")
+    raise Stopped(f"{excerpt(self._address)} leads from address to address, more than {REDIRECTS} times")
 
   def _body(self, response):
     encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding not in ("identity", "", *COMPRESSED):
-      raise Stopped(f"{one_line(self._address)} answers in the encoding {one_line(encoding)}, which nobody asked for")
+      raise Stopped(f"{excerpt(self._address)} answers in the encoding {excerpt(encoding)}, which nobody asked for")
     decoder = zlib.decompressobj(32 + zlib.MAX_WBITS) if encoding in COMPRESSED else None
     parts, received, size = [], 0, 0
     while part := response.raw.read1(1 << 16, decode_content=False):  # read() would sit out a trickle of bytes
@@ -184,7 +184,7 @@ class _Request(threading.Thread):
       parts.append(part)
       size += len(part)
       if max(received, size) > self._most:
-        raise Stopped(f"{one_line(self._address)}: more than {self._most // 10**6} MB; expected one image or page")
+        raise Stopped(f"{excerpt(self._address)}: more than {self._most // 10**6} MB; expected one image or page")
       self._check_time()
     if decoder and not decoder.eof:
       raise zlib.error("the compressed data are cut off")
@@ -197,39 +197,30 @@ class _Session(requests.Session):
     """None: also where it follows no redirect, it would read the body of one, however long that is."""
 
 
-class _Watched:
-  """A connection that tells the thread of its request of the socket."""
+def _watched(pool):
+  """A kind of pool whose connections tell the thread of their request of the socket."""
 
-  def connect(self):
-    super().connect()
-    threading.current_thread().opened(self.sock)
+  class Connection(pool.ConnectionCls):
 
+    def connect(self):
+      super().connect()
+      threading.current_thread().opened(self.sock)
 
-class _Connection(_Watched, urllib3.connection.HTTPConnection):
-  pass
-
-
-class _SecureConnection(_Watched, urllib3.connection.HTTPSConnection):
-  pass
+  return type(pool.__name__, (pool,), {"ConnectionCls": Connection})
 
 
-class _Pool(urllib3.HTTPConnectionPool):
-  ConnectionCls = _Connection
-
-
-class _SecurePool(urllib3.HTTPSConnectionPool):
-  ConnectionCls = _SecureConnection
+_POOLS = {"http": _watched(urllib3.HTTPConnectionPool), "https": _watched(urllib3.HTTPSConnectionPool)}
 
 
 class _Adapter(requests.adapters.HTTPAdapter):
 
   def init_poolmanager(self, *args, **kwargs):
     super().init_poolmanager(*args, **kwargs)
-    self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+    self.poolmanager.pool_classes_by_scheme = _POOLS
 
   def proxy_manager_for(self, *args, **kwargs):
     manager = super().proxy_manager_for(*args, **kwargs)
-    manager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+    manager.pool_classes_by_scheme = _POOLS
     return manager
 
 
@@ -243,7 +234,7 @@ def retry_after(headers, now):
   return min(max(0.0, asked), FAR)
 
 
-def one_line(text, length=160):
+def excerpt(text, length=160):
   """What came from elsewhere as a piece of a line: printable, without line breaks, not too long."""
   text = " ".join("".join(letter if letter.isprintable() else " " for letter in str(text)).split())
   return text if len(text) <= length else f"{text[:length]}..."

@@ -3,7 +3,7 @@
 import logging
 from urllib.parse import urlsplit
 
-from fakeface_jax.data.collect.fetching import SCHEMES, Busy, NoConnection, Stopped, host, one_line
+from fakeface_jax.data.collect.fetching import SCHEMES, Busy, NoConnection, Stopped, excerpt, host
 from fakeface_jax.data.collect.source import Found, Source, utc
 
 log = logging.getLogger(__name__)
@@ -91,7 +91,7 @@ class Unsplash(Source):
       photos = [_photo(photo) for photo in body["results"]]
       page = {"number": number, "pages": int(body["total_pages"]) if photos else 0, "photos": photos}
     except (KeyError, TypeError, ValueError, OverflowError) as error:
-      raise Stopped(f"{host(self._api)} answered without the documented fields ({one_line(repr(error))})") from None
+      raise Stopped(f"{host(self._api)} answered without the documented fields ({excerpt(repr(error))})") from None
     self._journal.page(self.name, page)
     return page
 
@@ -120,7 +120,7 @@ class Unsplash(Source):
     if not used_up and self._window is None:
       self._window = now
     if used_up or remaining == "0":
-      limit = one_line(answer.headers.get("X-Ratelimit-Limit", ""), 20)
+      limit = excerpt(answer.headers.get("X-Ratelimit-Limit", ""), 20)
       self._limit = f"the limit of {limit + ' ' if limit else ''}requests an hour is used up"
       # the API does not say when an hour began: an hour after the first request it has surely passed
       self._resume = max(now + QUARTER, (self._window or 0) + HOUR)
@@ -148,17 +148,17 @@ def _photo(photo):
 def _text(value):
   if not isinstance(value, str):
     raise TypeError(f"expected text, got {type(value).__name__}")
-  return one_line(value, 300)
+  return excerpt(value, 300)
 
 
 def _address(value):
-  if not isinstance(value, str) or urlsplit(value).scheme not in SCHEMES or one_line(value, 2000) != value:
+  if not isinstance(value, str) or urlsplit(value).scheme not in SCHEMES or excerpt(value, 2000) != value:
     raise ValueError(f"expected an address, got {value!r}")
   return value
 
 
 def _errors(answer):
   try:
-    return f": {one_line(', '.join(map(str, answer.json()['errors'])))}"
+    return f": {excerpt(', '.join(map(str, answer.json()['errors'])))}"
   except (Stopped, KeyError, TypeError):
     return ""

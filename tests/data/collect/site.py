@@ -3,7 +3,6 @@
 import collections
 import contextlib
 import http.server
-import io
 import json
 import threading
 import time
@@ -11,6 +10,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 from PIL import Image
+
+from fakeface_jax.data.images import encode_image
 
 KEY = "the-access-key"
 
@@ -22,9 +23,7 @@ def face(seed, side=120, width=None, dark=False):
 
 
 def jpeg(pixels, **options):
-  buffer = io.BytesIO()
-  Image.fromarray(pixels).save(buffer, "JPEG", **options)
-  return buffer.getvalue()
+  return encode_image(pixels, "JPEG", **options)
 
 
 def detect(image):

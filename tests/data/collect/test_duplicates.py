@@ -6,7 +6,7 @@ from fakeface_jax.data.collect.duplicates import (
   BITS,
   NEAR,
   WORDS,
-  Seen,
+  KnownHashes,
   add_folder,
   from_hex,
   hashes_of,
@@ -45,7 +45,7 @@ def test_hashes_are_as_balanced_as_a_median_makes_them_and_survive_their_text():
 
 
 def test_the_nearest_is_found_among_many():
-  seen = Seen()
+  seen = KnownHashes()
   assert seen.nearest(np.zeros((1, WORDS), np.uint64)) == (None, BITS)
   random = np.random.default_rng(0).integers(0, 2**63, (3000, WORDS), dtype=np.uint64)
   for number, hash in enumerate(random):
@@ -67,17 +67,17 @@ def test_a_folders_hashes_are_kept_until_it_changes(tmp_path):
   calls = []
   counting = lambda image: calls.append(1) or detect(image)
   for _ in range(2):
-    seen = Seen()
+    seen = KnownHashes()
     assert add_folder(seen, tmp_path / "train", counting, tmp_path / "cache") == []
     assert seen.nearest(hashes_of(face(1), None)[:1])[1] < NEAR and len(calls) == 1
   (tmp_path / "train" / "b.jpg").write_bytes(b"nothing")
   for _ in range(2):
-    ((name, reason),) = add_folder(Seen(), tmp_path / "train", counting, tmp_path / "cache")
+    ((name, reason),) = add_folder(KnownHashes(), tmp_path / "train", counting, tmp_path / "cache")
     assert name.endswith("b.jpg") and "not an image" in reason and len(calls) == 2
 
 
 def test_a_folder_that_is_none_or_empty_is_named(tmp_path):
   with pytest.raises(UserError, match=r"--against .*/nowhere: no such folder"):
-    add_folder(Seen(), tmp_path / "nowhere", detect, tmp_path / "cache")
+    add_folder(KnownHashes(), tmp_path / "nowhere", detect, tmp_path / "cache")
   with pytest.raises(UserError, match=r"--against .*: holds no image"):
-    add_folder(Seen(), tmp_path, detect, tmp_path / "cache")
+    add_folder(KnownHashes(), tmp_path, detect, tmp_path / "cache")

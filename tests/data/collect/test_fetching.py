@@ -218,5 +218,5 @@ def test_retry_after_of_any_kind_is_a_bounded_pause_or_none(header, seconds):
 
 
 def test_text_from_elsewhere_becomes_a_piece_of_a_line():
-  assert fetching.one_line(" a\r\n\x1b[31mb\ud800\0c ") == "a [31mb c"
-  assert fetching.one_line("a" * 500) == "a" * 160 + "..."
+  assert fetching.excerpt(" a\r\n\x1b[31mb\ud800\0c ") == "a [31mb c"
+  assert fetching.excerpt("a" * 500) == "a" * 160 + "..."
