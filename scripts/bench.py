@@ -9,6 +9,8 @@ python scripts/bench.py backbone                    detectors fine-tuned from th
 python scripts/bench.py first                       the wait for the first picture, and where it goes
 python scripts/bench.py many [--workdir RUN]        time and memory of folders of 100 and 1,000 photographs
 python scripts/bench.py layers                      convolutions and max-pooling beside XLA's own
+python scripts/bench.py compile [--platform tpu,H100] [--only forward,set] [--depth 50 --size 224 --dtype bfloat16]
+                                                    what compiled calls cost on chips that need not be there
 python scripts/bench.py gpu [--out DIR] [--small]   all figures of an accelerator, each kept as soon as it is there
 """
 
@@ -34,6 +36,10 @@ KINDS = flags.DEFINE_list("kinds", None, "backbone: of frozen, frozen random, al
 SEEDS = flags.DEFINE_integer("seeds", 3, "backbone: how many runs of each kind.", lower_bound=1)
 SMALL = flags.DEFINE_bool("small", False, "gpu: sizes that a CPU can do, to try the command.")
 PARTS = flags.DEFINE_list("parts", None, "gpu: some of them only (default: all).")
+PLATFORM = flags.DEFINE_list(
+    "platform", ["cpu", "tpu", "gpu"], "compile: cpu, tpu, gpu, or chips: v5e,v6e,v5e 2x2,v6e 2x2,T4,A100,L4,H100.")
+ONLY = flags.DEFINE_list("only", None, "compile: some programs only, such as forward,set,cached_step (default: all).")
+DTYPE = flags.DEFINE_enum("dtype", None, ["float32", "bfloat16"], "compile: of the network (default: both).")
 REPEATS = flags.DEFINE_integer("repeats", 4, "Measurements in each of two turns; the median counts.", lower_bound=1)
 
 
@@ -44,7 +50,8 @@ def main(arguments):
 
   if OUT.value and arguments != ["gpu"]:
     check_new(OUT.value, OVERWRITE.value)
-  if arguments not in (["gpu"], ["forge"], ["backbone"], ["many"]):  # other processes do their work, and need the chip
+  in_others = (["gpu"], ["forge"], ["backbone"], ["many"], ["compile"])  # processes, which need the chip
+  if arguments not in in_others:
     check_platform()
   if arguments == ["explain"]:
     from fakeface_jax.benchmarks.explain import bench_explain
@@ -86,6 +93,12 @@ def main(arguments):
     from fakeface_jax.benchmarks.layers import bench_layers
 
     text, figures = bench_layers(REPEATS.value)
+  elif arguments == ["compile"]:
+    from fakeface_jax.benchmarks.compile import bench_compile, chosen_networks
+
+    depth, size = ((flag.value if flags.FLAGS[flag.name].present else None) for flag in (DEPTH, SIZE))
+    figures = bench_compile(PLATFORM.value, chosen_networks(depth, size, DTYPE.value), ONLY.value)
+    text = ""
   elif arguments == ["gpu"]:
     from fakeface_jax.benchmarks.gpu import bench_gpu
 
@@ -94,7 +107,7 @@ def main(arguments):
   else:
     raise UserError(
         f"cannot measure {' '.join(arguments) or 'nothing'}; say explain, train, input, forge, backbone, first,"
-        " many, layers, gpu")
+        " many, layers, compile, gpu")
   print(text)
   if OUT.value:
     write_new(OUT.value, json.dumps(figures, indent=2) + "\n", OVERWRITE.value)

@@ -54,6 +54,18 @@ def chosen_targets(names):
   return chosen
 
 
+def versions():
+  """{package: its version, or None} of JAX and its compilers."""
+  return {name: _version(name) for name in ("jax", "jaxlib", "libtpu", "jax-cuda12-plugin")}
+
+
+def _version(package):
+  try:
+    return version(package)
+  except PackageNotFoundError:
+    return None
+
+
 def missing(platform):
   """Why this machine cannot compile for a platform, and what to install; None where it can."""
   ours = version("jax")
@@ -69,9 +81,8 @@ def missing(platform):
 
 
 def _missing(package, specifier, install):
-  try:
-    there = version(package)
-  except PackageNotFoundError:
+  there = _version(package)
+  if there is None:
     return f"{package} is not installed: {install}"
   return None if there in specifier else f"{package} {there} is not of JAX's version ({specifier}): {install}"
 

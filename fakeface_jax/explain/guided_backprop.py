@@ -4,17 +4,17 @@ import jax
 import jax.numpy as jnp
 
 from fakeface_jax.explain.gradient import gradient
-from fakeface_jax.models.resnet import relu
 
 
 @jax.custom_vjp
 def guided_relu(x):
   """A ReLU whose gradient passes only where it and the input are positive (Springenberg et al., 2015, fig. 1)."""
-  return relu(x)
+  return jax.nn.relu(x)
 
 
 guided_relu.defvjp(
-    lambda x: (relu(x),) * 2, lambda output, gradient: (jnp.where(output > 0, jax.nn.relu(gradient), 0),))
+    lambda x: (jax.nn.relu(x), x > 0),
+    lambda active, gradient: (jnp.where(active, jax.nn.relu(gradient), 0),))
 
 
 def guided_backprop(model, variables, images, target):

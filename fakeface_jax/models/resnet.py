@@ -27,15 +27,6 @@ def normalize(images):
   return (images.astype(jnp.float32) - mean) / std
 
 
-@jax.custom_vjp
-def relu(x):
-  """max(x, 0). Its gradient asks the output where it passes, which the next layer keeps anyway."""
-  return jnp.maximum(x, 0)
-
-
-relu.defvjp(lambda x: (relu(x),) * 2, lambda output, gradient: (jnp.where(output > 0, gradient, 0),))
-
-
 class Block(nn.Module):
   """Convolutions around which a shortcut leads; which ones is the subclass's `plan`.
 
@@ -105,7 +96,7 @@ class ResNet(nn.Module):
   stage_sizes: tuple[int, ...]
   block: type[nn.Module]
   num_classes: int = 2
-  act: Callable = relu
+  act: Callable = nn.relu
   dtype: Any = jnp.float32
   axis_name: str | None = None
 
