@@ -13,8 +13,14 @@ def guided_relu(x):
 
 
 guided_relu.defvjp(
-    lambda x: (jax.nn.relu(x), x > 0),
+    lambda x: (jax.nn.relu(x), _positive(x)),
     lambda active, gradient: (jnp.where(active, jax.nn.relu(gradient), 0),))
+
+
+def _positive(x):
+  """On TPU it is kept: asked of x when it is needed, all activations would be kept and moved, twice its bytes."""
+  return jax.lax.platform_dependent(
+      x, tpu=lambda x: jax.lax.optimization_barrier(x > 0), default=lambda x: x > 0)
 
 
 def guided_backprop(model, variables, images, target):
