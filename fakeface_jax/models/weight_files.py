@@ -9,7 +9,6 @@ import pickle
 import re
 import warnings
 import zipfile
-from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -47,6 +46,8 @@ def weights_path(source):
 
 def hub_file(repository):
   """Path of the repository's `model.safetensors`: from the cache, where it is, else downloaded into it."""
+  from multiprocessing.pool import ThreadPool
+
   import huggingface_hub as hub
   from huggingface_hub import errors
 
