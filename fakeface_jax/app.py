@@ -55,7 +55,7 @@ def _guard(main, arguments):
     with interrupts.working(), progress.working():
       _set_up_messages()
       surroundings.choose_folders()
-      _import_jax()
+      import_jax()
       _set_up_compilation_cache()
       if "" in arguments:
         raise UserError("an argument is empty (''); name a file or folder, '.' for the current one")
@@ -91,7 +91,7 @@ def _set_up_messages():
     surroundings.silence_foreign_bars()
 
 
-def _import_jax():
+def import_jax():
   """Imports it, past the garbage collector: none of the many objects ever is garbage, and to look costs a third."""
   gc.disable()
   try:

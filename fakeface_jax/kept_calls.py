@@ -55,12 +55,12 @@ def kept(make, devices, parts):
   path = folder / f"{key.hex()}.call"
   call = _load(path, key, devices)
   if call is None:
-    call = _compiled_now(make)
+    call = compiled_now(make)
     _keep(path, key, call)
   return call
 
 
-def _compiled_now(make):
+def compiled_now(make):
   """`make()` past JAX's own cache: on CPU, what comes from there can be run, but not handed out a second time."""
   enabled = jax.config.jax_enable_compilation_cache
   try:
