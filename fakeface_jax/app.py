@@ -5,6 +5,7 @@ Scripts import this first, and absl's `flags` from here: from then on Ctrl-C end
 
 from fakeface_jax import interrupts  # isort: split
 
+import gc
 import logging
 import os
 import sys
@@ -54,6 +55,7 @@ def _guard(main, arguments):
     with interrupts.working(), progress.working():
       _set_up_messages()
       surroundings.choose_folders()
+      import_jax()
       _set_up_compilation_cache()
       if "" in arguments:
         raise UserError("an argument is empty (''); name a file or folder, '.' for the current one")
@@ -87,6 +89,16 @@ def _set_up_messages():
   ours.propagate = False
   if not progress.interactive():
     surroundings.silence_foreign_bars()
+
+
+def import_jax():
+  """Imports it, past the garbage collector: none of the many objects ever is garbage, and to look costs a third."""
+  gc.disable()
+  try:
+    import jax  # noqa: F401
+  finally:
+    gc.freeze()
+    gc.enable()
 
 
 def _set_up_compilation_cache():

@@ -1,4 +1,4 @@
-"""Compiled calls that are kept from one command to the next; one that turns out to be damaged is removed."""
+"""What XLA compiled is kept from one command to the next; an entry that turns out to be damaged is removed."""
 
 import re
 import sys
@@ -7,11 +7,20 @@ from pathlib import Path
 
 _DAMAGED = re.compile(r"Error reading persistent compilation cache entry for '([^']+)'")
 
+_calls = None
+
+
+def calls_folder():
+  """Where `kept_calls` keeps whole calls; None before `use_compilation_cache`."""
+  return _calls
+
 
 def use_compilation_cache(folder):
-  """Lets JAX keep what it compiles in a folder, and use what it kept there."""
+  """Lets JAX keep what it compiles in a folder, and use what it kept there; and us whole calls below it."""
   import jax  # here, because a mistyped flag should not have to wait for it
 
+  global _calls
+  _calls = None if "://" in str(folder) else Path(folder) / "calls"  # JAX can write to a bucket, too
   jax.config.update("jax_compilation_cache_dir", str(folder))
   shown = warnings.showwarning
 

@@ -18,7 +18,7 @@ from fakeface_jax.evaluation.probability import probability_of_fake
 from fakeface_jax.explain.engine import Engine, target_code
 from fakeface_jax.explain.methods import ARTICLE, CHANNELS, METHODS, maps_of, resolve_methods
 from fakeface_jax.explain.scale import is_scale
-from fakeface_jax.models import DTYPES, abstract_variables, make_model
+from fakeface_jax.models import DTYPES, make_model
 from fakeface_jax.paths import user_path
 from fakeface_jax.workdir import BACKGROUND_FILE, SCALE_FILE, read_config, read_json
 
@@ -181,7 +181,7 @@ def load(workdir, batch_size=8, dtype=None):
     raise UserError(f"--dtype={dtype!r} is not known; use {' or '.join(DTYPES)}")
   config.model.dtype = dtype or config.model.dtype
   model = make_model(config.model)
-  variables = load_best(workdir, abstract_variables(model, config.data.crop))
+  variables = load_best(workdir, model.shapes)
   return Detector(
       model, variables, config.data.resize, config.data.crop, batch_size,
       read_json(workdir / SCALE_FILE, is_scale, "it is measured again when needed"),

@@ -3,8 +3,7 @@
 import errno
 import os
 import stat
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
+from urllib.parse import unquote, urlsplit
 
 from fakeface_jax.errors import UserError
 
@@ -24,7 +23,7 @@ def user_path(path):
   except TypeError:
     raise UserError(f"expected the path of a file or folder, got {type(path).__name__}; give text or a Path") from None
   if text.startswith("file://"):
-    text = url2pathname(urlsplit(text).path)
+    text = unquote(urlsplit(text).path)
   if "\0" in text:
     raise UserError(f"{text!r}: no path, it holds a zero byte")
   return os.path.expanduser(text.rstrip("/") or text[:1])

@@ -9,6 +9,7 @@ import os
 import sys
 import threading
 import time
+from contextlib import contextmanager
 
 DRAWN_EVERY = 0.2  # seconds, in a terminal
 LINE_EVERY = 5.0  # seconds between two lines elsewhere, at first
@@ -88,6 +89,16 @@ class LogLines(logging.Handler):
 
   def emit(self, record):
     _screen.say(self.format(record))
+
+
+@contextmanager
+def compiling():
+  """While it lasts bars say that XLA compiles, which JAX itself tells only where it asks its cache."""
+  _screen.on_event(_COMPILES)
+  try:
+    yield
+  finally:
+    _screen.on_event(_COMPILED)
 
 
 def watch_compiling():

@@ -7,7 +7,7 @@ Functions that several methods call on the same images are jitted: within one co
 XLA merges their equal passes.
 """
 
-from functools import lru_cache, partial
+from functools import partial
 
 import flax.linen as nn
 import jax
@@ -15,7 +15,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from fakeface_jax.errors import UserError, did_you_mean
-from fakeface_jax.models.convolution import Convolution
 from fakeface_jax.models.resnet import ResNet
 
 
@@ -116,22 +115,9 @@ def layer_shapes(model, variables, images):
   return jax.eval_shape(forward, variables, images)
 
 
-@lru_cache
 def conv_layers(model):
   """Paths of all convolutions in the order in which they run: 'conv1', 'layer1_0/conv1', ..., 'layer4_2/conv3'."""
-  layers = []
-
-  def interceptor(next_function, args, kwargs, context):
-    if isinstance(context.module, Convolution) and context.method_name == "__call__":
-      layers.append("/".join(context.module.path))
-    return next_function(*args, **kwargs)
-
-  def forward(key):
-    with nn.intercept_methods(interceptor):
-      return model.init(key, jnp.zeros((1, 64, 64, 3)))
-
-  jax.eval_shape(forward, jax.random.key(0))
-  return tuple(layers)
+  return tuple(model.kernels)
 
 
 def last_conv_layers(model, count=10):

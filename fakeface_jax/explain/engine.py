@@ -16,6 +16,7 @@ from fakeface_jax.data.features import FAKE, REAL
 from fakeface_jax.devices import AXIS, available_memory
 from fakeface_jax.errors import UserError
 from fakeface_jax.explain.methods import METHODS
+from fakeface_jax.kept_calls import kept
 from fakeface_jax.models.resnet import normalize
 
 log = logging.getLogger(__name__)
@@ -140,9 +141,7 @@ class Engine:
       key = repr((methods, size, self.batch_size, shape, jax.tree.map(np.shape, background)))
       if key in self._compiled:
         return size, self._compiled[key]
-      call = lower(
-          self._model, methods, self.batch_size // self._mesh.size, self._mesh, self._variables, size, shape,
-          background).compile()
+      call = self._compile(methods, size, shape, background)
       needed, free = _memory_of(call), available_memory()
       if needed <= free:
         self._compiled[key] = call
@@ -152,6 +151,15 @@ class Engine:
         raise UserError(f"{what}, at one image at a time; use smaller images, fewer layers, or a machine with more")
       log.warning("%s at batch size %d: going on with %d", what, self.batch_size, self._round_up(self.batch_size // 2))
       self.batch_size = self._round_up(self.batch_size // 2)
+
+  def _compile(self, methods, size, shape, background):
+    evaluations = self.batch_size // self._mesh.size
+    make = lambda: lower(
+        self._model, methods, evaluations, self._mesh, self._variables, size, shape, background).compile()
+    leaves, structure = jax.tree.flatten((self._variables, background))
+    return kept(make, list(self._mesh.devices.flat), {
+        "program": "explain_batch", "model": self._model, "methods": methods, "evaluations": evaluations,
+        "pixels": [size, *shape], "arguments": [str(structure), leaves]})
 
   def _shap(self, pixels, target, logits, settings):
     target = np.where(target < 0, logits.argmax(-1), target)

@@ -47,6 +47,7 @@ TRANSFORMERS_NAMES = (
 ANCHOR = re.compile(
     r"(.*?)(?:layer1\.0\.conv1|(?:resnet\.)?encoder\.stages\.0\.layers\.0\.layer\.0\.convolution)\.weight")
 HEAD = ("fc.weight", "fc.bias")
+ALIGNMENT = 64  # bytes
 # Which is meant of several networks in a checkpoint; torch.compile and DataParallel add the rest.
 PREFERRED = re.compile(
     r"(?:(?:state_dict|model_state_dict|params)\.)?(?:(?:module|model|net|network|backbone|encoder|_orig_mod)\.)*")
@@ -87,7 +88,7 @@ def from_state_dict(tensors, variables, source="the state dict"):
   log.info(
       "%s: weights loaded; the head of %d classes %s", source, classes,
       "is new, not the source's" if fresh else "is the source's too, in its class order")
-  ours = {path: to_ours(tensors[torchvision_key(path)]) for path in leaves(variables)}
+  ours = all_to_ours({path: tensors[torchvision_key(path)] for path in leaves(variables)})
   return dict(variables) | unflatten_dict(ours, sep="/")
 
 
@@ -128,7 +129,7 @@ def load_safetensors(path, like):
   """
   tensors = read(Path(path))
   wanted = {torchvision_key(name): leaf for name, leaf in leaves(like).items()}
-  ours = {key: to_ours(tensor) for key, tensor in tensors.items()}
+  ours = all_to_ours(tensors)
   if {key: tensor.shape for key, tensor in ours.items()} != {key: leaf.shape for key, leaf in wanted.items()}:
     raise UserError(f"{path}: holds the weights of another network than the run's config says; remove one of them")
   check_finite(ours, path)
@@ -189,13 +190,24 @@ def _network(tensors, source):
   return network
 
 
-def to_ours(tensor):
-  """OIHW -> HWIO and [out, in] -> [in, out]; vectors stay."""
-  return np.ascontiguousarray(tensor.transpose({4: (2, 3, 1, 0), 2: (1, 0)}.get(tensor.ndim)))
+def all_to_ours(tensors):
+  """Copies of {key: array}: OIHW -> HWIO and [out, in] -> [in, out]; vectors stay.
+
+  They begin where JAX can take them as they lie when they go to a CPU: new memory is what takes long.
+  """
+  turned = {key: tensor.transpose({4: (2, 3, 1, 0), 2: (1, 0)}.get(tensor.ndim)) for key, tensor in tensors.items()}
+  space = {key: -(-tensor.nbytes // ALIGNMENT) * ALIGNMENT for key, tensor in turned.items()}
+  memory = np.empty(sum(space.values()) + ALIGNMENT, np.uint8)
+  place, copies = -memory.ctypes.data % ALIGNMENT, {}
+  for key, tensor in turned.items():
+    copies[key] = np.ndarray(tensor.shape, tensor.dtype, memory, place)
+    copies[key][...] = tensor
+    place += space[key]
+  return copies
 
 
 def to_torch(leaf):
-  """The inverse of `to_ours`."""
+  """The inverse of `all_to_ours`, of one array."""
   leaf = np.asarray(leaf, np.float32)
   return np.ascontiguousarray(leaf.transpose({4: (3, 2, 0, 1), 2: (1, 0)}.get(leaf.ndim)))
 

@@ -13,6 +13,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from flax.traverse_util import unflatten_dict
 
 from fakeface_jax.errors import UserError
 from fakeface_jax.models.convolution import Convolution, max_pool, precision
@@ -53,10 +54,14 @@ class Block(nn.Module):
   @nn.nowrap
   def shortcut(self, x):
     """The block's input, projected where its shape is not the output's."""
-    channels = self.plan()[-1][0]
-    if self.stride == 1 and x.shape[-1] == channels:
+    if not self.projects(x.shape[-1]):
       return x
-    return self.norm(self.conv(channels, 1, self.stride, name="downsample_0")(x), "downsample_1")
+    return self.norm(self.conv(self.plan()[-1][0], 1, self.stride, name="downsample_0")(x), "downsample_1")
+
+  @nn.nowrap
+  def projects(self, channels):
+    """Whether an input of so many channels has not the output's shape."""
+    return self.stride != 1 or channels != self.plan()[-1][0]
 
 
 class BasicBlock(Block):
@@ -116,6 +121,43 @@ class ResNet(nn.Module):
     within = lambda part: [f"{part}/conv{i}" for i in range(2, self.block.convolutions + 1)] if "_" in part else []
     return tuple(cut for part in self.parts for cut in (part, *within(part)))
 
+  @property
+  def kernels(self):
+    """{path: shape of its kernel} of all convolutions in the order in which they run, known without tracing anything.
+
+    From 'conv1' and 'layer1_0/conv1' to 'layer4_2/conv3'; a block's 'downsample_0' runs last.
+    """
+    shapes, channels = {"conv1": (7, 7, 3, 64)}, 64
+    for name in self.blocks:
+      block, entering = self.block(*self.geometry(name), None, None, None, parent=None), channels
+      for number, (features, size, _) in enumerate(block.plan(), start=1):
+        shapes[f"{name}/conv{number}"] = (size, size, channels, features)
+        channels = features
+      if block.projects(entering):
+        shapes[f"{name}/downsample_0"] = (1, 1, entering, channels)
+    return shapes
+
+  @property
+  def shapes(self):
+    """The variables {"params", "batch_stats"} as `jax.ShapeDtypeStruct`, without tracing anything."""
+    of = lambda *shape: jax.ShapeDtypeStruct(shape, jnp.float32)
+    params, statistics = {}, {}
+    for path, kernel in self.kernels.items():
+      params[f"{path}/kernel"] = of(*kernel)
+      norm = path.replace("downsample_0", "downsample_1").replace("conv", "bn")
+      for name in ("bias", "scale"):
+        params[f"{norm}/{name}"] = of(kernel[-1])
+      for name in ("mean", "var"):
+        statistics[f"{norm}/{name}"] = of(kernel[-1])
+    params |= {"head/kernel": of(kernel[-1], self.num_classes), "head/bias": of(self.num_classes)}
+    return {"params": unflatten_dict(params, sep="/"), "batch_stats": unflatten_dict(statistics, sep="/")}
+
+  @nn.nowrap
+  def geometry(self, block):
+    """(width, stride) of a block by its name."""
+    stage, index = int(block[5]), int(block[7:])
+    return 64 * 2 ** (stage - 1), 2 if stage > 1 and index == 0 else 1
+
   @nn.compact
   def __call__(self, x, *, train: bool = False, start: str = "stem", stop: str | None = None):
     """Logits of images, or any stretch of the way there.
@@ -153,11 +195,9 @@ class ResNet(nn.Module):
       elif part == "head":
         x = nn.Dense(self.num_classes, precision=precision(jnp.float32), name="head")(x.astype(jnp.float32))
       else:
-        stage, index = int(part[5]), int(part[7:])
-        stride = 2 if stage > 1 and index == 0 else 1
         begin = int(start_conv) if start_conv and part == first else 1
         end = int(stop_conv) if stop_conv and part == last else None
-        x = self.block(64 * 2 ** (stage - 1), stride, conv, norm, self.act, name=part)(x, begin, end)
+        x = self.block(*self.geometry(part), conv, norm, self.act, name=part)(x, begin, end)
         if part == self.blocks[-1] and end is None:
           x = x.mean(axis=(1, 2))
     return x

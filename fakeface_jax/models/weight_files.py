@@ -4,11 +4,11 @@ Nothing here knows a network; every float type becomes float32, other types stay
 https://github.com/huggingface/safetensors.
 """
 
+import json
 import pickle
 import re
 import warnings
 import zipfile
-from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -46,6 +46,8 @@ def weights_path(source):
 
 def hub_file(repository):
   """Path of the repository's `model.safetensors`: from the cache, where it is, else downloaded into it."""
+  from multiprocessing.pool import ThreadPool
+
   import huggingface_hub as hub
   from huggingface_hub import errors
 
@@ -107,17 +109,22 @@ def read_safetensors(path):
   import safetensors
 
   try:
-    entries = safetensors.deserialize(path.read_bytes())
-  except safetensors.SafetensorError as error:
+    with safetensors.safe_open(path, framework="numpy"):  # checks that the header and the file's length agree
+      pass
+    data = np.memmap(path, np.uint8, mode="r")  # reading it as a whole would take as long as all else together
+  except (safetensors.SafetensorError, OSError) as error:
     raise UserError(f"{path}: truncated or no safetensors file ({error}); download it again") from error
+  start = 8 + int.from_bytes(data[:8].tobytes(), "little")
+  entries = json.loads(data[8:start].tobytes())
+  entries.pop("__metadata__", None)
   tensors = {}
-  for key, entry in entries:
+  for key, entry in entries.items():
     if entry["dtype"] not in DTYPES:
       raise UserError(f"{path}: {key} is of type {entry['dtype']}; only weights of {', '.join(DTYPES)} can be read")
     dtype = np.dtype(DTYPES[entry["dtype"]])
-    tensor = np.frombuffer(entry["data"], dtype).reshape(entry["shape"])
+    tensor = np.ndarray(entry["shape"], dtype, data, start + entry["data_offsets"][0])
     with np.errstate(over="ignore"):  # becomes infinite, which whoever uses it reports
-      tensors[key] = tensor if dtype.kind in "iub" else tensor.astype(np.float32)
+      tensors[key] = tensor if dtype.kind in "iub" else tensor.astype(np.float32, copy=False)
   return tensors
 
 

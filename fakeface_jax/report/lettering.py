@@ -2,6 +2,7 @@
 
 import unicodedata
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 
 from PIL import ImageFont
@@ -25,7 +26,8 @@ def legible(name):
   r"""A name with every letter that `name_font` lacks, and all that is no letter, written as in Python: '\u5f20'."""
   letters = unicodedata.normalize("NFC", name)
   return "".join(
-      letter if letter.isprintable() and ord(letter) in _letters() else escaped(letter) for letter in letters)
+      letter if letter.isprintable() and (letter.isascii() or ord(letter) in _letters()) else escaped(letter)
+      for letter in letters)
 
 
 @lru_cache
@@ -36,9 +38,8 @@ def _letters():
 
 
 def _dejavu():
-  import matplotlib
-
-  return str(Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"))
+  """Where it lies; importing Matplotlib for that would take longer than drawing."""
+  return str(Path(find_spec("matplotlib").origin).with_name("mpl-data") / "fonts" / "ttf" / "DejaVuSans.ttf")
 
 
 def draw_name(draw, place, name, fill, size, width, *, anchor="la"):

@@ -77,7 +77,7 @@ class Small(nn.Module):
 
   act: Callable = nn.relu
   dtype: Any = jnp.float32
-  blocks = ()
+  blocks, kernels = (), {"conv1": (3, 3, 3, 8), "conv2": (3, 3, 8, 12)}
 
   @nn.compact
   def __call__(self, x):

@@ -11,9 +11,9 @@ from flax.traverse_util import flatten_dict
 from seeded import STAGES, images, sample, state_dict, template
 
 from fakeface_jax.errors import UserError
-from fakeface_jax.models.convolution import max_pool
+from fakeface_jax.models.convolution import Convolution, max_pool
 from fakeface_jax.models.pretrained import from_state_dict, torchvision_key
-from fakeface_jax.models.resnet import normalize, resnet
+from fakeface_jax.models.resnet import DEPTHS, normalize, resnet
 
 # Measured: 1.1e-6 at most. Anything structural, such as a padding or an epsilon, shows from 1e-3 on.
 TOLERANCE = 1e-5
@@ -27,6 +27,21 @@ def seeded_network(depth, **attributes):
 @pytest.fixture(scope="module")
 def resnet18():
   return seeded_network(18)
+
+
+@pytest.mark.parametrize("depth", DEPTHS)
+def test_what_is_known_of_the_shapes_without_tracing_is_what_tracing_finds(depth):
+  model, layers = resnet(depth, num_classes=3), []
+
+  def note(next_function, args, kwargs, context):
+    if isinstance(context.module, Convolution) and context.method_name == "__call__":
+      layers.append("/".join(context.module.path))
+    return next_function(*args, **kwargs)
+
+  with nn.intercept_methods(note):
+    traced = jax.eval_shape(lambda key: model.init(key, jnp.zeros((1, 64, 64, 3))), jax.random.key(0))
+  assert model.shapes == traced
+  assert list(model.kernels) == layers
 
 
 def stage_outputs(model, variables, x):
