@@ -21,7 +21,8 @@ from fakeface_jax.workdir import flatten_config
 from tests.conftest import ROOT, write_faces
 from tests.data.replicas import write_140k, write_ciplab, write_hard
 
-README = (ROOT / "README.md").read_text()
+README = "\n".join((ROOT / path).read_text() for path in (
+    "README.md", "fakeface_jax/explain/README.md", "fakeface_jax/training/README.md"))
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 PROSE = re.sub(r"^```.*?^```$", "", README, flags=re.MULTILINE | re.DOTALL)
 
