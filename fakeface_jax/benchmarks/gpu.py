@@ -280,11 +280,15 @@ def exactness(small):
   """The lines of the golden tests, float32 on this device against captum's values in double precision."""
   tests = "tests/explain/test_golden.py"
   which = "equal_captums and not live" + " and resnet18" * small
-  command = [sys.executable, "-m", "pytest", "-s", "-q", "-p", "no:cacheprovider", tests, "-k", which]
+  command = [sys.executable, "-m", "pytest", "-s", "-q", "-p", "no:cacheprovider", tests, "-k", which,
+             "-o", "filterwarnings=default"]  # such as of pytest-timeout, which may not be there
   environment = {"JAX_PLATFORMS": "", **os.environ}  # where nothing is said, tests take the CPU
   done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment)
+  print(done.stdout, done.stderr, file=sys.stderr)
   lines = [line for line in done.stdout.splitlines() if ", golden" in line]
-  return {"passed": done.returncode == 0, "errors": lines, "end": done.stdout.strip().splitlines()[-1:]}
+  if not lines:
+    raise UserError(f"the tests did not get to their figures: {(done.stdout + done.stderr).strip().splitlines()[-1:]}")
+  return {"passed": done.returncode == 0, "errors": lines}
 
 
 def layers(small):

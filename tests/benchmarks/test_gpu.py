@@ -138,3 +138,14 @@ def test_the_chip_is_used_in_full_by_processes_whose_parent_leaves_it_to_them(tm
   for accelerated, dtype in ((True, "bfloat16"), (False, "float32")):
     command, _ = training._train_command(tmp_path, "last_block", 18, 64, 32, 2, accelerated)
     assert f"--config.model.dtype={dtype}" in command
+
+
+def test_exactness_needs_no_plugin_of_pytest(tmp_path, monkeypatch):
+  """Such as pytest-timeout, which the project's settings mention: what is not known there is no error."""
+  monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+  found = gpu.exactness(small=True)
+  assert found["passed"]
+  assert [line.split()[2] for line in found["errors"]][:3] == ["logits", "gradcam", "guided_backprop"]
+  monkeypatch.setattr(gpu, "ROOT", tmp_path)  # where there are no tests
+  with pytest.raises(UserError, match=r"the tests did not get to their figures: .*test_golden.py"):
+    gpu.exactness(small=True)
