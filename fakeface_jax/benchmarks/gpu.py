@@ -5,16 +5,16 @@ Every part runs in a process of its own, so that one that fails, or takes too lo
 A GPU machine without a network may have JAX, Flax, Optax, Orbax, PyTorch, scikit-learn and pytest, but not the rest.
 Another machine with the same version of Python makes wheels of it (`promise` is published as sources only):
 
-  pip wheel --no-deps --wheel-dir wheels array_record captum dm-tree docstring_parser googleapis-common-protos \\
-    immutabledict importlib_resources ml_collections promise simple-parsing simplejpeg six tensorboardX \\
-    tensorflow-datasets tensorflow-metadata termcolor toml
+  pip wheel --no-deps --wheel-dir wheels array_record captum dm-tree immutabledict importlib_resources \\
+    ml_collections promise simplejpeg six tensorboardX tensorflow-datasets tensorflow-metadata toml
 
 and the GPU machine, given that folder, installs them in a place of their own:
 
   pip install --no-index --no-deps --target /tmp/site wheels/*.whl
   PYTHONPATH=$PWD:/tmp/site python scripts/bench.py gpu
 
-Without ml_collections nothing starts; a part that misses another package says which.
+Grain is not used, and of what tensorflow-datasets asks for, docstring_parser, googleapis-common-protos, simple-parsing
+and termcolor are not imported. Without ml_collections nothing starts; a part that misses another package says which.
 """
 
 import json
