@@ -1,6 +1,7 @@
 """Measures what this project says of its speed.
 
 python scripts/bench.py explain [--out FILE.json]   explanations: FLOPs, images/s, beside captum where it is installed
+python scripts/bench.py half --workdir RUN [--faces FOLDER,...]   how far bfloat16 moves its probabilities and maps
 python scripts/bench.py train [--images 1024]       fine-tuning: FLOPs, whole runs, beside PyTorch where it is installed
 python scripts/bench.py input                       reading and decoding beside decoding alone
 python scripts/bench.py forge --faces FOLDER        detectors trained on forged fakes, on the folder's own, and on both
@@ -23,14 +24,15 @@ from fakeface_jax.app import flags
 OUT = flags.DEFINE_string("out", None, "JSON file for the figures (gpu: a folder).")
 OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace a file --out that is there.")
 WORKDIR = flags.DEFINE_string(
-    "workdir", None, "explain, many: measure this run's network. backbone: keep the runs there, and go on with them.")
+    "workdir", None, "explain, half, many: measure this run's network. backbone: keep runs there, and go on with them.")
 DEPTH = flags.DEFINE_integer("depth", 50, "Of the ResNet.")
 SIZE = flags.DEFINE_integer(
     "size", 224, "Side of the images in pixels (backbone: of the photographs, 256 at most).", lower_bound=32)
 BATCH_SIZE = flags.DEFINE_integer("batch_size", None, "Images per call (explain: 8, train: 32).", lower_bound=1)
 IMAGES = flags.DEFINE_integer("images", 1024, "train: number of training images.", lower_bound=8)
 EPOCHS = flags.DEFINE_integer("epochs", None, "Of every run (train, backbone: 20, forge: 6).", lower_bound=1)
-FACES = flags.DEFINE_list("faces", [], "forge, backbone: folders with train/ and val/, each with real/ and fake/.")
+FACES = flags.DEFINE_list(
+    "faces", [], "forge, backbone: folders with train/ and val/, each with real/ and fake/. half: of photographs.")
 PRETRAINED = flags.DEFINE_string("pretrained", "bundled", "backbone: its weights, of --depth 18 unless told.")
 KINDS = flags.DEFINE_list("kinds", None, "backbone: of frozen, frozen random, all, all random (default: all four).")
 SEEDS = flags.DEFINE_integer("seeds", 3, "backbone: how many runs of each kind.", lower_bound=1)
@@ -57,6 +59,11 @@ def main(arguments):
     from fakeface_jax.benchmarks.explain import bench_explain
 
     text, figures = bench_explain(DEPTH.value, SIZE.value, BATCH_SIZE.value or 8, REPEATS.value, WORKDIR.value)
+  elif arguments == ["half"]:
+    from fakeface_jax.benchmarks.half_precision import bench_half_precision
+    from fakeface_jax.workdir import last_run
+
+    text, figures = bench_half_precision(WORKDIR.value or last_run(), FACES.value)
   elif arguments == ["train"]:
     from fakeface_jax.benchmarks.training import bench_training
 
@@ -106,8 +113,8 @@ def main(arguments):
     return
   else:
     raise UserError(
-        f"cannot measure {' '.join(arguments) or 'nothing'}; say explain, train, input, forge, backbone, first,"
-        " many, layers, compile, gpu")
+        f"cannot measure {' '.join(arguments) or 'nothing'}; say explain, half, train, input, forge, backbone,"
+        " first, many, layers, compile, gpu")
   print(text)
   if OUT.value:
     write_new(OUT.value, json.dumps(figures, indent=2) + "\n", OVERWRITE.value)

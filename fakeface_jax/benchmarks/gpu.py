@@ -1,10 +1,25 @@
 """All figures of an accelerator by one command, in the order of their worth, each written as soon as it is there.
 
 Every part runs in a process of its own, so that one that fails, or takes too long, costs only itself.
+
+A GPU machine without a network may have JAX, Flax, Optax, Orbax, PyTorch, scikit-learn and pytest, but not the rest.
+Another machine with the same version of Python makes wheels of it (`promise` is published as sources only):
+
+  pip wheel --no-deps --wheel-dir wheels array_record captum dm-tree immutabledict importlib_resources \\
+    ml_collections promise simplejpeg six tensorboardX tensorflow-datasets tensorflow-metadata toml
+
+and the GPU machine, given that folder, installs them in a place of their own:
+
+  pip install --no-index --no-deps --target /tmp/site wheels/*.whl
+  PYTHONPATH=$PWD:/tmp/site python scripts/bench.py gpu
+
+Grain is not used, and of what tensorflow-datasets asks for, docstring_parser, googleapis-common-protos, simple-parsing
+and termcolor are not imported. Without ml_collections nothing starts; a part that misses another package says which.
 """
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -21,9 +36,11 @@ from fakeface_jax.workdir import write_whole
 FIGURES_FILE = "gpu.json"
 NEEDS = {  # packages beside the project's own
     "captum": ("torch", "captum"), "training_torch": ("torch",), "exactness": ("pytest",)}
-SECONDS = {  # a part is ended after so many
-    "explain_bfloat16": 120, "captum": 90, "training": 360, "training_torch": 120, "explain_float32": 120,
-    "pretraining": 150, "exactness": 120, "layers": 60}
+SECONDS = {  # a part is ended after so many, which an accelerator does not need
+    "explain_bfloat16": 120, "explain_float32": 120, "captum": 90, "training": 360, "training_torch": 120,
+    "exactness": 120, "pretraining": 150, "layers": 60}
+SECONDS_IN_ALL = 480  # where no parts are named: those of the least worth go without
+SMALL_FACTOR = 5  # a CPU, which may have other work besides, is given so many times as long
 
 
 def bench_gpu(out, small=False, parts=None):
@@ -35,44 +52,63 @@ def bench_gpu(out, small=False, parts=None):
   Returns: where the figures, {part: figures}, are; a part that could not be measured has {"not_measured": why}.
   Raises: UserError where there is no accelerator, or a part is unknown.
   """
+  if unknown := [name for name in parts or [] if name not in SECONDS]:
+    raise UserError(f"--parts: there is no {unknown[0]!r}; use some of {','.join(SECONDS)}")
   out = Path(out)
   out.mkdir(parents=True, exist_ok=True)
+  start, factor = time.monotonic(), SMALL_FACTOR if small else 1
   device = _part("device", small, out / "device.log", 120)
   if not small and device.get("platform", "cpu") == "cpu":
     raise UserError(f"gpu: JAX finds no GPU or TPU here ({device}); install '.[cuda]' or '.[tpu]', or try it: --small")
-  if unknown := [name for name in parts or [] if name not in SECONDS]:
-    raise UserError(f"--parts: there is no {unknown[0]!r}; use some of {','.join(SECONDS)}")
   there = out / FIGURES_FILE
   figures = (json.loads(there.read_text()) if there.exists() else {}) | {"device": device}
   for part in parts or SECONDS:
-    # Beside PyTorch, JAX must not take the accelerator's memory.
-    environment = {"JAX_PLATFORMS": "cpu"} if part in ("captum", "training_torch") else {}
     missing = [package for package in NEEDS.get(part, ()) if not find_spec(package)]
-    start = time.perf_counter()
-    figures[part] = {"not_measured": f"not installed: {', '.join(missing)}"} if missing else _part(
-        part, small, out / f"{part}.log", SECONDS[part], **environment)
-    figures[part]["seconds"] = time.perf_counter() - start
+    begin = time.monotonic()
+    left = SECONDS[part] if parts else min(SECONDS[part], SECONDS_IN_ALL - (begin - start) / factor)
+    if missing:
+      figures[part] = _not_installed(*missing)
+    elif left <= 0:
+      figures[part] = {"not_measured": f"the time for all parts was over; --parts={part} measures it"}
+    else:
+      figures[part] = _part(part, small, out / f"{part}.log", factor * left)
+    figures[part]["seconds"] = time.monotonic() - begin
     write_whole(there, json.dumps(figures, indent=2) + "\n")
     print(f"{part}: {json.dumps(figures[part])}", flush=True)
   return f"written to {there}"
 
 
-def _part(part, small, log, seconds, **environment):
-  """The figures that a part prints as its last line."""
+def _not_installed(*packages):
+  return {"not_measured": f"not installed: {', '.join(packages)}"}
+
+
+def _part(part, small, log, seconds):
+  """The figures that a part prints as its last line. Whatever ends this process, but SIGKILL, ends the part too."""
   command = [sys.executable, "-m", "fakeface_jax.benchmarks.gpu", part, *["small"] * small]
-  with open(log, "w") as file:
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=file, text=True, cwd=ROOT,
-                               env={**os.environ, **environment}, start_new_session=True)
+  before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+  with open(log, "w") as file, subprocess.Popen(
+      command, stdout=subprocess.PIPE, stderr=file, text=True, cwd=ROOT, start_new_session=True) as process:
     try:
       said, _ = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
-      os.killpg(process.pid, signal.SIGKILL)  # and what it started
-      process.wait()
-      return {"not_measured": f"it took more than {seconds} s; {log.name} says how far it got"}
+      return {"not_measured": f"it took more than {seconds:.0f} s; {log.name} says how far it got"}
+    finally:
+      signal.signal(signal.SIGTERM, before)
+      if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)  # and what it started, which would keep the chip
   if process.returncode:
-    lines = log.read_text().strip().splitlines()
-    return {"not_measured": f"exit code {process.returncode}: {lines[-1] if lines else 'no word'}"}
+    words = log.read_text()
+    if missing := re.search(r"^ModuleNotFoundError: No module named '([\w.]+)'", words, re.MULTILINE):
+      return _not_installed(missing[1])  # here, or in what it started
+    return {"not_measured": f"exit code {process.returncode}: {(words.strip().splitlines() or ['no word'])[-1]}"}
   return json.loads(said.splitlines()[-1])
+
+
+def _leave_the_chip():
+  """Keeps JAX on the CPU in this process alone: the chip and its memory are for those that it starts."""
+  import jax
+
+  jax.config.update("jax_platforms", "cpu")
 
 
 def device(small):
@@ -120,7 +156,7 @@ def explain(small, dtype):
     for (name, kind), seconds in take_turns(candidates, 5).items():
       rows.setdefault(name, {}).setdefault(kind, {})[batch_size] = batch_size / seconds
   best = {name: {kind: max(rates.values()) for kind, rates in kinds.items()} for name, kinds in rows.items()}
-  flops = _part("forward_flops", small, Path(os.devnull), 120, JAX_PLATFORMS="cpu")["flops"]
+  flops = _part("forward_flops", small, Path(os.devnull), 120)["flops"]
   chip = chip_of(jax.devices()[0].device_kind)
   share = chip and {name: best[name]["on_device"] * flops / getattr(chip, dtype) for name in best}
   return {
@@ -139,6 +175,7 @@ def forward_flops(small):
   from fakeface_jax.models import abstract_variables
   from fakeface_jax.models.resnet import normalize, resnet
 
+  _leave_the_chip()
   depth, size = (18, 64) if small else (50, 224)
   model, image = resnet(depth), jax.ShapeDtypeStruct((1, size, size, 3), np.uint8)
   forward = jax.jit(lambda variables, image: model.apply(variables, normalize(image)))
@@ -158,6 +195,7 @@ def captum(small):
   from fakeface_jax.models.pretrained import to_state_dict
   from fakeface_jax.models.resnet import resnet
 
+  _leave_the_chip()
   depth, size, batches = (18, 64, (4,)) if small else (50, 224, (16, 64))
   model, random = resnet(depth), np.random.default_rng(0)
   variables = jax.tree.map(
@@ -202,13 +240,14 @@ def _training_set(small):
 
 def training(small):
   """The article's recipe on JPEGs: seconds of 20 epochs from start to finish, by part. What it says is in the log."""
-  from fakeface_jax.benchmarks.training import VAL_SHARE, run_training
+  from fakeface_jax.benchmarks.training import VAL_SHARE, dtype, run_training
 
+  _leave_the_chip()
   folder, depth, size, images = _training_set(small)
   epochs = 2 if small else 20
-  seconds = run_training(folder, "last_block", depth, size, 32, epochs, sys.stderr)
-  return {"network": f"ResNet-{depth}, {size} px, last_block", "images": images, "epochs": epochs, **seconds,
-          "run": sum(seconds["parts"].values()),
+  seconds = run_training(folder, "last_block", depth, size, 32, epochs, not small, sys.stderr)
+  return {"network": f"ResNet-{depth}, {size} px, {dtype(not small)}, last_block", "images": images,
+          "epochs": epochs, **seconds, "run": sum(seconds["parts"].values()),
           "trunk_images_per_second": images * (1 + 1 / VAL_SHARE) / seconds["parts"]["features"]}
 
 
@@ -216,8 +255,9 @@ def training_torch(small):
   """PyTorch on the same images: an epoch and an inference pass, compiled, channels last, bfloat16 by autocast."""
   from fakeface_jax.benchmarks.training import VAL_SHARE, run_torch
 
+  _leave_the_chip()
   folder, depth, size, images = _training_set(small)
-  found = run_torch(folder, "last_block", depth, size, 32)
+  found = run_torch(folder, "last_block", depth, size, 32, not small)
   return {**found, "inference_images_per_second": images * (1 + 1 / VAL_SHARE) / found["inference"]}
 
 
@@ -240,11 +280,15 @@ def exactness(small):
   """The lines of the golden tests, float32 on this device against captum's values in double precision."""
   tests = "tests/explain/test_golden.py"
   which = "equal_captums and not live" + " and resnet18" * small
-  command = [sys.executable, "-m", "pytest", "-s", "-q", "-p", "no:cacheprovider", tests, "-k", which]
+  command = [sys.executable, "-m", "pytest", "-s", "-q", "-p", "no:cacheprovider", tests, "-k", which,
+             "-o", "filterwarnings=default"]  # such as of pytest-timeout, which may not be there
   environment = {"JAX_PLATFORMS": "", **os.environ}  # where nothing is said, tests take the CPU
   done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment)
+  print(done.stdout, done.stderr, file=sys.stderr)
   lines = [line for line in done.stdout.splitlines() if ", golden" in line]
-  return {"passed": done.returncode == 0, "errors": lines, "end": done.stdout.strip().splitlines()[-1:]}
+  if not lines:
+    raise UserError(f"the tests did not get to their figures: {(done.stdout + done.stderr).strip().splitlines()[-1:]}")
+  return {"passed": done.returncode == 0, "errors": lines}
 
 
 def layers(small):

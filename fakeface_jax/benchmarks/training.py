@@ -96,12 +96,13 @@ def compare_runs(depth, size, images, batch_size, epochs):
   with tempfile.TemporaryDirectory() as folder:
     folder = Path(folder)
     faces = write_data_set(folder / "faces", {"train": images, "val": max(images // VAL_SHARE, 2)})
-    model = resnet(depth, dtype=jnp.dtype(dtype()))
+    model = resnet(depth, dtype=jnp.dtype(dtype(not on_cpu())))
     variables = init_variables(model, jax.random.key(0), size)
     save_safetensors(folder / "weights.safetensors", variables)
     dataset = open_dataset(str(faces), data_dir=str(folder / "warm"))  # the runs make records of their own
     sources = [dataset[split] for split in ("train", "val")]
-    options = dict(batch_size=inference_batch(batch_size), resize=SIDE, crop=size)
+    at_once = batch_size if on_cpu() else DEVICE_BATCH * jax.local_device_count()
+    options = dict(batch_size=at_once, resize=SIDE, crop=size)
     predict = make_predict_step(model)
     predict_split(predict, variables, sources[1], **options)  # compiles
 
@@ -111,10 +112,11 @@ def compare_runs(depth, size, images, batch_size, epochs):
       seconds["inference"].append(_timed(infer))
       if find_spec("torch"):
         for each in PREFIX:
-          figures["torch"] = torch = run_torch(folder, each, depth, size, batch_size)
+          figures["torch"] = torch = run_torch(folder, each, depth, size, batch_size, not on_cpu())
           seconds[f"torch {each}"].append(torch["epoch"])
           seconds.setdefault("torch inference", []).append(torch["inference"])
-      figures[f"{prefix}seconds"] = run_training(folder, trainable, depth, size, batch_size, epochs)
+      figures[f"{prefix}seconds"] = run_training(
+          folder, trainable, depth, size, batch_size, epochs, not on_cpu())
     seconds["inference"].append(_timed(infer))
     figures["decoding"] = _timed(lambda: [_read(source, **options) for source in sources])
   for name in ("inference", "torch inference"):
@@ -135,7 +137,7 @@ def peak_memory(images, size):
     folder = Path(folder)
     write_data_set(folder / "faces", {"train": images, "val": 16})
     save_safetensors(folder / "weights.safetensors", init_variables(resnet(MEMORY_DEPTH), jax.random.key(0), size))
-    command, _ = _train_command(folder, "last_block", MEMORY_DEPTH, size, 32, 1)
+    command, _ = _train_command(folder, "last_block", MEMORY_DEPTH, size, 32, 1, not on_cpu())
     process = subprocess.Popen(
         [*command, "--config.trunk=file"], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
@@ -144,14 +146,9 @@ def peak_memory(images, size):
     return usage.ru_maxrss * 1024
 
 
-def inference_batch(batch_size):
-  """Images at once where nothing is trained: an accelerator takes more than a training step has."""
-  return batch_size if on_cpu() else DEVICE_BATCH * jax.local_device_count()
-
-
-def dtype():
+def dtype(accelerated):
   """What both compute in: the fast choice of an accelerator, and of a CPU."""
-  return "float32" if on_cpu() else "bfloat16"
+  return "bfloat16" if accelerated else "float32"
 
 
 def _timed(function):
@@ -165,11 +162,12 @@ def _read(source, batch_size, resize, crop):
     pass
 
 
-def run_torch(folder, trainable, depth, size, batch_size):
-  """What `torch_training` prints."""
-  workers = 1 if on_cpu() else os.cpu_count()  # on CPU its threads compute
+def run_torch(folder, trainable, depth, size, batch_size, accelerated):
+  """What `torch_training` prints. `accelerated`: whether it has a GPU, which this process may leave to it unseen."""
+  workers = os.cpu_count() if accelerated else 1  # on CPU its threads compute
   options = dict(
-      depth=depth, trainable=trainable, batch_size=batch_size, inference_batch_size=inference_batch(batch_size),
+      depth=depth, trainable=trainable, batch_size=batch_size,
+      inference_batch_size=DEVICE_BATCH if accelerated else batch_size,  # as ours takes them
       resize=SIDE, crop=size, epochs=TORCH_EPOCHS, workers=workers)
   command = [
       sys.executable, "-m", "fakeface_jax.benchmarks.torch_training", str(folder / "faces"),
@@ -177,12 +175,13 @@ def run_torch(folder, trainable, depth, size, batch_size):
   return json.loads(_output(command).splitlines()[-1])
 
 
-def run_training(folder, trainable, depth, size, batch_size, epochs, log=None):
+def run_training(folder, trainable, depth, size, batch_size, epochs, accelerated, log=None):
   """{"parts": seconds of a run by part, "compiling": of these, "test": besides, "command": of the whole command}.
 
-  Nothing is compiled, and no records are written, before it. `log`: an open file that gets what the command says.
+  Nothing is compiled, and no records are written, before it. `accelerated`: whether it has a GPU or TPU, which this
+  process may leave to it unseen; `log`: an open file that gets what the command says.
   """
-  command, workdir = _train_command(folder, trainable, depth, size, batch_size, epochs)
+  command, workdir = _train_command(folder, trainable, depth, size, batch_size, epochs, accelerated)
   for place in (workdir, folder / f"records_{trainable}"):
     shutil.rmtree(place, ignore_errors=True)
   start = time.perf_counter()
@@ -192,11 +191,11 @@ def run_training(folder, trainable, depth, size, batch_size, epochs, log=None):
   return seconds | {"test": seconds["parts"].pop("test"), "command": command_seconds}
 
 
-def _train_command(folder, trainable, depth, size, batch_size, epochs):
+def _train_command(folder, trainable, depth, size, batch_size, epochs, accelerated):
   """(the command that trains on folder/faces from folder/weights.safetensors, its workdir)."""
   workdir = folder / trainable
   flags = {
-      "model.depth": depth, "model.dtype": dtype(),
+      "model.depth": depth, "model.dtype": dtype(accelerated),
       "pretrained": folder / "weights.safetensors", "trainable": trainable,
       "data.path": folder / "faces", "data.dir": folder / f"records_{trainable}", "data.resize": SIDE,
       "data.crop": size, "batch_size": batch_size, "epochs": epochs, "early_stopping_patience": epochs}
