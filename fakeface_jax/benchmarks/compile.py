@@ -124,9 +124,8 @@ def main(name, depth, size, dtype, *wanted):
 def figures_of(compiled, images, chip, dtype):
   """What a compiled program says of itself; where the compiler tells, `flops` and `bytes` an image and the roofline."""
   cost, memory, text = compiled.cost_analysis() or {}, compiled.memory_analysis(), compiled.as_text()
-  cost = cost[0] if isinstance(cost, list) else cost
   figures = {
-      **count_convolutions(text), "all_reduced_bytes": all_reduced_bytes(text),
+      **({"all_reduced_bytes": all_reduced_bytes(text)} | count_convolutions(text) if text else {}),
       "temporaries": memory.temp_size_in_bytes,
       "memory": memory.temp_size_in_bytes + memory.argument_size_in_bytes + memory.output_size_in_bytes
       - memory.alias_size_in_bytes}
@@ -181,7 +180,8 @@ def describe(program, figures):
   def cell(name, width, digits, by=1.0):
     return f"{format(figures[name] / by, f',.{digits}f') if name in figures else '':>{width}}"
 
-  passes = f"{figures['forward_convolutions']} + {figures['backward_convolutions']}"
+  passes = " + ".join(
+      str(figures[f"{way}_convolutions"]) for way in ("forward", "backward") if f"{way}_convolutions" in figures)
   return (
       f"{program:<21}" + cell("flops", 8, 2, 1e9) + cell("flops_ratio", 7, 2) + cell("bytes", 8, 1, 1e6)
       + cell("bytes_ratio", 7, 2) + cell("intensity", 7, 0) + cell("roofline", 10, 0) + f"{passes:>14}"

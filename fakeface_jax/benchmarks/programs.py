@@ -54,11 +54,23 @@ def _bytes(tree):
   return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
 
 
+def _lower(step, devices, *arguments):
+  """`step.lower(*arguments)` of a mapped step, also with JAX before 0.8, whose pmap asks for a GPU that is there."""
+  if jax.__version_info__ >= (0, 8) or devices[0].platform == "tpu":
+    return step.lower(*arguments)
+  jax.config.update("jax_pmap_shmap_merge", True)
+  return jax.jit(lambda *arguments: step(*arguments)).lower(*_everywhere(devices, arguments))
+
+
+def _everywhere(devices, tree):
+  place = NamedSharding(Mesh(np.array(devices), (AXIS,)), PartitionSpec())
+  return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place), tree)
+
+
 def _explaining(name, model, size, devices):
   methods = resolve_methods(model, EXPLAINING[name]) if EXPLAINING[name] else {}
   mesh = Mesh(np.array(devices), (AXIS,))
-  everywhere = partial(jax.tree.map, lambda leaf: jax.ShapeDtypeStruct(
-      leaf.shape, leaf.dtype, sharding=NamedSharding(mesh, PartitionSpec())))
+  everywhere = partial(_everywhere, devices)
   needs_background = any("background" in METHODS[method].arguments for method in methods)
   background = everywhere(_shape(np.uint8, BACKGROUND, size, size, 3)) if needs_background else None
   batch = SAMPLED_BATCH if name in SAMPLED else EXPLAIN_BATCH
@@ -84,26 +96,27 @@ def _training(name, model, size, devices):
       "weight": _shape(np.float32, count, batch), "index": _shape(np.int32, count, batch)}
   step_images = {key: images[key] for key in ("image", "label", "weight")}
   if name in FORWARD:
-    pixels = _shape(np.uint8, count, batch, size, size, 3)
-    features = jax.tree.map(
-        lambda leaf: _shape(leaf.dtype, count, *leaf.shape), jax.eval_shape(trunk, trunk.variables, _shape(
-            np.uint8, batch, size, size, 3)))
+    pixels = _shape(np.uint8, batch, size, size, 3)
+    features = jax.eval_shape(trunk, trunk.variables, pixels)
     run, given = {
         "trunk_forward": (lambda v, x: model.apply(v, normalize(x), stop=trunk.cut), pixels),
         "tail_forward": (lambda v, x: model.apply(v, x, start=trunk.cut), features)}[name]
-    return jax.pmap(run, in_axes=(None, 0), devices=devices).lower(variables, given), batch, 0
-  if name == "trunk":
-    return make_trunk_step(trunk, devices).lower(trunk.variables, step_images), batch, 0
-  if name == "validation":
-    return make_predict_step(model, trunk, devices).lower(variables, images), batch, 0
-  if name in ("image_step", "all_layers_step"):
-    return steps.make_image_step(tail, trunk, devices).lower(state, frozen, step_images), batch, _bytes(params)
-  table = _shape(np.uint16, count, ROWS, trunk.width)
-  rows, weights = _shape(np.int32, count, 1, batch), _shape(np.float32, count, 1, batch)
-  if name == "cached_validation":
-    return steps.make_feature_predict(model, trunk, devices).lower(variables, table, rows, weights), batch, 0
-  return steps.make_feature_steps(tail, trunk, devices).lower(
-      state, frozen, table, rows, weights, *[_shape(np.int32)] * 2), batch, _bytes(params)
+    given = jax.tree.map(lambda leaf: _shape(leaf.dtype, count, *leaf.shape), given)
+    step, arguments = jax.pmap(run, in_axes=(None, 0), devices=devices), (variables, given)
+  elif name == "trunk":
+    step, arguments = make_trunk_step(trunk, devices), (trunk.variables, step_images)
+  elif name == "validation":
+    step, arguments = make_predict_step(model, trunk, devices), (variables, images)
+  elif name in ("image_step", "all_layers_step"):
+    step, arguments = steps.make_image_step(tail, trunk, devices), (state, frozen, step_images)
+  else:
+    table = _shape(np.uint16, count, ROWS, trunk.width)
+    rows, weights = _shape(np.int32, count, 1, batch), _shape(np.float32, count, 1, batch)
+    step, arguments = {
+        "cached_validation": (steps.make_feature_predict(model, trunk, devices), (variables, table, rows, weights)),
+        "cached_step": (steps.make_feature_steps(tail, trunk, devices), (
+            state, frozen, table, rows, weights, *[_shape(np.int32)] * 2))}[name]
+  return _lower(step, devices, *arguments), batch, _bytes(params) if name.endswith("step") else 0
 
 
 def _pretraining(model, devices):
@@ -115,4 +128,4 @@ def _pretraining(model, devices):
   state = jax.eval_shape(lambda: first_state(config, model, heads, tx, questions))
   step, _, _ = make_steps(config, model, heads, tx, questions, devices)
   faces = _shape(np.uint8, config.faces, SIDE, SIDE, 3), _shape(np.float32, config.faces, parameter_count())
-  return step.lower(state, *faces, _shape(np.int32, len(devices))), PRETRAIN_BATCH, _bytes(state.params)
+  return _lower(step, devices, state, *faces, _shape(np.int32, len(devices))), PRETRAIN_BATCH, _bytes(state.params)
