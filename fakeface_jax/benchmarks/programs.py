@@ -58,7 +58,6 @@ def _lower(step, devices, *arguments):
   """`step.lower(*arguments)` of a mapped step, also with JAX before 0.8, whose pmap asks for a GPU that is there."""
   if jax.__version_info__ >= (0, 8) or devices[0].platform == "tpu":
     return step.lower(*arguments)
-  jax.config.update("jax_pmap_shmap_merge", True)
   return jax.jit(lambda *arguments: step(*arguments)).lower(*_everywhere(devices, arguments))
 
 
