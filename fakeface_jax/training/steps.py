@@ -127,11 +127,19 @@ def make_feature_steps(tail_step, trunk, devices=None):
            devices=devices)
   def steps(state, frozen, table, rows, weights, first, last):
     def step(i, state):
-      return tail_step(state, frozen, *trunk.from_rows(table[rows[i]]), weights[i])
+      return tail_step(state, frozen, *trunk.from_rows(_rows_of(table, rows[i])), weights[i])
 
     return jax.lax.fori_loop(first, last, step, state)
 
   return steps
+
+
+def _rows_of(table, rows):
+  """table[rows]; on TPU one after the other, because what XLA makes of it there begins with a copy of the table."""
+  one = lambda table, row: jax.lax.dynamic_index_in_dim(table, row, keepdims=False)
+  return jax.lax.platform_dependent(
+      table, rows, tpu=lambda table, rows: jax.lax.map(partial(one, table), rows),
+      default=lambda table, rows: table[rows])
 
 
 def make_feature_predict(model, trunk, devices=None):
@@ -145,7 +153,7 @@ def make_feature_predict(model, trunk, devices=None):
   def predict(variables, table, rows, weights):
     def batch(batch):
       rows, weights = batch
-      features, labels = trunk.from_rows(table[rows])
+      features, labels = trunk.from_rows(_rows_of(table, rows))
       return model.apply(variables, features, start=trunk.cut), labels, weights
 
     return jax.lax.all_gather(jax.lax.map(batch, (rows, weights)), AXIS, axis=1, tiled=True)

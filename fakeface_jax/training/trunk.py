@@ -1,7 +1,7 @@
 """The frozen trunk's features, computed once: one row uint16[width] for each view of each image.
 
 A row is the bits of the features in bfloat16 (those of all arrays at the cut, flat, one after the other), then the
-label.
+label, then zeros.
 """
 
 import hashlib
@@ -26,8 +26,9 @@ from fakeface_jax.training.feature_file import FOLDER, FeatureFile, FeatureMemor
 
 log = logging.getLogger(__name__)
 
-FORMAT = 2  # of the rows, part of their key: rows written otherwise are not taken for these
+FORMAT = 3  # of the rows, part of their key: rows written otherwise are not taken for these
 DTYPE = jnp.bfloat16  # of the features
+LANES = 128  # that a TPU's memory is laid out by: only of such rows single ones are taken without copying all
 CPU_BATCH, DEVICE_BATCH = 16, 256  # images a device takes at once in the pass
 DISK_RESERVE = 2**30  # bytes left for the checkpoints
 
@@ -40,7 +41,7 @@ class Trunk:
   Attributes:
     cut: one of `model.cuts`.
     shapes: of the features of one image, a tree of shapes as `model.apply(..., stop=cut)` has it.
-    width: length of a row.
+    numbers: how many those are. width: length of a row, a multiple of `LANES`.
   """
 
   def __init__(self, model, cut, variables, crop):
@@ -49,7 +50,8 @@ class Trunk:
     image = jax.ShapeDtypeStruct((1, crop, crop, 3), jnp.uint8)
     features = jax.eval_shape(self, self.variables, image)
     self.shapes = jax.tree.map(lambda leaf: leaf.shape[1:], features)
-    self.width = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(features)) + 1
+    self.numbers = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(features))
+    self.width = -(-(self.numbers + 1) // LANES) * LANES
 
   def __call__(self, variables, images):
     """uint8[B, H, W, 3] -> bfloat16 features at the cut."""
@@ -59,16 +61,17 @@ class Trunk:
   def to_rows(self, features, labels):
     """Features of B images, int[B] -> uint16[B, width]."""
     bits = lambda leaf: jax.lax.bitcast_convert_type(leaf.reshape(len(leaf), -1), jnp.uint16)
-    return jnp.concatenate([*map(bits, jax.tree.leaves(features)), labels.astype(jnp.uint16)[:, None]], axis=1)
+    rows = jnp.concatenate([*map(bits, jax.tree.leaves(features)), labels.astype(jnp.uint16)[:, None]], axis=1)
+    return jnp.pad(rows, ((0, 0), (0, self.width - rows.shape[1])))
 
   def from_rows(self, rows):
     """The inverse of `to_rows`: (features, labels int32[B])."""
     shapes, tree = jax.tree.flatten(self.shapes, is_leaf=lambda shape: isinstance(shape, tuple))
     ends = np.cumsum([math.prod(shape) for shape in shapes])
-    values = jax.lax.bitcast_convert_type(rows[:, :-1], DTYPE)
+    values = jax.lax.bitcast_convert_type(rows[:, : self.numbers], DTYPE)
     leaves = [
         leaf.reshape(-1, *shape) for leaf, shape in zip(jnp.split(values, ends[:-1], axis=1), shapes, strict=True)]
-    return jax.tree.unflatten(tree, leaves), rows[:, -1].astype(jnp.int32)
+    return jax.tree.unflatten(tree, leaves), rows[:, self.numbers].astype(jnp.int32)
 
   @property
   def fingerprint(self):
