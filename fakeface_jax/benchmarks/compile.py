@@ -154,7 +154,7 @@ def count_convolutions(text):
 
 def all_reduced_bytes(text):
   """Bytes that a program sums over devices."""
-  shapes = re.findall(r"= (\(?[^=]*?\)?) all-reduce(?:-start)?\(", text)
+  shapes = re.findall(r" = (.*?) all-reduce(?:-start)?\(", text)
   pieces = [piece for shape in shapes for piece in re.findall(r"\b([a-z]+\d*)\[([\d,]*)\]", shape)]
   return sum(DTYPE_BYTES.get(dtype, 0) * math.prod(map(int, filter(None, sides.split(",")))) for dtype, sides in pieces)
 

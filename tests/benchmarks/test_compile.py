@@ -90,7 +90,7 @@ def test_convolutions_are_told_from_other_products_and_by_direction():
 def test_all_reduced_bytes_are_those_of_every_part():
   text = """
     %a = f32[10,2]{1,0} all-reduce(%x), replica_groups={}
-    %b = (bf16[3]{0}, f32[]) all-reduce-start(%y, %z), replica_groups={}
+    %b = (bf16[3]{0:T(8,128)}, /*index=1*/f32[]) all-reduce-start(%y, %z), replica_groups={}
     %c = f32[99]{0} add(%a, %a)"""
   assert all_reduced_bytes(text) == 80 + 6 + 4
 
