@@ -84,7 +84,7 @@ def _compiled(name, target, depth, size, dtype, programs):
       process.wait()
       errors.seek(0)
       said = errors.read()
-    if not process.returncode:
+    if not process.returncode or left == []:  # also where it ends badly after the last one
       return
     if left is None:  # before the first program
       raise UserError(f"compile: {name} cannot be compiled for: {_reason(said)}")
