@@ -61,7 +61,8 @@ class Detector:
   Attributes:
     model, variables: the Flax module and its {"params", "batch_stats"}.
     resize, crop: how an image is cut to the network's input, in pixels (see `images.resize_and_crop`).
-    batch_size: images per compiled call; more images take several calls, fewer are padded.
+    batch_size: images per compiled call; more images take several calls, fewer are padded. None: 8 on CPU, 64 for each
+      GPU or TPU.
     map_scale: {map: value that is drawn in full colour}, measured on this run's validation images; or None.
     background: uint8[K, crop, crop, 3], the pixels that are seen of photographs which expected_gradients compares with;
       or None.
@@ -71,7 +72,7 @@ class Detector:
   variables: Any
   resize: int
   crop: int
-  batch_size: int = 8
+  batch_size: int | None = None
   map_scale: dict | None = None
   background: np.ndarray | None = None
 
@@ -166,12 +167,12 @@ def flatten_maps(result):
   return flat
 
 
-def load(workdir, batch_size=8, dtype=None):
+def load(workdir, batch_size=None, dtype=None):
   """The `Detector` of a run folder's best epoch.
 
   Args:
     workdir: the run's folder.
-    batch_size: images, or network evaluations of methods that make many, per compiled call.
+    batch_size: images, or network evaluations of methods that make many, per compiled call; None as in `Detector`.
     dtype: 'float32' or 'bfloat16' to compute in; None for that of the run's config.
   Raises: UserError where the folder holds no run, or no finished epoch.
   """

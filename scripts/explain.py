@@ -24,7 +24,8 @@ BACKGROUND = flags.DEFINE_string(
     "background", None, "Photographs that expected_gradients compares with (default: the run's validation images).")
 SANITY = flags.DEFINE_bool("sanity", False, "Check the methods against random weights instead of drawing panels.")
 EACH = flags.DEFINE_integer("each", 3, "Without images: test images of each outcome.", lower_bound=1)
-BATCH_SIZE = flags.DEFINE_integer("batch_size", 8, "Images per compiled call.", lower_bound=1)
+BATCH_SIZE = flags.DEFINE_integer(
+    "batch_size", None, "Images per compiled call (default: 8 on CPU, 64 for each GPU or TPU).", lower_bound=1)
 DTYPE = flags.DEFINE_string("dtype", None, "float32 or bfloat16 (default: the run's).")
 
 

@@ -13,13 +13,15 @@ import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
 from fakeface_jax.data.features import FAKE, REAL
-from fakeface_jax.devices import AXIS, available_memory
+from fakeface_jax.devices import AXIS, available_memory, on_cpu
 from fakeface_jax.errors import UserError
 from fakeface_jax.explain.methods import METHODS
 from fakeface_jax.kept_calls import kept
 from fakeface_jax.models.resnet import normalize
 
 log = logging.getLogger(__name__)
+
+CPU_BATCH, DEVICE_BATCH = 8, 64  # images at a time where nothing else is said: in all on CPU, on each GPU or TPU
 
 TARGETS = {"real": REAL, "fake": FAKE, "predicted": -1}
 
@@ -82,13 +84,13 @@ class Engine:
       where the memory does not hold so many.
   """
 
-  def __init__(self, model, variables, batch_size):
+  def __init__(self, model, variables, batch_size=None):
     devices = jax.local_devices()
     self._model = model
     self._mesh = jax.make_mesh((len(devices),), (AXIS,), devices=devices)
     self._compiled = {}
     self.use(variables)
-    self.batch_size = self._round_up(batch_size)
+    self.batch_size = self._round_up(batch_size or (CPU_BATCH if on_cpu() else DEVICE_BATCH * len(devices)))
 
   def use(self, variables):
     """Takes other variables of the same network from now on; what is compiled stays."""

@@ -175,20 +175,28 @@ def pixels_of(blocks):
 
 
 @jax.custom_vjp
-def max_pool(x):
+def max_pool(x, before):
   """3 x 3 maximum, stride 2, padding 1, as `nn.max_pool`; a tie's gradient goes to its first pixel in reading order.
 
   Borders, bars and overexposed skies tie by the thousand, and torch decides so.
+
+  Args:
+    x: float[N, H, W, C], a ReLU of `before`.
+    before: float[N, H, W, C]. Where a gradient gets through the ReLU, both have their maxima at the same pixels; so it
+      is enough to keep this one, and accelerators are spared a second array of that size.
   """
+  del before
   return jax.lax.platform_dependent(x, cpu=pool_by_pairs, default=pool_by_window)
 
 
-def _pool_gradient(x, gradient):
-  of = lambda form: lambda x, gradient: jax.vjp(form, x)[1](gradient)
-  return jax.lax.platform_dependent(x, gradient, cpu=of(pool_by_pairs), default=of(pool_by_window))
+def _pool_gradient(kept, gradient):
+  to_x = jax.lax.platform_dependent(
+      *kept, gradient, cpu=lambda x, before, gradient: jax.vjp(pool_by_pairs, x)[1](gradient)[0],
+      default=lambda x, before, gradient: jax.vjp(pool_by_window, before)[1](gradient)[0])
+  return to_x, jnp.zeros_like(to_x)
 
 
-max_pool.defvjp(lambda x: (max_pool(x), x), _pool_gradient)
+max_pool.defvjp(lambda x, before: (max_pool(x, before), (x, before)), _pool_gradient)
 
 
 def pool_by_window(x):

@@ -190,8 +190,8 @@ class ResNet(nn.Module):
     x = jax.tree.map(lambda x: x.astype(self.dtype), x)
     for part in span:
       if part == "stem":
-        x = self.act(norm(conv(64, 7, 2, "conv1")(x), "bn1"))
-        x = max_pool(x)
+        x = norm(conv(64, 7, 2, "conv1")(x), "bn1")
+        x = max_pool(self.act(x), before=x)
       elif part == "head":
         x = nn.Dense(self.num_classes, precision=precision(jnp.float32), name="head")(x.astype(jnp.float32))
       else:

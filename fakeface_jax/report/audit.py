@@ -9,7 +9,6 @@ import logging
 from importlib.metadata import version
 from pathlib import Path
 
-import jax
 import numpy as np
 
 from fakeface_jax.data.features import FAKE, REAL
@@ -43,7 +42,7 @@ PAGE_FILE, FIGURES_FILE = "report.html", "audit.json"
 CASES, PARTS = "cases", "parts"  # folders
 
 
-def audit_run(workdir, *, data=None, split=None, out=None, methods=None, batch_size=16, overwrite=False):
+def audit_run(workdir, *, data=None, split=None, out=None, methods=None, batch_size=None, overwrite=False):
   """Audits a run's detector; writes `report.html`, `audit.json` and the pictures of the cases.
 
   Args:
@@ -51,7 +50,7 @@ def audit_run(workdir, *, data=None, split=None, out=None, methods=None, batch_s
     data, split: what to audit it on, as `report.evaluate.evaluate_run` takes them.
     out: folder; by default audit/ in the run's.
     methods: as `Detector.explain` takes them; by default all but SLOWEST.
-    batch_size: images per compiled call, and images a step of a prediction, rounded up to the number of devices.
+    batch_size: images per compiled call, and images a step of a prediction, as `detector.load` takes it.
     overwrite: whether a finished audit that is in `out` may be replaced.
   Returns: (the audit, as it is in `audit.json`; the folder; [(name, reason)] of the images and masks left out).
   Raises: UserError where there is nothing to audit, no room for the result, or something in its place. What only one
@@ -83,7 +82,7 @@ def _audit(workdir, data, split, out, own, methods, batch_size, overwrite):
   if out != own and not is_ours(out / PARTS, state):
     refuse_strangers(out, (PARTS, CASES, PAGE_FILE, FIGURES_FILE))
   parts = Parts(out / PARTS, state)
-  step = -(-batch_size // jax.device_count()) * jax.device_count()
+  step = detector.engine.batch_size
   audited = read_audited(detector, source, parts, step)
   left_out = [tuple(row) for kind in ("unreadable", "masks_ignored") for row in dataset.metadata.get(kind) or []]
   seen = None if held_out else _seen(run, source, parts)

@@ -38,11 +38,12 @@ def with_scale(detector, workdir, settings):
   scale = dict(detector.map_scale or {})
   for name, given in missing.items():
     images = fakes[:FAKES_IF_SAMPLED] if METHODS[name].sampled else fakes
+    size = detector.engine.batch_size
     title = f"{METHODS[name].title}: strength on {len(images)} validation fakes, once"
     results = [
-        result for start in in_parts(len(images), detector.batch_size, title)
+        result for start in in_parts(len(images), size, title)
         for result in detector.explain(
-            images[start : start + detector.batch_size], methods=Resolved({name: given}))]
+            images[start : start + size], methods=Resolved({name: given}))]
     scale |= measure_scale(results)
   try:
     write_whole(Path(workdir) / SCALE_FILE, json.dumps(scale, indent=2) + "\n")

@@ -11,6 +11,7 @@ from flax.traverse_util import flatten_dict
 from seeded import STAGES, images, sample, state_dict, template
 
 from fakeface_jax.errors import UserError
+from fakeface_jax.explain.guided_backprop import guided_relu
 from fakeface_jax.models.convolution import Convolution, max_pool
 from fakeface_jax.models.pretrained import from_state_dict, torchvision_key
 from fakeface_jax.models.resnet import DEPTHS, normalize, resnet
@@ -217,9 +218,11 @@ def test_max_pool_and_its_gradient_equal_flax(size):
   rng = np.random.default_rng(0)
   shape = (2, *size, 3)
   x = jnp.asarray(rng.permutation(np.prod(shape)).reshape(shape) - 1e3, jnp.float32)  # no ties; mostly negative
-  np.testing.assert_array_equal(max_pool(x), flax_max_pool(x))
-  weights = jnp.asarray(rng.standard_normal(max_pool(x).shape), jnp.float32)
-  got, expected = (jax.grad(lambda x, pool=pool: (weights * pool(x)).sum())(x) for pool in (max_pool, flax_max_pool))
+  np.testing.assert_array_equal(max_pool(x, x), flax_max_pool(x))
+  weights = jnp.asarray(rng.standard_normal(max_pool(x, x).shape), jnp.float32)
+  got, expected = (
+      jax.grad(lambda x, pool=pool: (weights * pool(x)).sum())(x)
+      for pool in (lambda x: max_pool(x, jax.lax.stop_gradient(x)), flax_max_pool))
   np.testing.assert_allclose(got, expected, atol=1e-6)  # up to four windows' shares are added in another order
 
 
@@ -227,14 +230,14 @@ def test_max_pool_and_its_gradient_equal_flax(size):
 def test_the_gradient_of_a_tie_goes_to_the_first_pixel(size):
   rng = np.random.default_rng(0)
   x = jnp.asarray(rng.integers(0, 3, (2, *size, 3)), jnp.float32)
-  weights = rng.standard_normal(max_pool(x).shape).astype(np.float32)
+  weights = rng.standard_normal(max_pool(x, x).shape).astype(np.float32)
   expected = np.zeros(x.shape, np.float32)
   for n, i, j, c in np.ndindex(weights.shape):
     rows, columns = (slice(max(2 * at - 1, 0), 2 * at + 2) for at in (i, j))
     window = np.asarray(x[n, rows, columns, c])
     row, column = np.unravel_index(window.argmax(), window.shape)  # argmax: the first of equals
     expected[n, rows.start + row, columns.start + column, c] += weights[n, i, j, c]
-  np.testing.assert_allclose(jax.grad(lambda x: (weights * max_pool(x)).sum())(x), expected, atol=1e-6)
+  np.testing.assert_allclose(jax.grad(lambda x: (weights * max_pool(x, x)).sum())(x), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("size", [(7, 9), (8, 8), (49, 38)])
@@ -242,17 +245,30 @@ def test_max_pool_equals_torch_live(size):
   torch = pytest.importorskip("torch")
   x = np.random.default_rng(0).standard_normal((2, *size, 3), np.float32) - 5
   expected = torch.nn.functional.max_pool2d(torch.from_numpy(x.transpose(0, 3, 1, 2)), 3, 2, 1)
-  np.testing.assert_array_equal(max_pool(jnp.asarray(x)), expected.permute(0, 2, 3, 1))
+  np.testing.assert_array_equal(max_pool(*[jnp.asarray(x)] * 2), expected.permute(0, 2, 3, 1))
+
+
+@pytest.mark.parametrize("relu", [jax.nn.relu, guided_relu])
+@pytest.mark.parametrize("size", [(7, 9), (49, 38)])
+def test_accelerators_may_keep_what_comes_before_the_relu(size, relu, monkeypatch):
+  rng = np.random.default_rng(0)
+  before = jnp.asarray(rng.integers(-4, 3, (2, *size, 3)), jnp.float32)  # windows without a positive pixel, and ties
+  weights = rng.standard_normal(max_pool(before, before).shape).astype(np.float32)
+  gradient = lambda: jax.grad(lambda x: (weights * max_pool(relu(x), x)).sum())(before)
+  expected = gradient()
+  monkeypatch.setattr(jax.lax, "platform_dependent", lambda *given, default, **_: default(*given))
+  np.testing.assert_allclose(gradient(), expected, atol=1e-6)
+  assert np.count_nonzero(expected) > weights.size / 8
 
 
 def test_max_pool_passes_nan_on():
   x = jnp.zeros((1, 6, 6, 1)).at[0, 2, 3, 0].set(jnp.nan)
-  np.testing.assert_array_equal(np.isnan(max_pool(x))[0, :, :, 0], [[0, 0, 0], [0, 1, 1], [0, 0, 0]])
+  np.testing.assert_array_equal(np.isnan(max_pool(x, x))[0, :, :, 0], [[0, 0, 0], [0, 1, 1], [0, 0, 0]])
 
 
 def test_max_pool_by_hand():
   x = jnp.arange(16.0).reshape(1, 4, 4, 1) - 20
-  np.testing.assert_array_equal(max_pool(x)[0, :, :, 0], [[-15, -13], [-7, -5]])
+  np.testing.assert_array_equal(max_pool(x, x)[0, :, :, 0], [[-15, -13], [-7, -5]])
 
 
 def test_normalize_by_hand():
