@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
 from fakeface_jax.best_weights import load_best
@@ -165,6 +166,14 @@ def flatten_maps(result):
     else:
       flat[key] = values
   return flat
+
+
+def checksum(arrays):
+  """A number that changes with the arrays of a tree."""
+  checksum = 0
+  for leaf in jax.tree.leaves(arrays):
+    checksum = zlib.crc32(np.ascontiguousarray(leaf), checksum)
+  return checksum
 
 
 def load(workdir, batch_size=None, dtype=None):

@@ -60,16 +60,16 @@ class Dataset:
       raise UserError(f"split {split!r} of {self.name} is empty; its sizes are {self.splits}")
     return Records(source, self._builder)
 
-
-def notices(dataset):
-  """Sentences on what looks like somebody's data and is not used: masks that do not fit, images of no class."""
-  found = []
-  for key, what in (("masks_ignored", "masks"), ("not_used", "images")):
-    rows = dataset.metadata.get(key) or []
-    shown = "; ".join(f"{one_line(path)} {reason}" for path, reason in rows[:NOTICED])
-    more = f"; and {len(rows) - NOTICED:,} more" if len(rows) > NOTICED else ""
-    found += [f"{dataset.name}: some {what} are not used: {shown}{more}"] if rows else []
-  return found
+  @property
+  def notices(self):
+    """Sentences on what looks like somebody's data and is not used: masks that do not fit, images of no class."""
+    found = []
+    for key, what in (("masks_ignored", "masks"), ("not_used", "images")):
+      rows = self.metadata.get(key) or []
+      shown = "; ".join(f"{one_line(path)} {reason}" for path, reason in rows[:NOTICED])
+      more = f"; and {len(rows) - NOTICED:,} more" if len(rows) > NOTICED else ""
+      found += [f"{self.name}: some {what} are not used: {shown}{more}"] if rows else []
+    return found
 
 
 def open_dataset(name, *, path=None, data_dir=None):

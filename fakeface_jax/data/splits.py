@@ -5,7 +5,7 @@ import logging
 
 import numpy as np
 
-from fakeface_jax.data.datasets import choose_splits, notices, open_dataset
+from fakeface_jax.data.datasets import choose_splits, open_dataset
 from fakeface_jax.data.features import LABELS
 from fakeface_jax.errors import UserError
 from fakeface_jax.progress import with_progress
@@ -47,7 +47,7 @@ class RunSplits:
   @functools.cached_property
   def _chosen(self):
     for dataset in (self._own, self._other) if not self._quiet else ():
-      for notice in notices(dataset) if dataset else ():
+      for notice in dataset.notices if dataset else ():
         log.warning("%s", notice)
     available = self._own.splits | ({"test": 0} if self._other else {})
     return choose_splits(self._data, available, quiet=self._quiet)
@@ -143,3 +143,28 @@ def balanced_part(labels, size, seed):
   chosen = [np.random.default_rng([seed, label]).permutation(np.flatnonzero(labels == label))[:size // 2]
             for label in range(len(LABELS))]
   return np.sort(np.concatenate(chosen))
+
+
+def what_to_score(config, data, split=None):
+  """What a run is to be scored on.
+
+  Args: `data`, `split`: as `report.evaluate.evaluate_run` takes them.
+  Returns: (data set, its split, whether that is the test split of the run's own data, which it has not seen).
+  """
+  run = RunSplits(config, quiet=True)
+  if data in (None, config.data.get("test_name")):
+    dataset = run.dataset("test")
+  elif data == config.data.name:
+    dataset = run.dataset("train")
+  else:
+    dataset = open_dataset(data, data_dir=config.data.dir)
+    for notice in dataset.notices:
+      log.warning("%s", notice)
+  own = run.owns(dataset)
+  if own:
+    chosen = choose_splits(config.data, dataset.splits, quiet=True)
+    tested, held_out = chosen["test"], chosen["test"] != chosen["val"]
+  else:
+    tested = run.name("test") if data is None or data == config.data.get("test_name") else split_for_testing(dataset)
+    held_out = False
+  return dataset, split or tested, held_out and split in (None, tested)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from fakeface_jax.data.datasets import notices
 from fakeface_jax.data.duplicates import KINDS, Duplicates, fingerprint
 from fakeface_jax.data.features import LABELS
 from fakeface_jax.data.figures import file_figures, picture_figures
@@ -37,7 +36,7 @@ def check_data(dataset, *, sample=SAMPLE, seed=0) -> dict:
   Returns: a dict, ready for JSON, of
     name; images; balance {split: {"real": count, "fake": count}};
     unreadable [(name, reason)], what the builder had to leave out; notices, sentences on what was not used (see
-      `datasets.notices`);
+      `Dataset.notices`);
     duplicates {kind: as in `Duplicates.found`, with the pairs by name};
     shortcuts {group: as in `shortcuts.shortcuts`}; sampled (images behind them); seed;
     wrong, remarks: sentences, what should be mended and what should be known.
@@ -64,7 +63,7 @@ def check_data(dataset, *, sample=SAMPLE, seed=0) -> dict:
       "name": dataset.name, "images": len(names),
       "balance": {split: {name: int(((numbers == number) & (labels == label)).sum())
                           for label, name in enumerate(LABELS)} for number, split in enumerate(sources)},
-      "unreadable": [tuple(each) for each in dataset.metadata.get("unreadable") or []], "notices": notices(dataset),
+      "unreadable": [tuple(each) for each in dataset.metadata.get("unreadable") or []], "notices": dataset.notices,
       "duplicates": {kind: {**found, "pairs": [[f"{splits[i]}: {names[i]}" for i in pair] for pair in found["pairs"]]}
                      for kind, found in duplicates.found.items()},
       "shortcuts": shortcuts([figures[i] for i in measured], labels[measured], duplicates.groups[measured], seed=seed),

@@ -13,8 +13,8 @@ import numpy as np
 
 from fakeface_jax.data.features import FAKE, REAL
 from fakeface_jax.data.overlap import in_words
-from fakeface_jax.data.splits import RunSplits
-from fakeface_jax.detector import load
+from fakeface_jax.data.splits import RunSplits, what_to_score
+from fakeface_jax.detector import checksum, load
 from fakeface_jax.errors import UserError, of_disk
 from fakeface_jax.evaluation.detection import detection
 from fakeface_jax.evaluation.probability import probability_of_fake
@@ -28,8 +28,6 @@ from fakeface_jax.report.audited import predicted, read_audited
 from fakeface_jax.report.audited_cases import cases
 from fakeface_jax.report.audited_maps import AuditedMaps
 from fakeface_jax.report.background import with_run_background
-from fakeface_jax.report.evaluate import what_to_score
-from fakeface_jax.report.explanations import checksum
 from fakeface_jax.report.page import render_page
 from fakeface_jax.report.parts import Parts, is_ours, settings_hash
 from fakeface_jax.workdir import read_config, refuse_strangers, write_whole

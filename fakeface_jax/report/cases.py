@@ -1,7 +1,6 @@
 """Which test images are worth a look: what was caught, missed, wrongly accused, rightly trusted, and undecided."""
 
-from fakeface_jax.data.features import LABELS, REAL, THRESHOLD
-from fakeface_jax.report.numerals import UNIT, chance
+from fakeface_jax.data.features import REAL, THRESHOLD
 
 GROUPS = {
     "caught_fake": "fakes, caught",
@@ -10,16 +9,6 @@ GROUPS = {
     "true_real": "reals, recognised",
     "least_sure": "least sure",
 }
-
-
-OUTCOMES = (("recognised", "a false alarm"), ("missed", "caught"))  # of reals and fakes that are called real and fake
-
-
-def said(probability, label=None):
-  """What the network says of an image and, where the label is known, whether it is right, in a line."""
-  called = int(probability >= THRESHOLD)
-  line = f"called {LABELS[called]}, {chance(probability).replace(UNIT, ' %')} fake"  # the font has no such space
-  return line if label is None else f"{line}; in truth {LABELS[label]}: {OUTCOMES[label][called]}"
 
 
 def pick_cases(labels, probabilities, each):

@@ -4,8 +4,7 @@ import logging
 
 import jax
 
-from fakeface_jax.data.datasets import choose_splits, notices, open_dataset
-from fakeface_jax.data.splits import RunSplits, split_for_testing
+from fakeface_jax.data.splits import RunSplits, what_to_score
 from fakeface_jax.detector import load
 from fakeface_jax.devices import check_batch_size
 from fakeface_jax.evaluation.predict import predict_records
@@ -42,28 +41,3 @@ def evaluate_run(workdir, data=None, split=None, batch_size=None):
   if not held_out:
     result["seen_in_training"] = RunSplits(config, quiet=True).seen(source)
   return title, result, dataset.metadata.get("unreadable") or []
-
-
-def what_to_score(config, data, split=None):
-  """What a run is to be scored on.
-
-  Args: `data`, `split`: as `evaluate_run` takes them.
-  Returns: (data set, its split, whether that is the test split of the run's own data, which it has not seen).
-  """
-  run = RunSplits(config, quiet=True)
-  if data in (None, config.data.get("test_name")):
-    dataset = run.dataset("test")
-  elif data == config.data.name:
-    dataset = run.dataset("train")
-  else:
-    dataset = open_dataset(data, data_dir=config.data.dir)
-    for notice in notices(dataset):
-      log.warning("%s", notice)
-  own = run.owns(dataset)
-  if own:
-    chosen = choose_splits(config.data, dataset.splits, quiet=True)
-    tested, held_out = chosen["test"], chosen["test"] != chosen["val"]
-  else:
-    tested = run.name("test") if data is None or data == config.data.get("test_name") else split_for_testing(dataset)
-    held_out = False
-  return dataset, split or tested, held_out and split in (None, tested)

@@ -8,16 +8,14 @@ import io
 import itertools
 import json
 import logging
-import zlib
 from pathlib import Path
 
-import jax
 import numpy as np
 
 from fakeface_jax.data.features import LABELS, THRESHOLD
 from fakeface_jax.data.images import encode_image, resize_and_crop_mask
 from fakeface_jax.data.threads import in_order
-from fakeface_jax.detector import Seen, flatten_maps
+from fakeface_jax.detector import Seen, checksum, flatten_maps
 from fakeface_jax.errors import UserError, of_disk
 from fakeface_jax.evaluation.placement import usable
 from fakeface_jax.explain.methods import ARTICLE, CHANNELS, METHODS, resolve_methods
@@ -162,11 +160,3 @@ class _Explanations:
       log.warning("%s; its outline is not drawn", error)
       return None
     return None if usable(mask) else mask
-
-
-def checksum(arrays):
-  """A number that changes with the arrays of a tree."""
-  checksum = 0
-  for leaf in jax.tree.leaves(arrays):
-    checksum = zlib.crc32(np.ascontiguousarray(leaf), checksum)
-  return checksum

@@ -4,11 +4,13 @@ import math
 
 from markupsafe import Markup
 
+from fakeface_jax.data.features import LABELS, THRESHOLD
 from fakeface_jax.lines import one_line
 
 NONE = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
 UNIT = "\N{NO-BREAK SPACE}%"
+OUTCOMES = (("recognised", "a false alarm"), ("missed", "caught"))  # of reals and fakes that are called real and fake
 
 
 def percent(value, digits=1):
@@ -20,6 +22,13 @@ def chance(probability):
   """A probability of 0.4821 as '48.2 %'; what would be written as 0 or 100, which no network can know, as near it."""
   text = percent(probability)
   return {f"100.0{UNIT}": f"over 99.9{UNIT}", f"0.0{UNIT}": f"under 0.1{UNIT}"}.get(text, text)
+
+
+def said(probability, label=None):
+  """What the network says of an image and, where the label is known, whether it is right, in a line."""
+  called = int(probability >= THRESHOLD)
+  line = f"called {LABELS[called]}, {chance(probability).replace(UNIT, ' %')} fake"  # the font has no such space
+  return line if label is None else f"{line}; in truth {LABELS[label]}: {OUTCOMES[label][called]}"
 
 
 def decimal(value):

@@ -12,8 +12,8 @@ from fakeface_jax.data.features import LABELS, THRESHOLD
 from fakeface_jax.evaluation.placement import enlarged
 from fakeface_jax.explain.methods import ATTRIBUTION, HEATMAP, METHODS, SENSITIVITY
 from fakeface_jax.explain.scale import STRONGEST, drawn, maps_with_keys, strength
-from fakeface_jax.report.cases import said
 from fakeface_jax.report.lettering import draw_name, font
+from fakeface_jax.report.numerals import said
 
 CELL = 176  # px, side of a picture
 GAP = 8

@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 from PIL import Image
 
 from fakeface_jax.data import folder as folder_module
-from fakeface_jax.data.datasets import notices, open_dataset
+from fakeface_jax.data.datasets import open_dataset
 from fakeface_jax.data.features import DIFFICULTIES, FAKE, REAL
 from fakeface_jax.data.folder import folder_builder, read_mask
 from fakeface_jax.data.loader import decode_mask, record_name
@@ -335,18 +335,18 @@ def test_images_beside_the_classes_and_masks_that_do_not_fit_are_said(root, tmp_
   (root / "papers").mkdir()
   (root / "papers" / "licence.txt").write_text("?")
   dataset = open_dataset(str(root), data_dir=tmp_path / "records")
-  assert notices(dataset) == [
+  assert dataset.notices == [
       f"{root}: some masks are not used: train/mask/c.png is 8 x 5 pixels, its image 8 x 6",
       f"{root}: some images are not used: extra/ (images: 1), whose name means neither real nor fake; rename it, or "
       "move it away; train/more/ (images: 1), whose name means neither real nor fake; rename it, or move it away; "
       "loose.png beside the folders of the classes; put images into real/ or fake/, or move them away"]
-  assert check_data(dataset)["remarks"][-2:] == notices(dataset)
+  assert check_data(dataset)["remarks"][-2:] == dataset.notices
   data = {"name": "folder", "path": str(root), "dir": str(tmp_path / "records"), "train_split": "train",
           "val_split": "val", "test_split": "val"}
   with caplog.at_level("WARNING", "fakeface_jax"):
     assert len(RunSplits(ConfigDict({"data": data, "seed": 0}))["train"]) == 4  # as training opens it
   assert [line.getMessage().partition(": ")[2] for line in caplog.records] == [
-      notice.partition(": ")[2] for notice in notices(dataset)]
+      notice.partition(": ")[2] for notice in dataset.notices]
 
 
 def test_a_class_of_another_name_is_asked_for(root, tmp_path):
