@@ -11,7 +11,7 @@ def __getattr__(name):
 
     return getattr(detector, name)
   if name == "read_image":
-    from fakeface_jax.data.images import read_image
+    from fakeface_jax.data.reading.images import read_image
 
     return read_image
   raise AttributeError(f"module 'fakeface_jax' has no attribute {name!r}")

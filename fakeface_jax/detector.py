@@ -11,9 +11,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from fakeface_jax.best_weights import load_best
-from fakeface_jax.data.arrays import photographs
-from fakeface_jax.data.images import resize_and_crop
+from fakeface_jax.data.reading.arrays import photographs
+from fakeface_jax.data.reading.images import resize_and_crop
 from fakeface_jax.errors import UserError, of_disk
 from fakeface_jax.evaluation.probability import probability_of_fake
 from fakeface_jax.explain.engine import Engine, target_code
@@ -21,6 +20,7 @@ from fakeface_jax.explain.methods import ARTICLE, CHANNELS, METHODS, maps_of, re
 from fakeface_jax.explain.scale import is_scale
 from fakeface_jax.models import DTYPES, make_model
 from fakeface_jax.paths import user_path
+from fakeface_jax.training.best_weights import load_best
 from fakeface_jax.workdir import BACKGROUND_FILE, SCALE_FILE, read_config, read_json
 
 log = logging.getLogger(__name__)

@@ -3,8 +3,8 @@
 python scripts/audit.py --workdir runs/NAME [--data NAME_OR_FOLDER] [--split test] [--out DIR]
 """
 
-from fakeface_jax import app
-from fakeface_jax.app import flags
+from fakeface_jax.commands import app
+from fakeface_jax.commands.app import flags
 
 WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run (default: the last one below runs/).")
 DATA = flags.DEFINE_string("data", None, "A data set's name, or a folder with real/ and fake/ (default: the run's).")
@@ -18,8 +18,8 @@ BATCH_SIZE = flags.DEFINE_integer(
 
 def main(arguments):
   app.no_positional(arguments)
+  from fakeface_jax.audit.run import PAGE_FILE, audit_run
   from fakeface_jax.devices import check_platform
-  from fakeface_jax.report.audit import PAGE_FILE, audit_run
   from fakeface_jax.workdir import last_run
 
   check_platform()

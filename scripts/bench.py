@@ -15,11 +15,11 @@ python scripts/bench.py compile [--platform tpu,H100] [--only forward,set] [--de
 python scripts/bench.py gpu [--out DIR] [--small]   all figures of an accelerator, each kept as soon as it is there
 """
 
-from fakeface_jax import app  # isort: split
+from fakeface_jax.commands import app  # isort: split
 
 import json
 
-from fakeface_jax.app import flags
+from fakeface_jax.commands.app import flags
 
 OUT = flags.DEFINE_string("out", None, "JSON file for the figures (gpu: a folder).")
 OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace a file --out that is there.")

@@ -3,11 +3,11 @@
 python scripts/check_data.py NAME_OR_FOLDER [--out check.json]
 """
 
-from fakeface_jax import app  # isort: split
+from fakeface_jax.commands import app  # isort: split
 
 import json
 
-from fakeface_jax.app import flags
+from fakeface_jax.commands.app import flags
 
 OUT = flags.DEFINE_string("out", None, "JSON file for the report.")
 OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace a file --out that is there.")
@@ -18,8 +18,8 @@ def main(arguments):
 
   if len(arguments) != 1:
     raise UserError("name one data set, or a folder with real/ and fake/: python scripts/check_data.py DATA")
+  from fakeface_jax.data.checking.check import check_data, table
   from fakeface_jax.data.datasets import open_dataset
-  from fakeface_jax.evaluation.data_check import check_data, table
   from fakeface_jax.outputs import check_new, write_new
 
   if OUT.value:

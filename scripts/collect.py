@@ -8,11 +8,11 @@ terms of a service are yours to read and to keep: Unsplash's guidelines, as of t
 use, data mining and training AI models.
 """
 
-from fakeface_jax import app  # isort: split
+from fakeface_jax.commands import app  # isort: split
 
 import sys
 
-from fakeface_jax.app import flags
+from fakeface_jax.commands.app import flags
 
 OUT = flags.DEFINE_string("out", None, "Folder for real/, fake/, data.csv, MANIFEST.csv and the rest.", required=True)
 REAL = flags.DEFINE_multi_string(
@@ -29,7 +29,7 @@ API = flags.DEFINE_string("api", "https://api.unsplash.com", "Base address of Un
 def main(arguments):
   app.no_positional(arguments)
   from fakeface_jax.data.collect.collection import collect
-  from fakeface_jax.report.collection_sheet import draw_collection_sheet
+  from fakeface_jax.drawing.collection_sheet import draw_collection_sheet
 
   result = collect(
       OUT.value, {"real": REAL.value, "fake": FAKE.value}, COUNT.value, size=SIZE.value, against=AGAINST.value,

@@ -3,12 +3,12 @@
 python scripts/contact_sheet.py [--data NAME_OR_FOLDER] [--split test] [--out sheet.png]
 """
 
-from fakeface_jax import app  # isort: split
+from fakeface_jax.commands import app  # isort: split
 
 import io
 from pathlib import Path
 
-from fakeface_jax.app import flags
+from fakeface_jax.commands.app import flags
 
 DATA = flags.DEFINE_string("data", "synthetic_faces", "A data set's name, or a folder with real/ and fake/.")
 SPLIT = flags.DEFINE_string("split", "all", "Split to draw: train, val, test, all, or a slice.")
@@ -19,9 +19,9 @@ OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace a file --out that is 
 def main(arguments):
   app.no_positional(arguments)
   from fakeface_jax.data.datasets import open_dataset
+  from fakeface_jax.drawing.contact_sheet import draw_contact_sheet
   from fakeface_jax.errors import UserError
   from fakeface_jax.outputs import check_new, write_new
-  from fakeface_jax.report.contact_sheet import draw_contact_sheet
 
   if Path(OUT.value).suffix.lower() != ".png":
     raise UserError(f"--out {OUT.value} is no name of a PNG file; expected one that ends in .png")

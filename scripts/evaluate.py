@@ -3,11 +3,11 @@
 python scripts/evaluate.py --workdir runs/NAME [--data NAME_OR_FOLDER] [--split test] [--out scores.json]
 """
 
-from fakeface_jax import app  # isort: split
+from fakeface_jax.commands import app  # isort: split
 
 import json
 
-from fakeface_jax.app import flags
+from fakeface_jax.commands.app import flags
 
 WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run (default: the last one below runs/).")
 DATA = flags.DEFINE_string("data", None, "A data set's name, or a folder with real/ and fake/ (default: the run's).")
@@ -19,11 +19,11 @@ BATCH_SIZE = flags.DEFINE_integer("batch_size", None, "Images a step (default: t
 
 def main(arguments):
   app.no_positional(arguments)
-  from fakeface_jax.data.overlap import in_words
+  from fakeface_jax.commands.evaluate import evaluate_run
+  from fakeface_jax.data.checking.overlap import in_words
   from fakeface_jax.devices import check_platform
   from fakeface_jax.evaluation.scores import table
   from fakeface_jax.outputs import check_new, write_new
-  from fakeface_jax.report.evaluate import evaluate_run
   from fakeface_jax.workdir import last_run
 
   if OUT.value:

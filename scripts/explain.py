@@ -6,11 +6,11 @@ python scripts/explain.py --methods gradcam,occlusion,shap --set occlusion.windo
 python scripts/explain.py --sanity                          which methods depend on what the network has learned
 """
 
-from fakeface_jax import app  # isort: split
+from fakeface_jax.commands import app  # isort: split
 
 from pathlib import Path
 
-from fakeface_jax.app import flags
+from fakeface_jax.commands.app import flags
 
 WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run (default: the last one below runs/).")
 OUT = flags.DEFINE_string("out", None, "Folder for the panels (default: panels/ in the run's folder).")
@@ -30,12 +30,12 @@ DTYPE = flags.DEFINE_string("dtype", None, "float32 or bfloat16 (default: the ru
 
 
 def main(arguments):
+  from fakeface_jax.commands.items import items_of_files, items_of_run, with_background
   from fakeface_jax.detector import load
   from fakeface_jax.devices import check_platform
   from fakeface_jax.explain.methods import parse_methods, resolve_methods
-  from fakeface_jax.report.background import with_run_background
-  from fakeface_jax.report.items import items_of_files, items_of_run, with_background
-  from fakeface_jax.report.sanity import check_run, sentences_of_run
+  from fakeface_jax.runs.background import with_run_background
+  from fakeface_jax.runs.sanity import check_run, sentences_of_run
   from fakeface_jax.workdir import last_run
 
   check_platform()
@@ -51,8 +51,8 @@ def main(arguments):
     chosen = {"methods": methods} if METHODS.value or SET.value else {"layers": LAYERS.value}
     failures = check_run(detector, items, workdir, target=TARGET.value, **chosen)
     return app.exit_code(failures)
-  from fakeface_jax.report.explanations import explain_items
-  from fakeface_jax.report.map_scale import with_scale
+  from fakeface_jax.commands.explain import explain_items
+  from fakeface_jax.runs.map_scale import with_scale
 
   failures = explain_items(
       with_scale(detector, workdir, methods), items, out, target=TARGET.value, methods=methods,

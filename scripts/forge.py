@@ -5,16 +5,16 @@ python scripts/forge.py FOLDER OUT [--per_image 1] [--seed 0]
 FOLDER holds photographs, at the top, in real/, or in train/, val/ and test/. OUT becomes a data set of its own.
 """
 
-from fakeface_jax import app
-from fakeface_jax.app import flags
+from fakeface_jax.commands import app
+from fakeface_jax.commands.app import flags
 
 PER_IMAGE = flags.DEFINE_integer("per_image", 1, "Fakes of each photograph.", lower_bound=1)
 SEED = flags.DEFINE_integer("seed", 0, "Another one makes other fakes.", lower_bound=0)
 
 
 def main(arguments):
+  from fakeface_jax.commands.forge import forge_folder
   from fakeface_jax.errors import UserError
-  from fakeface_jax.report.forging import forge_folder
 
   if len(arguments) != 2:
     raise UserError(f"expected FOLDER OUT, got {' '.join(arguments) or 'nothing'}; see --help")

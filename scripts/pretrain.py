@@ -8,8 +8,8 @@ On a CPU, a third faster with a device for each core (here two), and NPROC=8 in 
 XLA_FLAGS="--xla_cpu_multi_thread_eigen=false --xla_force_host_platform_device_count=2"
 """
 
-from fakeface_jax import app
-from fakeface_jax.app import flags
+from fakeface_jax.commands import app
+from fakeface_jax.commands.app import flags
 
 CONFIG = app.define_config("configs/pretrain.py")
 WORKDIR = flags.DEFINE_string("workdir", "runs/pretrain", "Folder of the run.")

@@ -3,11 +3,11 @@
 python scripts/train.py --config configs/resnet.py [--config.FIELD=VALUE ...] [--workdir runs/NAME]
 """
 
-from fakeface_jax import app  # isort: split
+from fakeface_jax.commands import app  # isort: split
 
 from pathlib import Path
 
-from fakeface_jax.app import flags
+from fakeface_jax.commands.app import flags
 
 CONFIG = app.define_config("configs/resnet.py")
 WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run (default: runs/NAME_OF_THE_CONFIG_FILE).")
@@ -21,10 +21,10 @@ def main(arguments):
   app.no_positional(arguments)
   import jax
 
-  from fakeface_jax.data.overlap import in_words
+  from fakeface_jax.commands.train import report_run
+  from fakeface_jax.data.checking.overlap import in_words
   from fakeface_jax.devices import check_platform
   from fakeface_jax.evaluation.scores import table
-  from fakeface_jax.report.run import report_run
   from fakeface_jax.training.fine_tuning import train
   from fakeface_jax.training.processes import ending_together
 

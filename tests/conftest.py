@@ -67,7 +67,7 @@ def config(faces_folder, tmp_path_factory):
 @pytest.fixture(scope="session")
 def finished(config, tmp_path_factory):
   """A run from scratch in its folder, on this process's two devices, and its scores; copy it before changing it."""
-  from fakeface_jax.report.run import report_run
+  from fakeface_jax.commands.train import report_run
   from fakeface_jax.training.fine_tuning import train
 
   workdir = tmp_path_factory.mktemp("runs") / "finished"

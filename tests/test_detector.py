@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fakeface_jax.data.images import read_image
+from fakeface_jax.data.reading.images import read_image
 from fakeface_jax.detector import Detector, load
 from fakeface_jax.errors import UserError
 from fakeface_jax.explain.grad_cam import grad_cam

@@ -12,20 +12,20 @@ import pytest
 from PIL import Image
 from skimage.data import astronaut
 
-from fakeface_jax.data.images import decode_image, read_image
+from fakeface_jax.audit import cases as audited_cases
+from fakeface_jax.audit import run as audit_module
+from fakeface_jax.audit.run import audit_run
+from fakeface_jax.commands import evaluate as evaluate_module
+from fakeface_jax.commands.evaluate import evaluate_run
+from fakeface_jax.commands.explain import explain_items
+from fakeface_jax.commands.items import items_of_files, items_of_run
+from fakeface_jax.commands.train import report_run
+from fakeface_jax.data.reading.images import decode_image, read_image
 from fakeface_jax.detector import Seen, flatten_maps, load
 from fakeface_jax.errors import UserError
 from fakeface_jax.explain.engine import Engine
-from fakeface_jax.report import audit as audit_module
-from fakeface_jax.report import audited_cases
-from fakeface_jax.report import evaluate as evaluate_module
-from fakeface_jax.report.audit import audit_run
-from fakeface_jax.report.evaluate import evaluate_run
-from fakeface_jax.report.explanations import explain_items
-from fakeface_jax.report.items import items_of_files, items_of_run
-from fakeface_jax.report.run import report_run
-from fakeface_jax.report.run_data import read_lines
-from fakeface_jax.report.sanity import check_run
+from fakeface_jax.runs.records import read_lines
+from fakeface_jax.runs.sanity import check_run
 from tests.conftest import ROOT
 
 RESIZE, CROP = 44, 32
@@ -272,9 +272,9 @@ def test_the_sanity_check_and_the_scale_of_the_maps(run, faces, files, asked_of_
 
 OTHER_DEVICES = """
 import sys, numpy as np, jax
-from fakeface_jax.data.images import read_image
+from fakeface_jax.data.reading.images import read_image
 from fakeface_jax.detector import flatten_maps, load
-from fakeface_jax.report import evaluate
+from fakeface_jax.commands import evaluate
 run, out, *files = sys.argv[1:]
 images, found = [read_image(file) for file in files], {}
 for batch_size in (1, 8):

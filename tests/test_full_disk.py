@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from fakeface_jax import app
+from fakeface_jax.commands import app
 from fakeface_jax.errors import of_disk
 from fakeface_jax.workdir import write_whole
 

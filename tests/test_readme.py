@@ -14,9 +14,13 @@ from PIL import Image
 from skimage.data import astronaut
 
 from configs import pretrain, resnet
-from fakeface_jax import app
+from fakeface_jax.audit import cases as audited_cases
+from fakeface_jax.audit import maps as audited_maps
+from fakeface_jax.audit import run as audit
+from fakeface_jax.commands import app
+from fakeface_jax.commands import train as run
 from fakeface_jax.data import datasets
-from fakeface_jax.report import audit, audited_cases, audited_maps, map_scale, run
+from fakeface_jax.runs import map_scale
 from fakeface_jax.workdir import flatten_config
 from tests.conftest import ROOT, write_faces
 from tests.data.replicas import write_140k, write_ciplab, write_hard

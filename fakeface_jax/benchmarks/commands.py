@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from fakeface_jax.app import ROOT
+from fakeface_jax.commands.app import ROOT
 from fakeface_jax.errors import UserError
 
 SCRATCH = ROOT / "configs" / "scratch.py"  # for train.py: every layer, from random weights

@@ -13,10 +13,10 @@ import sys
 import tempfile
 import time
 
-from fakeface_jax.app import ROOT
 from fakeface_jax.benchmarks.chips import CHIPS
 from fakeface_jax.benchmarks.compilers import TARGETS, chosen_targets, devices_of, environment, missing, versions
 from fakeface_jax.benchmarks.programs import PROGRAMS, lowered
+from fakeface_jax.commands.app import ROOT
 from fakeface_jax.errors import UserError
 from fakeface_jax.lines import one_line
 

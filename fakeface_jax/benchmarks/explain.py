@@ -9,8 +9,9 @@ import jax
 import numpy as np
 
 from fakeface_jax.benchmarks.timing import take_turns
-from fakeface_jax.data.features import FAKE
+from fakeface_jax.data.schema import FAKE
 from fakeface_jax.detector import Detector, Seen, load
+from fakeface_jax.drawing.panel import draw_panel
 from fakeface_jax.explain.capture import last_conv_layers
 from fakeface_jax.explain.engine import Engine, explain_batch
 from fakeface_jax.explain.methods import ARTICLE, METHODS, resolve_methods
@@ -18,8 +19,7 @@ from fakeface_jax.explain.scale import measure_scale
 from fakeface_jax.models import abstract_variables, init_variables
 from fakeface_jax.models.pretrained import depth_of, to_state_dict
 from fakeface_jax.models.resnet import normalize, resnet
-from fakeface_jax.report.panel import draw_panel
-from fakeface_jax.report.run_data import first_images, split_of_run
+from fakeface_jax.runs.records import first_images, split_of_run
 from fakeface_jax.workdir import read_config
 
 SCORE_CAM_CHANNELS = 64  # of up to 2,048: the time is in proportion

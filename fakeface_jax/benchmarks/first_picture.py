@@ -8,7 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from fakeface_jax.app import ROOT
+from fakeface_jax.commands.app import ROOT
 
 RUNS = 3
 
@@ -75,19 +75,19 @@ def _stages(run, photograph):
     stages[stage] = time.perf_counter() - start
     start = time.perf_counter()
 
-  from fakeface_jax import app
+  from fakeface_jax.commands import app
   from fakeface_jax.compilation_cache import use_compilation_cache
 
   app.import_jax()
   lap("import JAX")
+  import fakeface_jax.commands.explain as explanations
   import fakeface_jax.detector as detectors
-  import fakeface_jax.report.explanations as explanations
-  import fakeface_jax.report.map_scale
-  import fakeface_jax.report.sanity  # noqa: F401
+  import fakeface_jax.runs.map_scale
+  import fakeface_jax.runs.sanity  # noqa: F401
+  from fakeface_jax.commands.items import items_of_files
   from fakeface_jax.explain.engine import lower
   from fakeface_jax.explain.methods import resolve_methods
   from fakeface_jax.kept_calls import compiled_now
-  from fakeface_jax.report.items import items_of_files
 
   lap("import all else")
   use_compilation_cache(app.compilation_cache())

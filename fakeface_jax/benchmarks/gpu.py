@@ -29,7 +29,7 @@ import time
 from importlib.util import find_spec
 from pathlib import Path
 
-from fakeface_jax.app import ROOT
+from fakeface_jax.commands.app import ROOT
 from fakeface_jax.errors import UserError
 from fakeface_jax.workdir import write_whole
 
@@ -129,7 +129,7 @@ def explain(small, dtype):
 
   from fakeface_jax.benchmarks.chips import chip_of
   from fakeface_jax.benchmarks.timing import take_turns
-  from fakeface_jax.data.features import FAKE
+  from fakeface_jax.data.schema import FAKE
   from fakeface_jax.explain.engine import Engine
   from fakeface_jax.explain.methods import ARTICLE, resolve_methods
   from fakeface_jax.models import init_variables

@@ -1,11 +1,11 @@
 """How far bfloat16 moves a trained detector's probability and maps from float32's, on photographs, not on noise."""
 
 from fakeface_jax.benchmarks.explain import bf16_deviation
-from fakeface_jax.data.features import FAKE, REAL
-from fakeface_jax.data.images import find_images, read_image
+from fakeface_jax.data.reading.images import find_images, read_image
+from fakeface_jax.data.schema import FAKE, REAL
 from fakeface_jax.detector import load
 from fakeface_jax.errors import UserError
-from fakeface_jax.report.run_data import first_images, split_of_run
+from fakeface_jax.runs.records import first_images, split_of_run
 from fakeface_jax.workdir import read_config
 
 IMAGES = 32  # of each set

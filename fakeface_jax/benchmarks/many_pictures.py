@@ -7,8 +7,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from fakeface_jax.app import ROOT
 from fakeface_jax.benchmarks.photographs import write_photographs
+from fakeface_jax.commands.app import ROOT
 from fakeface_jax.errors import UserError
 
 COUNTS = (100, 1000)

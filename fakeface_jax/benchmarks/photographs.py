@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 import simplejpeg
 
-from fakeface_jax.data.features import LABELS
+from fakeface_jax.data.schema import LABELS
 
 SIDE = 256  # px
 QUALITY = 95

@@ -8,8 +8,8 @@ import simplejpeg
 
 from fakeface_jax.benchmarks.photographs import SIDE, write_data_set
 from fakeface_jax.benchmarks.timing import take_turns
+from fakeface_jax.data.batches import plan_batches, read_batches
 from fakeface_jax.data.datasets import open_dataset
-from fakeface_jax.data.loader import plan_batches, read_batches
 
 IMAGES, BATCH_SIZE, CROP = 2000, 32, 224
 

@@ -22,7 +22,7 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, Dataset
 
 from fakeface_jax.benchmarks.torch_resnet import from_state_dict
-from fakeface_jax.data.features import LABELS
+from fakeface_jax.data.schema import LABELS
 from fakeface_jax.models.resnet import MEAN_RGB, STD_RGB
 
 

@@ -15,10 +15,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fakeface_jax.app import ROOT
 from fakeface_jax.benchmarks.photographs import SIDE, write_data_set
+from fakeface_jax.commands.app import ROOT
+from fakeface_jax.data.batches import plan_batches, read_batches
 from fakeface_jax.data.datasets import open_dataset
-from fakeface_jax.data.loader import plan_batches, read_batches
 from fakeface_jax.devices import on_cpu
 from fakeface_jax.errors import UserError
 from fakeface_jax.evaluation.predict import make_predict_step, predict_split

@@ -5,10 +5,10 @@ import importlib
 import logging
 from pathlib import Path
 
-from fakeface_jax.data.folder import folder_builder
-from fakeface_jax.data.forged import forged_builder
-from fakeface_jax.data.published import PublishedBuilder, published_builder
-from fakeface_jax.data.records import Records
+from fakeface_jax.data.builders.folder import folder_builder
+from fakeface_jax.data.builders.forged import forged_builder
+from fakeface_jax.data.builders.prepared import Records
+from fakeface_jax.data.builders.published import PublishedBuilder, published_builder
 from fakeface_jax.errors import UserError, did_you_mean, of_disk
 from fakeface_jax.lines import one_line
 from fakeface_jax.paths import FOLDER, path_kind, user_path
@@ -84,7 +84,7 @@ def open_dataset(name, *, path=None, data_dir=None):
   """
   name = name if name in BUILDERS else user_path(name)
   if name in BUILDERS:
-    cls = getattr(importlib.import_module(f"fakeface_jax.data.{name}"), BUILDERS[name])
+    cls = getattr(importlib.import_module(f"fakeface_jax.data.builders.{name}"), BUILDERS[name])
     builder = published_builder(cls, path, data_dir) if issubclass(cls, PublishedBuilder) else cls(data_dir=data_dir)
   elif name == "forged":
     if not path:

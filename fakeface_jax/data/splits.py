@@ -6,7 +6,7 @@ import logging
 import numpy as np
 
 from fakeface_jax.data.datasets import choose_splits, open_dataset
-from fakeface_jax.data.features import LABELS
+from fakeface_jax.data.schema import LABELS
 from fakeface_jax.errors import UserError
 from fakeface_jax.progress import with_progress
 
@@ -68,7 +68,7 @@ class RunSplits:
 
   def seen(self, source):
     """As `overlap.seen_in_training` of a source; {"reason"} where the run's own images cannot be had."""
-    from fakeface_jax.data.overlap import seen_in_training  # slow to import, and few need it
+    from fakeface_jax.data.checking.overlap import seen_in_training  # slow to import, and few need it
 
     try:
       trained = [self["train"], self["val"]]
@@ -148,7 +148,7 @@ def balanced_part(labels, size, seed):
 def what_to_score(config, data, split=None):
   """What a run is to be scored on.
 
-  Args: `data`, `split`: as `report.evaluate.evaluate_run` takes them.
+  Args: `data`, `split`: as `commands.evaluate.evaluate_run` takes them.
   Returns: (data set, its split, whether that is the test split of the run's own data, which it has not seen).
   """
   run = RunSplits(config, quiet=True)

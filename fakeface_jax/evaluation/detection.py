@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 import numpy as np
 from sklearn.metrics import precision_recall_curve, roc_curve
 
-from fakeface_jax.data.features import DIFFICULTIES, FAKE, LABELS, REAL, REGIONS, THRESHOLD
+from fakeface_jax.data.schema import DIFFICULTIES, FAKE, LABELS, REAL, REGIONS, THRESHOLD
 from fakeface_jax.evaluation.intervals import wilson
 from fakeface_jax.evaluation.scores import scores
 

@@ -1,15 +1,15 @@
 """Which parts of a face a map looks at: for fakes of which only the names of the changed regions are known.
 
-The regions are outlined around landmarks as `data.regions` does it for forging. Every pixel belongs to exactly one.
+The regions are outlined around landmarks as `data.forging.regions` does it. Every pixel belongs to exactly one.
 """
 
 from collections import Counter
 
 import numpy as np
 
-from fakeface_jax.data.features import REGIONS
-from fakeface_jax.data.landmarks import find_points
-from fakeface_jax.data.regions import region_outline
+from fakeface_jax.data.forging.landmarks import find_points
+from fakeface_jax.data.forging.regions import region_outline
+from fakeface_jax.data.schema import REGIONS
 from fakeface_jax.evaluation.intervals import mean_intervals
 from fakeface_jax.evaluation.placement import enlarged
 

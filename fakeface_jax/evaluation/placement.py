@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from fakeface_jax.data.threads import in_order
+from fakeface_jax.data.reading.threads import in_order
 from fakeface_jax.explain.methods import ATTRIBUTION, HEATMAP, SENSITIVITY
 
 UNKNOWN, INSIDE = 128, 255  # of a mask; 0 is outside

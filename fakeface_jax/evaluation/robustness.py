@@ -4,9 +4,9 @@ import itertools
 
 import numpy as np
 
-from fakeface_jax.data.corruptions import CORRUPTIONS, corrupted
-from fakeface_jax.data.features import FAKE, REAL, THRESHOLD
-from fakeface_jax.data.threads import in_order
+from fakeface_jax.data.reading.threads import in_order
+from fakeface_jax.data.schema import FAKE, REAL, THRESHOLD
+from fakeface_jax.evaluation.corruptions import CORRUPTIONS, corrupted
 from fakeface_jax.evaluation.intervals import wilson
 from fakeface_jax.evaluation.probability import probability_of_fake
 from fakeface_jax.evaluation.scores import scores
@@ -22,7 +22,7 @@ def corrupted_probabilities(detector, images, name, level, seed=0):
     detector: a `Detector`.
     images: N photographs uint8[h, w, 3] as they are stored, of any sizes: a list, or anything with a length and
       `images[i]`, which may read a file and is asked by several threads.
-    name, level: of `data.corruptions.CORRUPTIONS`.
+    name, level: of `evaluation.corruptions.CORRUPTIONS`.
     seed: of the noise.
   Returns: probability of fake, float64[N].
   """

@@ -5,7 +5,7 @@ Every score is one NumPy function of per-image weights: all ones give the score 
 
 import numpy as np
 
-from fakeface_jax.data.features import FAKE, LABELS, REAL, THRESHOLD
+from fakeface_jax.data.schema import FAKE, LABELS, REAL, THRESHOLD
 from fakeface_jax.errors import UserError
 
 ECE_BINS = 15

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
-from fakeface_jax.data.features import FAKE, REAL
+from fakeface_jax.data.schema import FAKE, REAL
 from fakeface_jax.devices import AXIS, available_memory, on_cpu
 from fakeface_jax.errors import UserError
 from fakeface_jax.explain.methods import METHODS

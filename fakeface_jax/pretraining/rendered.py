@@ -1,11 +1,11 @@
-"""Drawn faces (`data.faces`) with the parameters they were drawn from, and views of them."""
+"""Drawn faces (`data.drawn.faces`) with the parameters they were drawn from, and views of them."""
 
 import jax.numpy as jnp
 import numpy as np
 from jax import random
 
-from fakeface_jax.data.faces import render_face, sample_face
-from fakeface_jax.data.threads import with_bar
+from fakeface_jax.data.drawn.faces import render_face, sample_face
+from fakeface_jax.data.reading.threads import with_bar
 from fakeface_jax.pretraining import optics
 
 SIDE = 192  # px

@@ -6,9 +6,9 @@ Both take the same images in the same order, and lead to the same parameters.
 import jax
 import numpy as np
 
-from fakeface_jax.data.loader import plan_epoch, read_batches
-from fakeface_jax.data.order import epoch_order
-from fakeface_jax.data.views import augmentations
+from fakeface_jax.data.batches import plan_epoch, read_batches
+from fakeface_jax.data.reading.order import epoch_order
+from fakeface_jax.data.reading.views import augmentations
 from fakeface_jax.devices import to_devices
 from fakeface_jax.evaluation.predict import make_predict_step, predict_split
 from fakeface_jax.training.loop import STEPS_IN_FLIGHT

@@ -14,11 +14,11 @@ from flax.training.early_stopping import EarlyStopping
 from sklearn.metrics import f1_score
 
 from fakeface_jax.config_fields import FINE_TUNING, check_config
-from fakeface_jax.data.loader import record_name
+from fakeface_jax.data.checking.check import first_look
+from fakeface_jax.data.reading.records import record_name
 from fakeface_jax.data.splits import RunSplits
 from fakeface_jax.devices import check_batch_size, replicate
 from fakeface_jax.errors import UserError
-from fakeface_jax.evaluation.data_check import first_look
 from fakeface_jax.evaluation.predict import make_predict_step, predict_split
 from fakeface_jax.evaluation.probability import cross_entropy, probability_of_fake
 from fakeface_jax.evaluation.scores import scores

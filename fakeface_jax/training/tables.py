@@ -15,7 +15,7 @@ import numpy as np
 import psutil
 from jax.experimental import multihost_utils
 
-from fakeface_jax.data.threads import in_order
+from fakeface_jax.data.reading.threads import in_order
 from fakeface_jax.devices import available_memory
 from fakeface_jax.errors import UserError
 from fakeface_jax.training.feature_file import size

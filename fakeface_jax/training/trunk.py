@@ -16,8 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 import psutil
 
-from fakeface_jax.data.loader import Plan, read_batches
-from fakeface_jax.data.views import augmentations
+from fakeface_jax.data.batches import Plan, read_batches
+from fakeface_jax.data.reading.views import augmentations
 from fakeface_jax.devices import on_cpu, replicate, to_devices
 from fakeface_jax.errors import UserError, of_disk
 from fakeface_jax.models.resnet import normalize

@@ -2,7 +2,7 @@
 
 import tensorflow_datasets as tfds
 
-from fakeface_jax.data.published import published_builder
+from fakeface_jax.data.builders.published import published_builder
 
 
 def prepare(cls, folder, data_dir):

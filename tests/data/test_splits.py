@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
-from fakeface_jax.data.features import FAKE, REAL
-from fakeface_jax.data.loader import plan_batches, read_batches
+from fakeface_jax.data.batches import plan_batches, read_batches
+from fakeface_jax.data.schema import FAKE, REAL
 from fakeface_jax.data.splits import RunSplits, balanced_part, labels_of, split_for_testing
 from fakeface_jax.errors import UserError
 from tests.conftest import write_faces

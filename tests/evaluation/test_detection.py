@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from fakeface_jax.data.features import REGIONS
+from fakeface_jax.data.schema import REGIONS
 from fakeface_jax.evaluation.detection import detection, threshold_for
 from fakeface_jax.evaluation.intervals import wilson
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score, roc_auc_score
 
-from fakeface_jax.data.corruptions import CORRUPTIONS, corrupted
 from fakeface_jax.detector import Detector
 from fakeface_jax.errors import UserError
+from fakeface_jax.evaluation.corruptions import CORRUPTIONS, corrupted
 from fakeface_jax.evaluation.intervals import wilson
 from fakeface_jax.evaluation.robustness import corrupted_probabilities, robustness
 from tests.explain.tiny import SIZE, pictures, small

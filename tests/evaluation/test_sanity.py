@@ -4,13 +4,13 @@ import jax
 import numpy as np
 import pytest
 
+from fakeface_jax.commands.items import Item
 from fakeface_jax.detector import Detector
 from fakeface_jax.errors import UserError
 from fakeface_jax.evaluation.sanity import randomization_steps, rank_correlation, sanity, similarity
 from fakeface_jax.models import init_variables
 from fakeface_jax.models.resnet import resnet
-from fakeface_jax.report.items import Item
-from fakeface_jax.report.sanity import check_run, sentences, sentences_of_run
+from fakeface_jax.runs.sanity import check_run, sentences, sentences_of_run
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from fakeface_jax.models.pretrained import load_pretrained
 from fakeface_jax.models.resnet import resnet
 from fakeface_jax.pretraining import backbone, pretexts
 from fakeface_jax.pretraining.backbone import pretrain
-from fakeface_jax.report.run_data import read_lines
+from fakeface_jax.runs.records import read_lines
 
 
 def tiny(**changes) -> ConfigDict:

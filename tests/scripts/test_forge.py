@@ -3,7 +3,7 @@
 import pytest
 
 from tests.conftest import run_script
-from tests.data.test_forged import write
+from tests.data.builders.test_forged import write
 
 
 def test_a_folder_is_forged_and_what_cannot_be_read_listed(tmp_path):

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from fakeface_jax.report.run_data import read_lines
+from fakeface_jax.runs.records import read_lines
 from tests.conftest import run_script
 
 

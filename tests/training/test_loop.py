@@ -15,14 +15,14 @@ import jax
 import numpy as np
 import pytest
 
-from fakeface_jax.best_weights import load_best
+from fakeface_jax.commands.train import report_run
 from fakeface_jax.errors import UserError
 from fakeface_jax.models import init_variables
 from fakeface_jax.models.pretrained import load_pretrained, save_safetensors
 from fakeface_jax.models.resnet import resnet
-from fakeface_jax.report.run import report_run
-from fakeface_jax.report.run_data import read_lines
+from fakeface_jax.runs.records import read_lines
 from fakeface_jax.training import fine_tuning
+from fakeface_jax.training.best_weights import load_best
 from fakeface_jax.training.checkpoints import Checkpoints
 from fakeface_jax.workdir import held
 from tests.conftest import ROOT, config_flags, run_script

@@ -4,8 +4,8 @@ import jax
 import numpy as np
 import pytest
 
-from fakeface_jax.data.loader import plan_batches, plan_epoch
-from fakeface_jax.data.order import epoch_order
+from fakeface_jax.data.batches import plan_batches, plan_epoch
+from fakeface_jax.data.reading.order import epoch_order
 from fakeface_jax.errors import UserError
 from fakeface_jax.training import tables
 from fakeface_jax.training.epochs import own_records

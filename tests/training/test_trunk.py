@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fakeface_jax.data.images import decode_image, encode_image
+from fakeface_jax.data.reading.images import decode_image, encode_image
 from fakeface_jax.errors import UserError
 from fakeface_jax.models import init_variables
 from fakeface_jax.models.resnet import normalize, resnet

@@ -13,8 +13,8 @@ from fakeface_jax.data.collect.duplicates import BITS, NEAR, KnownHashes, add_fo
 from fakeface_jax.data.collect.fetching import Busy, Fetcher, Stopped
 from fakeface_jax.data.collect.journal import Journal
 from fakeface_jax.data.collect.sources import FORMS, open_source
-from fakeface_jax.data.features import LABELS
-from fakeface_jax.data.images import decode_image
+from fakeface_jax.data.reading.images import decode_image
+from fakeface_jax.data.schema import LABELS
 from fakeface_jax.errors import UserError
 from fakeface_jax.progress import Bar
 

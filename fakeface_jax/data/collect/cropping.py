@@ -10,7 +10,7 @@ import threading
 import numpy as np
 from PIL import Image, ImageCms
 
-from fakeface_jax.data.images import encode_image
+from fakeface_jax.data.reading.images import encode_image
 from fakeface_jax.errors import UserError
 
 MARGIN = 1.25  # side of the square, in sides of the face that the detector found

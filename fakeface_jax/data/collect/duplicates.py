@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from fakeface_jax.data.checking.duplicates import frequency_signs
 from fakeface_jax.data.collect.cropping import LeftOut, face_square
-from fakeface_jax.data.duplicates import frequency_signs
-from fakeface_jax.data.images import decode_image, find_images, read_bytes
-from fakeface_jax.data.threads import with_bar
+from fakeface_jax.data.reading.images import decode_image, find_images, read_bytes
+from fakeface_jax.data.reading.threads import with_bar
 from fakeface_jax.errors import UserError
 from fakeface_jax.paths import FOLDER, NOTHING, path_kind
 from fakeface_jax.workdir import write_whole

@@ -23,7 +23,7 @@ import json
 import os
 from pathlib import Path
 
-from fakeface_jax.data.features import LABELS
+from fakeface_jax.data.schema import LABELS
 from fakeface_jax.errors import UserError
 from fakeface_jax.workdir import write_whole
 

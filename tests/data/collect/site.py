@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 from PIL import Image
 
-from fakeface_jax.data.images import encode_image
+from fakeface_jax.data.reading.images import encode_image
 
 KEY = "the-access-key"
 

@@ -16,7 +16,7 @@ from PIL import Image, ImageCms
 from fakeface_jax.data.collect import collection, duplicates, journal
 from fakeface_jax.data.collect.collection import collect
 from fakeface_jax.data.collect.fetching import Fetcher
-from fakeface_jax.data.images import read_image
+from fakeface_jax.data.reading.images import read_image
 from fakeface_jax.errors import UserError
 from fakeface_jax.workdir import whole_file
 from tests.conftest import ROOT

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from fakeface_jax.data.collect.cropping import LeftOut, cut_out, encode, face_square, haar_detector, in_srgb
-from fakeface_jax.data.examples import render_example
-from fakeface_jax.data.images import decode_image
+from fakeface_jax.data.drawn.examples import render_example
+from fakeface_jax.data.reading.images import decode_image
 from fakeface_jax.errors import UserError
 from tests.data.collect.site import face, jpeg
 

@@ -13,7 +13,7 @@ from fakeface_jax.data.collect.duplicates import (
   perceptual_hash,
   to_hex,
 )
-from fakeface_jax.data.images import decode_image
+from fakeface_jax.data.reading.images import decode_image
 from fakeface_jax.errors import UserError
 from tests.data.collect.site import detect, face, jpeg
 

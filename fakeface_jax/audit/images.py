@@ -1,0 +1,80 @@
+"""The images of an audit: what the network says of each, and what is known about it."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from fakeface_jax.data.reading.images import resize_and_crop_mask
+from fakeface_jax.data.reading.records import decode_mask, decode_record, record_name
+from fakeface_jax.data.schema import FAKE
+from fakeface_jax.data.splits import Part
+from fakeface_jax.detector import Seen
+from fakeface_jax.evaluation.placement import usable
+from fakeface_jax.evaluation.predict import predict_records
+from fakeface_jax.evaluation.probability import probability_of_fake
+from fakeface_jax.progress import with_progress
+
+
+@dataclasses.dataclass(frozen=True)
+class Audited:
+  """The N images of a split.
+
+  Attributes:
+    detector: the `Detector` that is audited.
+    source: records, as `open_dataset(...)[split]`.
+    labels, probabilities: int[N], and float64[N], of fake.
+    names: list of N.
+    regions, difficulties: bool[N, len(REGIONS)], int[N] index of DIFFICULTIES.
+    unplaced: list of N: '' for a fake with a mask that can be measured against, else why not.
+  """
+
+  detector: Any
+  source: Any
+  labels: np.ndarray
+  probabilities: np.ndarray
+  names: list
+  regions: np.ndarray
+  difficulties: np.ndarray
+  unplaced: list
+
+  def stored(self, indices):
+    """The images uint8[H, W, 3] as they are stored, each decoded when it is asked for."""
+    return Part(self.source, indices, decode_record)
+
+  def seen(self, indices):
+    """What the network sees of them, at least one: a `Seen`."""
+    return Seen.joined(self.detector.prepare([image]) for image in self.stored(indices))
+
+  def masks(self, indices):
+    """uint8[n, crop, crop], of what the network sees."""
+    return np.stack([_mask(self.source[int(i)], self.detector) for i in indices])
+
+
+def predicted(detector, source, batch_size, title):
+  """{"logits", "labels"} of all records, see `predict_records`."""
+  return dict(zip(("logits", "labels"), predict_records(detector, source, batch_size, title), strict=True))
+
+
+def read_audited(detector, source, parts, batch_size):
+  """The `Audited`; `parts` keeps what takes long."""
+  said = parts("predictions", lambda: predicted(detector, source, batch_size, "judging"))
+  facts = parts("facts", lambda: _facts(detector, source))
+  return Audited(
+      detector, source, said["labels"], probability_of_fake(said["logits"]), facts["names"].tolist(),
+      facts["regions"], facts["difficulties"], facts["unplaced"].tolist())
+
+
+def _facts(detector, source):
+  rows = []
+  for i in with_progress(range(len(source)), "reading masks"):
+    record = source[i]
+    unplaced = usable(_mask(record, detector)) or "" if record["label"] == FAKE else "real"
+    rows.append((record_name(record), record["regions"], record["difficulty"], unplaced))
+  names, regions, difficulties, unplaced = zip(*rows, strict=True)
+  return {"names": np.array(names, str), "regions": np.array(regions, bool),
+          "difficulties": np.array(difficulties, int), "unplaced": np.array(unplaced, str)}
+
+
+def _mask(record, detector):
+  return resize_and_crop_mask(decode_mask(record), detector.resize, detector.crop)

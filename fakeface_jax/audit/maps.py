@@ -1,0 +1,258 @@
+"""Where the network looked at the images of an audit: every method's maps beside the masks, and put to the test."""
+
+import functools
+import json
+
+import numpy as np
+
+from fakeface_jax.audit.parts import settings_hash
+from fakeface_jax.data.forging.landmarks import choose_framing
+from fakeface_jax.data.reading.images import resize_and_crop_mask
+from fakeface_jax.data.schema import FAKE, REAL, REGIONS, THRESHOLD
+from fakeface_jax.errors import UserError
+from fakeface_jax.evaluation.face_regions import energy_by_region, face_region_map
+from fakeface_jax.evaluation.faithfulness import (
+  RANDOM,
+  area_under,
+  baseline_maps,
+  curve_ends,
+  faithfulness,
+  faithfulness_of_map,
+  probability_without,
+)
+from fakeface_jax.evaluation.intervals import mean_interval
+from fakeface_jax.evaluation.localization import localization
+from fakeface_jax.evaluation.placement import INSIDE, baseline_measures, moved, placed, rectified
+from fakeface_jax.evaluation.sanity import sanity, sanity_methods
+from fakeface_jax.explain.methods import CHANNELS, METHODS, maps_of
+from fakeface_jax.progress import in_parts, with_progress
+
+LOCALISED = 500  # fakes, at most
+SAMPLE = 32  # fakes for what evaluates the network many times for one
+SANE = 16  # of them, for the weights made random
+BY_REGION = 200  # images, of each class
+FRAMED = 64  # images that tell how faces are framed
+CHUNK = 64  # images that are explained before the result is kept
+
+
+class AuditedMaps:
+  """The sections of an audit that are about maps; what several need is computed for the first.
+
+  Args:
+    audited: an `Audited`.
+    methods: {name: settings}, as `resolve_methods` returns them.
+    parts: a `Parts`.
+  """
+
+  def __init__(self, audited, methods, parts):
+    self._audited, self._parts = audited, parts
+    maps = {name: given for name, given in methods.items() if METHODS[name].kind != CHANNELS}
+    self._without_background = [] if audited.detector.background is not None else [
+        name for name in maps if "background" in METHODS[name].arguments]
+    self._methods = {name: given for name, given in maps.items() if name not in self._without_background}
+    fakes = np.random.default_rng(0).permutation(np.flatnonzero(audited.labels == FAKE))
+    self._with_mask = np.array([i for i in fakes if not audited.unplaced[i]], int)
+    self._chosen = np.sort(self._with_mask[:LOCALISED])
+    others = fakes[np.isin(fakes, self._with_mask, invert=True)]
+    self._sample = np.sort(np.concatenate([self._with_mask, others])[:SAMPLE])  # those with a mask first
+
+  @property
+  def notes(self):
+    """Sentences on what is looked at."""
+    notes = [f"{METHODS[name].title} is left out: the run has no background images."
+             for name in self._without_background]
+    count = len(self._with_mask)
+    if count > LOCALISED:
+      notes.append(f"Maps are held against the masks of {LOCALISED} of {count:,} fakes, drawn at random.")
+    if 0 < len(self._sample) < len(self._chosen):
+      notes.append(
+          f"Methods that evaluate the network many times are held against the masks of {len(self._sample)} fakes.")
+    if self._caught_sample.any():
+      notes.append(f"Faithfulness is measured on {self._caught_sample.sum()} caught fakes.")
+    return notes
+
+  def localization(self):
+    """See `evaluation.localization.localization`; with no mask, only where on the face the maps lie."""
+    if not len(self._chosen):
+      return self._without_masks()
+    rows, baselines = self._placed(), baseline_measures(self._audited.masks(self._chosen))
+    trials = self._trials()
+    rows = [row | {"trials": trials.get((row["method"], row["layer"]))} for row in rows]
+    result = localization(
+        rows, baselines, self._caught(self._chosen), baselines["chance"]["energy"], self._left_out(),
+        painted={"untouched": self._audited.probabilities[self._chosen], **self._parts("painted", self._painted)})
+    return result | {"face_regions": {"reason": "the masks say where the fakes are; regions are compared without them"}}
+
+  def _placed(self):
+    """What `placed` says of each map: list of {"method", "title", "layer", "images", measures}."""
+    quick = {name: given for name, given in self._methods.items() if not METHODS[name].sampled}
+    rows = []
+    if quick:
+      pieces = [
+          _by_map(self._parts(
+              f"placed_{settings_hash(quick)}_{start:05d}", lambda start=start: self._place(quick, start)))
+          for start in in_parts(len(self._chosen), CHUNK, "maps beside masks")]
+      rows += _rows({
+          key: {name: np.concatenate([piece[key][name] for piece in pieces]) for name in measures}
+          for key, measures in pieces[0].items()}, np.arange(len(self._chosen)))
+    with_mask = np.isin(self._sample, self._chosen)
+    among_chosen = np.searchsorted(self._chosen, self._sample[with_mask])
+    masks = self._audited.masks(self._sample[with_mask])
+    for (name, layer), maps in self._sample_maps.items():
+      if METHODS[name].sampled:
+        rows += _rows({(name, layer): placed(maps[with_mask], masks)}, among_chosen)
+    order = list(self._methods)
+    return sorted(rows, key=lambda row: order.index(row["method"]))
+
+  def _place(self, methods, start):
+    indices = self._chosen[start : start + CHUNK]
+    masks = self._audited.masks(indices)
+    maps = self._maps(methods, self._audited.seen(indices).pixels)
+    return {
+        name: {layer: placed(values, masks) for layer, values in layers.items()} for name, layers in maps.items()}
+
+  def _painted(self):
+    """{"inside", "elsewhere"}: probability of fake with the changed region painted over, and as much elsewhere."""
+    said = {"inside": [], "elsewhere": []}
+    for start in in_parts(len(self._chosen), CHUNK, "painting regions over"):
+      indices = self._chosen[start : start + CHUNK]
+      pixels, masks = self._audited.seen(indices).pixels, self._audited.masks(indices)
+      for name, removed in (("inside", masks == INSIDE), ("elsewhere", moved(masks, start))):
+        said[name].append(probability_without(self._audited.detector, pixels, removed))
+    return {name: np.concatenate(values) for name, values in said.items()}
+
+  def _left_out(self):
+    reasons = [self._audited.unplaced[i] for i in np.flatnonzero(self._audited.labels == FAKE)]
+    return {reason: reasons.count(reason) for reason in sorted(set(reasons) - {""})}
+
+  def _caught(self, indices):
+    return self._audited.probabilities[indices] >= THRESHOLD
+
+  def _maps(self, methods, pixels):
+    """{method: {layer or '': float32[N, h, w] >= 0}} for the target fake."""
+    detector = self._audited.detector
+    result = detector.engine.explain(pixels, np.full(len(pixels), FAKE), methods, detector.background)
+    maps = {name: {} for name in methods}
+    for name, layer, values in maps_of(result, methods):
+      maps[name][layer or ""] = rectified(METHODS[name].kind, values)
+    return maps
+
+  @functools.cached_property
+  def _sample_seen(self):
+    return self._audited.seen(self._sample)
+
+  @functools.cached_property
+  def _sample_maps(self):
+    """{(method, layer or None): its map} of the sample, kept method by method."""
+    maps = {}
+    for name in with_progress(self._methods, "maps of a sample", unit="methods"):
+      given = {name: self._methods[name]}
+      maps |= _by_map(self._parts(
+          f"maps_{settings_hash(given)}", lambda given=given: self._maps(given, self._sample_seen.pixels)))
+    return maps
+
+  def _without_masks(self):
+    left_out = self._left_out()
+    reason = ("there is no fake" if not left_out else "no fake has a mask to compare the maps with" if
+              set(left_out) == {"no mask"} else f"no fake has a mask that can be used: {left_out}")
+    if "gradcam" not in self._methods or not self._audited.regions[self._audited.labels == FAKE].any():
+      return {"reason": reason}
+    layer = self._methods["gradcam"]["layers"][-1]
+    return {"reason": reason, "face_regions": self._by_region("gradcam", layer)}
+
+  def _by_region(self, name, layer):
+    """The share of a map's energy by region of the face, by what was manipulated."""
+    audited, random = self._audited, np.random.default_rng(1)
+    known = [np.flatnonzero((audited.labels == FAKE) & audited.regions.any(1)), np.flatnonzero(audited.labels == REAL)]
+    indices = np.sort(np.concatenate([random.permutation(members)[:BY_REGION] for members in known]))
+    given = {name: self._methods[name] | {"layers": (layer,)}}
+    kept = self._parts(f"regions_{settings_hash(given)}", lambda: {
+        "maps": self._maps(given, audited.seen(indices).pixels)[name][layer]})
+    photographs = audited.stored(indices)
+    framing = choose_framing(photographs[i] for i in range(0, len(photographs), max(1, len(photographs) // FRAMED)))
+    faces = [face_region_map(image, framing) for image in with_progress(photographs, "finding faces")]
+    cut = lambda regions: None if regions is None else resize_and_crop_mask(
+        regions, audited.detector.resize, audited.detector.crop)
+    manipulated = [None if audited.labels[i] == REAL else
+                   [region for region, bit in zip(REGIONS, audited.regions[i], strict=True) if bit] for i in indices]
+    return {"method": name, "title": METHODS[name].title, "layer": layer} | energy_by_region(
+        kept["maps"], [cut(regions) for regions, _ in faces], [found_by for _, found_by in faces], manipulated)
+
+  @functools.cached_property
+  def _caught_sample(self):
+    """bool[n], which fakes of the sample are called fake: of the others there is no evidence to take away."""
+    return self._caught(self._sample)
+
+  @functools.cached_property
+  def _ends(self):
+    return self._parts("faithful_ends", lambda: curve_ends(
+        self._audited.detector, self._sample_seen.pixels[self._caught_sample]))
+
+  def _trials(self):
+    """{(method, layer): "trials" as `localization` takes them} of every map; {} where no fake is caught."""
+    if not self._caught_sample.any():
+      return {}
+    patches = baseline_maps(int(self._caught_sample.sum()), self._sample_seen.pixels.shape[1])[RANDOM[1]]
+    chance = area_under(self._deletion("patches", patches))
+    sane, trials = self._sanity.get("methods", {}), {}
+    for (name, layer), values in with_progress(
+        self._sample_maps.items(), "putting maps to trial", unit="maps"):
+      gain = chance - area_under(self._deletion((name, layer, self._methods[name]), values[self._caught_sample]))
+      trials[name, layer] = {
+          "deletion": mean_interval(gain), "depends_on_weights": sane.get(name, {}).get("depends_on_weights")}
+    return trials
+
+  def _deletion(self, key, maps):
+    """float64[n, F], the deletion curves with in-painting of the caught fakes of the sample."""
+    return self._parts(f"deletion_{settings_hash(key)}", lambda: faithfulness_of_map(
+        self._audited.detector, self._sample_seen.pixels[self._caught_sample], maps, self._ends, ("inpaint",),
+        ("deletion",))["deletion"])["inpaint"]
+
+  def faithfulness(self, best=None):
+    """See `evaluation.faithfulness.faithfulness`: of the sample's caught fakes, the last layer of each method.
+
+    Args: `best`: the map that `localization` calls the best, which is among them, too; None without any.
+    """
+    caught = self._caught_sample
+    if not len(caught):
+      raise UserError("there is no fake")
+    if not caught.any():
+      raise UserError(f"none of {len(caught)} fakes is called fake: there is no evidence to take away")
+    maps = self._sample_maps
+    shown = {name: [layer for method, layer in maps if method == name][-1:] for name in self._methods}
+    if best and best["layer"] not in shown[best["method"]]:
+      shown[best["method"]].append(best["layer"])
+    wanted = [(name, METHODS[name].title, layer, maps[name, layer][caught])
+              for name, layers in shown.items() for layer in layers]
+    pixels = self._sample_seen.pixels[caught]
+    wanted += [(None, title, None, values) for title, values in baseline_maps(len(pixels), pixels.shape[1]).items()]
+    rows = []
+    for name, title, layer, values in with_progress(wanted, "taking away evidence", unit="maps"):
+      curves = self._parts(
+          f"faithful_{settings_hash((name, title, layer, self._methods.get(name)))}",
+          lambda values=values: faithfulness_of_map(self._audited.detector, pixels, values, self._ends))
+      rows.append({"method": name, "title": title, "layer": layer, **curves})
+    return faithfulness(rows, self._sanity)
+
+  @functools.cached_property
+  def _sanity(self):
+    """As `evaluation.sanity.sanity`, of the methods that are quick enough for it; {"reason"} where none is."""
+    names = [name for name in sanity_methods() if name in self._methods]
+    if not names:
+      return {"reason": "none of the methods is quick enough to be checked against random weights"}
+    seen = self._sample_seen[:SANE]
+    found = self._parts(f"sanity_{settings_hash(names)}", lambda: {"json": np.array(json.dumps(sanity(
+        self._audited.detector, seen, names,
+        progress=lambda steps: with_progress(steps, "randomising", unit="layers"))))})
+    return json.loads(str(found["json"]))
+
+
+def _by_map(nested):
+  """{method: {layer or '': value}} -> {(method, layer or None): value}."""
+  return {(name, layer or None): value for name, layers in nested.items() for layer, value in layers.items()}
+
+
+def _rows(measured, images):
+  """Rows of `localization`'s `per_map` of {(method, layer): {measure: float[N]}}."""
+  return [{"method": name, "title": METHODS[name].title, "layer": layer, "images": images, **measures}
+          for (name, layer), measures in measured.items()]

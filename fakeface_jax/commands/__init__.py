@@ -1,0 +1,1 @@
+"""What each script does between its flags and the library; first of all `app`, which all of them run in."""

@@ -1,0 +1,117 @@
+"""Records to batches of uint8 pixels, the same ones whatever the number of processes and devices.
+
+A plan says which record stands where in which global batch. So the position in the data is just a step number, and a
+process reads its own columns of the plan.
+"""
+
+import dataclasses
+import os
+from functools import partial
+
+import numpy as np
+
+from fakeface_jax.data.reading.order import epoch_order
+from fakeface_jax.data.reading.records import decode_record
+from fakeface_jax.data.reading.threads import in_order
+from fakeface_jax.data.reading.views import view_of
+from fakeface_jax.data.schema import REAL
+
+SCRATCH_BYTES = 3 * 1024**2  # enough for a megapixel; larger images get memory of their own
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+  """Which records make up which batch.
+
+  Attributes:
+    indices: int64[steps, batch_size], record numbers; the last batch is filled up with records from the start.
+    weights: float32[steps, batch_size], 1 for a record that counts and 0 for a filler.
+    views: int64[steps, batch_size], which view of the record (see `views.view_of`).
+  """
+
+  indices: np.ndarray
+  weights: np.ndarray
+  views: np.ndarray
+
+  @property
+  def steps(self):
+    return len(self.indices)
+
+  def from_step(self, step):
+    """The plan without its first `step` batches."""
+    return self._each(lambda table: table[step:])
+
+  def shard(self, process, processes):
+    """The columns that this process of several reads."""
+    width = self.indices.shape[1] // processes
+    return self._each(lambda table: table[:, process * width : (process + 1) * width])
+
+  def _each(self, function):
+    return Plan(*(function(getattr(self, field.name)) for field in dataclasses.fields(self)))
+
+
+def plan_batches(length, batch_size):
+  """Every record once, in order, centred; the last batch is filled up."""
+  slots = np.arange(-(-length // batch_size))[:, None].repeat(batch_size, 1)
+  return _plan(slots, np.zeros_like(slots), length, batch_size)
+
+
+def plan_epoch(length, batch_size, *, seed, epoch, views):
+  """Every record once, in the epoch's own order; the last batch is filled up.
+
+  Args: `views`: 1 for the centre of every image, n to draw one of its n views, 0 for a new view every epoch.
+  """
+  columns = np.arange(batch_size, dtype=np.int32)
+  slots, drawn = epoch_order(seed, epoch, columns, length=length, batch_size=batch_size, views=max(views, 1))
+  drawn = np.asarray(drawn, np.int64) if views else np.full(slots.shape, epoch + 1)
+  return _plan(np.asarray(slots, np.int64), drawn, length, batch_size)
+
+
+def _plan(slots, views, length, batch_size):
+  indices = slots * batch_size + np.arange(batch_size)
+  return Plan(indices % length, (indices < length).astype(np.float32), views)
+
+
+def read_batches(source, plan, *, resize, crop, augment=(), seed=0, forge=0.0, threads=None):
+  """Yields the plan's batches, each read and decoded by one of several threads.
+
+  Args:
+    source: random-access records of `features`, images as encoded bytes.
+    plan: this process's `Plan`.
+    resize, crop, augment, seed: of the views, see `views.view_of`.
+    forge: the share of the real images in whose place there is a fake made of them, with its label, see `forge.Forger`.
+    threads: one more than this process has cores by default.
+  Yields: {"image": uint8[B, crop, crop, 3], "label": int32[B], "weight": float32[B], "index": int32[B]}.
+  Raises: UserError as `decode_record`.
+  """
+  forger = _forger(source, forge) if forge else None
+
+  def read(step):
+    indices, width = plan.indices[step], plan.indices.shape[1]
+    scratch = np.empty(SCRATCH_BYTES, np.uint8)
+    batch = {
+        "image": np.empty((width, crop, crop, 3), np.uint8), "label": np.empty(width, np.int32),
+        "weight": plan.weights[step], "index": indices.astype(np.int32)}
+    for column, index in enumerate(indices.tolist()):
+      record = source[index]
+      key, image, label = (seed, int(plan.views[step, column]), index), decode_record(record, scratch), record["label"]
+      if forger:
+        image, label = forger(image, label, key)
+      batch["image"][column] = view_of(image, key, resize=resize, crop=crop, augment=augment)
+      batch["label"][column] = label
+    return batch
+
+  threads = threads or len(os.sched_getaffinity(0)) + 1  # one waits for the disk or for Python's lock
+  yield from in_order(read, range(plan.steps), threads=threads, ahead=2)
+
+
+def _forger(source, share):
+  from fakeface_jax.data.forging.forge import Forger  # slow to import, and few need it
+
+  return Forger(share, len(source), partial(_real_image, source))
+
+
+def _real_image(source, index):
+  """A donor's image; None for a fake."""
+  record = source[index]
+  return decode_record(record) if record["label"] == REAL else None

@@ -1,0 +1,1 @@
+"""What a data set holds besides faces: copies, shortcuts, overlap with what was trained on."""

@@ -1,0 +1,1 @@
+"""Fakes made of photographs of real faces, with an exact mask."""

@@ -1,0 +1,1 @@
+"""Arrays to pictures: panels, sheets, charts, and the figures written in them."""
