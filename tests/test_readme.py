@@ -34,7 +34,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarni
 
 OTHER_PROGRAMS = ("pip", "git", "cd", "pytest")  # what is typed beside our own scripts
 ONLY_PARSED = {  # how a command begins: why it does not run here, where its flags are read all the same
-    "bench.py": "measures for minutes; tests/benchmarks runs its parts",
+    "bench.py": "measures for minutes; tests/scripts/benchmarks runs its parts",
     "scripts/pretrain.py": "compiles for minutes; tests/pretraining/test_backbone.py runs it",
     "collect.py": "asks other people's servers; tests/data/collect runs it against a server of its own",
 }

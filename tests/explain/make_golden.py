@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from benchmarks.captum_reference import CaptumReference
+from benchmarks.torch_resnet import from_state_dict
 
-from fakeface_jax.benchmarks.captum_reference import CaptumReference
-from fakeface_jax.benchmarks.torch_resnet import from_state_dict
 from fakeface_jax.explain.capture import conv_layers
 from fakeface_jax.models.resnet import resnet
 from tests.explain import golden_inputs as inputs

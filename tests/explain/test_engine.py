@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from benchmarks.explain import flops_ratios
 
-from fakeface_jax.benchmarks.explain import flops_ratios
 from fakeface_jax.errors import UserError
 from fakeface_jax.explain import engine as engines
 from fakeface_jax.explain.engine import Engine

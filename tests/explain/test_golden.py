@@ -115,9 +115,8 @@ def test_explanations_equal_captums(ours, name):
 def test_explanations_equal_captums_live(ours):
   pytest.importorskip("captum")
   import torch
-
-  from fakeface_jax.benchmarks.captum_reference import CaptumReference
-  from fakeface_jax.benchmarks.torch_resnet import from_state_dict as torch_network
+  from benchmarks.captum_reference import CaptumReference
+  from benchmarks.torch_resnet import from_state_dict as torch_network
 
   network = ours("resnet18")
   captum = CaptumReference(torch_network(18, network.given.weights, torch.float64))

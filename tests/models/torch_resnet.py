@@ -1,10 +1,9 @@
 """Stage outputs and training steps of the PyTorch ResNet with the seeded weights."""
 
 import torch
+from benchmarks.torch_resnet import TorchResNet, from_state_dict
 from seeded import state_dict
 from torch import nn
-
-from fakeface_jax.benchmarks.torch_resnet import TorchResNet, from_state_dict
 
 __all__ = ["TorchResNet", "outputs", "reference", "train_step"]
 

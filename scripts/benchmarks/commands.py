@@ -6,12 +6,13 @@ import sys
 from fakeface_jax.commands.app import ROOT
 from fakeface_jax.errors import UserError
 
+SCRIPTS = ROOT / "scripts"
 SCRATCH = ROOT / "configs" / "scratch.py"  # for train.py: every layer, from random weights
 
 
 def run_script(name, *flags):
   """Runs scripts/NAME.py. Raises: UserError with its last line where it fails."""
-  command = [sys.executable, str(ROOT / "scripts" / f"{name}.py"), *flags]
+  command = [sys.executable, str(SCRIPTS / f"{name}.py"), *flags]
   process = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
   if process.returncode:
     raise UserError(f"{name}.py failed: {process.stderr.strip().splitlines()[-1:]}")

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 import jax
 import numpy as np
 
-from fakeface_jax.benchmarks.timing import take_turns
+from benchmarks.timing import take_turns
 from fakeface_jax.data.schema import FAKE
 from fakeface_jax.detector import Detector, Seen, load
 from fakeface_jax.drawing.panel import draw_panel
@@ -107,7 +107,7 @@ def article_times(engine, model, variables, pixels, repeats, result):
       method.title: run([name]) for name, method in METHODS.items() if not method.sampled and name not in ARTICLE}
   if not find_spec("captum"):
     return take_turns(candidates, repeats)
-  from fakeface_jax.benchmarks.captum_process import CaptumProcess
+  from benchmarks.captum_process import CaptumProcess
 
   layers, tensors = last_conv_layers(model), to_state_dict(variables)
   with CaptumProcess(depth_of(tensors), tensors) as captum:

@@ -5,9 +5,8 @@ import re
 import jax
 import jax.numpy as jnp
 import pytest
-
-from fakeface_jax.benchmarks import compilers
-from fakeface_jax.benchmarks.compile import (
+from benchmarks import compilers
+from benchmarks.compile import (
   all_reduced_bytes,
   bench_compile,
   chosen_networks,
@@ -15,7 +14,8 @@ from fakeface_jax.benchmarks.compile import (
   describe,
   figures_of,
 )
-from fakeface_jax.benchmarks.programs import lowered
+from benchmarks.programs import lowered
+
 from fakeface_jax.errors import UserError
 from fakeface_jax.models.resnet import resnet
 

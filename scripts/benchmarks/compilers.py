@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 
 from packaging.requirements import Requirement
 
-from fakeface_jax.benchmarks.chips import CHIPS
+from benchmarks.chips import CHIPS
 from fakeface_jax.errors import UserError
 
 

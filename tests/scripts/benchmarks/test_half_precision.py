@@ -1,10 +1,10 @@
 """bfloat16 beside float32 on a run's test images and on photographs."""
 
 import pytest
+from benchmarks.half_precision import bench_half_precision, spread
 from PIL import Image
 from skimage.data import astronaut
 
-from fakeface_jax.benchmarks.half_precision import bench_half_precision, spread
 from fakeface_jax.errors import UserError
 
 

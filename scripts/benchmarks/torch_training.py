@@ -1,6 +1,6 @@
 """The usual fine-tuning of a pretrained ResNet in PyTorch, which ours is measured against.
 
-python -m fakeface_jax.benchmarks.torch_training FOLDER WEIGHTS.safetensors '{"depth": 50, "batch_size": 32}'
+python -m benchmarks.torch_training FOLDER WEIGHTS.safetensors '{"depth": 50, "batch_size": 32}'
 
 It does what one writes with PyTorch who means well: the trunk under `no_grad`, a DataLoader with workers, channels
 last, and on a GPU bfloat16 by autocast and `torch.compile`. Prints as JSON what an epoch with its validation
@@ -21,7 +21,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, Dataset
 
-from fakeface_jax.benchmarks.torch_resnet import from_state_dict
+from benchmarks.torch_resnet import from_state_dict
 from fakeface_jax.data.schema import LABELS
 from fakeface_jax.models.resnet import MEAN_RGB, STD_RGB
 

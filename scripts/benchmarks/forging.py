@@ -4,7 +4,7 @@ import json
 import tempfile
 from pathlib import Path
 
-from fakeface_jax.benchmarks.commands import SCRATCH, check_split_folders, run_script
+from benchmarks.commands import SCRATCH, check_split_folders, run_script
 
 SHARE = 0.3  # of the real faces that are forged on the fly where there are other fakes beside
 SCORES = ("f1_macro", "roc_auc")

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from fakeface_jax.benchmarks.timing import take_turns
+from benchmarks.timing import take_turns
 from fakeface_jax.models.convolution import dilated, form_for_cpu, pool_by_pairs, pool_by_window
 
 BATCH = 8

@@ -15,7 +15,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fakeface_jax.benchmarks.photographs import SIDE, write_data_set
+from benchmarks.commands import SCRIPTS
+from benchmarks.photographs import SIDE, write_data_set
 from fakeface_jax.commands.app import ROOT
 from fakeface_jax.data.batches import plan_batches, read_batches
 from fakeface_jax.data.datasets import open_dataset
@@ -170,7 +171,7 @@ def run_torch(folder, trainable, depth, size, batch_size, accelerated):
       inference_batch_size=DEVICE_BATCH if accelerated else batch_size,  # as ours takes them
       resize=SIDE, crop=size, epochs=TORCH_EPOCHS, workers=workers)
   command = [
-      sys.executable, "-m", "fakeface_jax.benchmarks.torch_training", str(folder / "faces"),
+      sys.executable, "-m", "benchmarks.torch_training", str(folder / "faces"),
       str(folder / "weights.safetensors"), json.dumps(options)]
   return json.loads(_output(command).splitlines()[-1])
 
@@ -200,14 +201,14 @@ def _train_command(folder, trainable, depth, size, batch_size, epochs, accelerat
       "data.path": folder / "faces", "data.dir": folder / f"records_{trainable}", "data.resize": SIDE,
       "data.crop": size, "batch_size": batch_size, "epochs": epochs, "early_stopping_patience": epochs}
   return [
-      sys.executable, str(ROOT / "scripts" / "train.py"), f"--config={ROOT / 'configs' / 'resnet50.py'}",
+      sys.executable, str(SCRIPTS / "train.py"), f"--config={ROOT / 'configs' / 'resnet50.py'}",
       f"--workdir={workdir}", *(f"--config.{name}={value}" for name, value in flags.items())], workdir
 
 
 def _output(command, log=None, **environment):
   place = subprocess.PIPE if log is None else log
   process = subprocess.run(
-      command, stdout=place, stderr=place, text=True, cwd=ROOT, env={**os.environ, **environment})
+      command, stdout=place, stderr=place, text=True, cwd=SCRIPTS, env={**os.environ, **environment})
   if process.returncode:
     raise UserError(f"{' '.join(command)} failed: {(process.stderr or 'see the log').strip().splitlines()[-1:]}")
   return process.stdout

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import simplejpeg
 
-from fakeface_jax.benchmarks.photographs import SIDE, write_data_set
-from fakeface_jax.benchmarks.timing import take_turns
+from benchmarks.photographs import SIDE, write_data_set
+from benchmarks.timing import take_turns
 from fakeface_jax.data.batches import plan_batches, read_batches
 from fakeface_jax.data.datasets import open_dataset
 

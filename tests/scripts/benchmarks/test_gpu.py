@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
+from benchmarks import gpu, training
 
-from fakeface_jax.benchmarks import gpu, training
 from fakeface_jax.errors import UserError
 
 

@@ -8,7 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from fakeface_jax.commands.app import ROOT
+from benchmarks.commands import SCRIPTS
 
 RUNS = 3
 
@@ -22,14 +22,14 @@ def bench_first_picture(depth=50, size=224):
     run, photograph = Path(folder) / "run", Path(folder) / "photograph.jpg"
     _make_run(run, photograph, depth, size)
     environment = {**os.environ, "JAX_COMPILATION_CACHE_DIR": f"{folder}/cache"}
-    command = [sys.executable, str(ROOT / "scripts" / "explain.py"), "--workdir", str(run), str(photograph)]
+    command = [sys.executable, str(SCRIPTS / "explain.py"), "--workdir", str(run), str(photograph)]
     seconds = []
     for number in range(1 + RUNS):
       start = time.perf_counter()
       subprocess.run([*command, "--out", f"{folder}/panels{number}"], check=True, capture_output=True, env=environment)
       seconds.append(time.perf_counter() - start)
-    command = [sys.executable, "-m", __name__, str(run), str(photograph)]
-    stages = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT, env=environment)
+    command = [sys.executable, "-m", "benchmarks.first_picture", str(run), str(photograph)]
+    stages = subprocess.run(command, check=True, capture_output=True, text=True, cwd=SCRIPTS, env=environment)
   figures = {
       "first_call": seconds[0], "whole_command": sorted(seconds[1:])[RUNS // 2],
       "stages": json.loads(stages.stdout.splitlines()[-1])}

@@ -29,6 +29,7 @@ import time
 from importlib.util import find_spec
 from pathlib import Path
 
+from benchmarks.commands import SCRIPTS
 from fakeface_jax.commands.app import ROOT
 from fakeface_jax.errors import UserError
 from fakeface_jax.workdir import write_whole
@@ -84,10 +85,10 @@ def _not_installed(*packages):
 
 def _part(part, small, log, seconds):
   """The figures that a part prints as its last line. Whatever ends this process, but SIGKILL, ends the part too."""
-  command = [sys.executable, "-m", "fakeface_jax.benchmarks.gpu", part, *["small"] * small]
+  command = [sys.executable, "-m", "benchmarks.gpu", part, *["small"] * small]
   before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
   with open(log, "w") as file, subprocess.Popen(
-      command, stdout=subprocess.PIPE, stderr=file, text=True, cwd=ROOT, start_new_session=True) as process:
+      command, stdout=subprocess.PIPE, stderr=file, text=True, cwd=SCRIPTS, start_new_session=True) as process:
     try:
       said, _ = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
@@ -127,8 +128,8 @@ def explain(small, dtype):
   import jax
   import numpy as np
 
-  from fakeface_jax.benchmarks.chips import chip_of
-  from fakeface_jax.benchmarks.timing import take_turns
+  from benchmarks.chips import chip_of
+  from benchmarks.timing import take_turns
   from fakeface_jax.data.schema import FAKE
   from fakeface_jax.explain.engine import Engine
   from fakeface_jax.explain.methods import ARTICLE, resolve_methods
@@ -188,8 +189,8 @@ def captum(small):
   import numpy as np
   import torch
 
-  from fakeface_jax.benchmarks.captum_process import CaptumProcess
-  from fakeface_jax.benchmarks.timing import take_turns
+  from benchmarks.captum_process import CaptumProcess
+  from benchmarks.timing import take_turns
   from fakeface_jax.explain.capture import last_conv_layers
   from fakeface_jax.models import abstract_variables
   from fakeface_jax.models.pretrained import to_state_dict
@@ -223,8 +224,8 @@ def _training_set(small):
   """(folder with faces/ and weights.safetensors, depth, size, images); made once for the parts that need it."""
   import jax
 
-  from fakeface_jax.benchmarks.photographs import write_data_set
-  from fakeface_jax.benchmarks.training import VAL_SHARE
+  from benchmarks.photographs import write_data_set
+  from benchmarks.training import VAL_SHARE
   from fakeface_jax.models import init_variables
   from fakeface_jax.models.pretrained import save_safetensors
   from fakeface_jax.models.resnet import resnet
@@ -240,7 +241,7 @@ def _training_set(small):
 
 def training(small):
   """The article's recipe on JPEGs: seconds of 20 epochs from start to finish, by part. What it says is in the log."""
-  from fakeface_jax.benchmarks.training import VAL_SHARE, dtype, run_training
+  from benchmarks.training import VAL_SHARE, dtype, run_training
 
   _leave_the_chip()
   folder, depth, size, images = _training_set(small)
@@ -253,7 +254,7 @@ def training(small):
 
 def training_torch(small):
   """PyTorch on the same images: an epoch and an inference pass, compiled, channels last, bfloat16 by autocast."""
-  from fakeface_jax.benchmarks.training import VAL_SHARE, run_torch
+  from benchmarks.training import VAL_SHARE, run_torch
 
   _leave_the_chip()
   folder, depth, size, images = _training_set(small)
@@ -293,7 +294,7 @@ def exactness(small):
 
 def layers(small):
   """The forms of layers for CPU beside XLA's own."""
-  from fakeface_jax.benchmarks.layers import bench_layers
+  from benchmarks.layers import bench_layers
 
   return bench_layers(1 if small else 10)[1]
 

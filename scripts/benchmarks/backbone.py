@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fakeface_jax.benchmarks.commands import SCRATCH, check_split_folders, run_script
+from benchmarks.commands import SCRATCH, check_split_folders, run_script
 from fakeface_jax.commands.app import ROOT
 from fakeface_jax.errors import UserError
 from fakeface_jax.models.weight_files import weights_path

@@ -1,6 +1,6 @@
 """How far bfloat16 moves a trained detector's probability and maps from float32's, on photographs, not on noise."""
 
-from fakeface_jax.benchmarks.explain import bf16_deviation
+from benchmarks.explain import bf16_deviation
 from fakeface_jax.data.reading.images import find_images, read_image
 from fakeface_jax.data.schema import FAKE, REAL
 from fakeface_jax.detector import load

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
+from benchmarks import backbone
 
-from fakeface_jax.benchmarks import backbone
 from fakeface_jax.errors import UserError
 
 

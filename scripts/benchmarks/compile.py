@@ -13,10 +13,10 @@ import sys
 import tempfile
 import time
 
-from fakeface_jax.benchmarks.chips import CHIPS
-from fakeface_jax.benchmarks.compilers import TARGETS, chosen_targets, devices_of, environment, missing, versions
-from fakeface_jax.benchmarks.programs import PROGRAMS, lowered
-from fakeface_jax.commands.app import ROOT
+from benchmarks.chips import CHIPS
+from benchmarks.commands import SCRIPTS
+from benchmarks.compilers import TARGETS, chosen_targets, devices_of, environment, missing, versions
+from benchmarks.programs import PROGRAMS, lowered
 from fakeface_jax.errors import UserError
 from fakeface_jax.lines import one_line
 
@@ -70,9 +70,9 @@ def _compiled(name, target, depth, size, dtype, programs):
   """Yields (program, figures) from processes that compile one after the other."""
   left = programs
   while left is None or left:
-    command = [sys.executable, "-m", __name__, name, str(depth), str(size), dtype, *(left or [])]
+    command = [sys.executable, "-m", "benchmarks.compile", name, str(depth), str(size), dtype, *(left or [])]
     with tempfile.TemporaryFile("w+") as errors, subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=errors, text=True, cwd=ROOT,
+        command, stdout=subprocess.PIPE, stderr=errors, text=True, cwd=SCRIPTS,
         env={**os.environ, **environment(target)}) as process:
       for line in process.stdout:
         message = json.loads(line)

@@ -7,8 +7,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from fakeface_jax.benchmarks.photographs import write_photographs
-from fakeface_jax.commands.app import ROOT
+from benchmarks.commands import SCRIPTS
+from benchmarks.photographs import write_photographs
 from fakeface_jax.errors import UserError
 
 COUNTS = (100, 1000)
@@ -25,7 +25,7 @@ def bench_many_pictures(workdir):
       photographs = Path(folder) / str(count)
       write_photographs(photographs, count)
       command = [
-          sys.executable, str(ROOT / "scripts" / "explain.py"), "--workdir", str(workdir),
+          sys.executable, str(SCRIPTS / "explain.py"), "--workdir", str(workdir),
           "--out", str(photographs / "panels"), str(photographs)]
       start = time.perf_counter()
       process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

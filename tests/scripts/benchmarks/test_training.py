@@ -1,8 +1,7 @@
 """The FLOPs of the steps, which do not vary: what the benchmark prints is held here."""
 
 import pytest
-
-from fakeface_jax.benchmarks.training import flops_ratios
+from benchmarks.training import flops_ratios
 
 
 @pytest.mark.parametrize(("trainable", "cached"), [("last_block", 0.95), ("last_conv", 0.67)])

@@ -38,8 +38,8 @@ def _serve(connection, depth, tensors):
   import captum
   import torch
 
-  from fakeface_jax.benchmarks.captum_reference import CaptumReference
-  from fakeface_jax.benchmarks.torch_resnet import from_state_dict
+  from benchmarks.captum_reference import CaptumReference
+  from benchmarks.torch_resnet import from_state_dict
 
   device = "cuda" if torch.cuda.is_available() else "cpu"
   reference = CaptumReference(from_state_dict(depth, tensors).to(device))
