@@ -16,7 +16,7 @@ from fakeface_jax.data.reading.images import resize_and_crop
 from fakeface_jax.errors import UserError, of_disk
 from fakeface_jax.evaluation.probability import probability_of_fake
 from fakeface_jax.explain.engine import Engine, target_code
-from fakeface_jax.explain.methods import ARTICLE, CHANNELS, METHODS, maps_of, resolve_methods
+from fakeface_jax.explain.methods import CHANNELS, DEFAULT_METHODS, METHODS, maps_of, resolve_methods
 from fakeface_jax.explain.scale import is_scale
 from fakeface_jax.models import DTYPES, make_model
 from fakeface_jax.paths import user_path
@@ -98,7 +98,7 @@ class Detector:
     """Probability of fake, float64[N], of photographs as `prepare` takes them."""
     return probability_of_fake(_finite(self.engine.logits(self.prepare(images).pixels)))
 
-  def explain(self, images, target="fake", layers=None, methods=ARTICLE):
+  def explain(self, images, target="fake", layers=None, methods=DEFAULT_METHODS):
     """Why: raw maps of photographs as `prepare` takes them.
 
     Args:
@@ -113,7 +113,7 @@ class Detector:
     """
     return self.explain_seen(self.prepare(images), target, layers, methods)
 
-  def explain_seen(self, seen, target="fake", layers=None, methods=ARTICLE):
+  def explain_seen(self, seen, target="fake", layers=None, methods=DEFAULT_METHODS):
     """As `explain`, of a `Seen`."""
     code = target_code(target)
     methods = resolve_methods(self.model, methods, layers)

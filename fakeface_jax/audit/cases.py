@@ -9,7 +9,7 @@ from fakeface_jax.data.schema import DIFFICULTIES, LABELS, REGIONS, THRESHOLD
 from fakeface_jax.drawing.panel import CALIBRATED, draw_panel, outlined
 from fakeface_jax.evaluation.localization import name_of
 from fakeface_jax.evaluation.placement import INSIDE, UNKNOWN, placed, rectified
-from fakeface_jax.explain.methods import ARTICLE, METHODS, maps_of, resolve_methods
+from fakeface_jax.explain.methods import DEFAULT_METHODS, METHODS, maps_of, resolve_methods
 from fakeface_jax.explain.scale import measure_scale, missing_from
 from fakeface_jax.progress import in_parts
 from fakeface_jax.runs.cases import STUDY_GROUPS, pick_study
@@ -38,7 +38,7 @@ def cases(audited, workdir, best, sane, parts, out):
   difficulties = [DIFFICULTIES[i] for i in audited.difficulties]
   counts, picked = pick_study(audited.labels.tolist(), audited.probabilities.tolist(), difficulties, EACH)
   detector = audited.detector
-  settings = resolve_methods(detector.model, ARTICLE)
+  settings = resolve_methods(detector.model, DEFAULT_METHODS)
   detector = with_scale(detector, workdir, settings)
   check = sentences(sane, settings)
   best = best or {"method": "gradcam", "title": METHODS["gradcam"].title, "layer": settings["gradcam"]["layers"][-1]}
@@ -70,7 +70,7 @@ def cases(audited, workdir, best, sane, parts, out):
 def _draw(audited, detector, indices, best, check):
   """{"energy", "area": float[n], "thumbnail_0", "panel_0", ...: JPEG bytes as uint8[length]} of some images."""
   seen, masks = audited.seen(indices), audited.masks(indices)
-  results = detector.explain_seen(seen, methods=ARTICLE)
+  results = detector.explain_seen(seen, methods=DEFAULT_METHODS)
   drawn = {"energy": np.full(len(seen), np.nan), "area": np.full(len(seen), np.nan)}
   with_mask = [number for number, i in enumerate(indices) if not audited.unplaced[i]]
   if with_mask:

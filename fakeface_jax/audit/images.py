@@ -10,7 +10,7 @@ from fakeface_jax.data.reading.records import decode_mask, decode_record, record
 from fakeface_jax.data.schema import FAKE
 from fakeface_jax.data.splits import Part
 from fakeface_jax.detector import Seen
-from fakeface_jax.evaluation.placement import usable
+from fakeface_jax.evaluation.placement import why_unusable
 from fakeface_jax.evaluation.predict import predict_records
 from fakeface_jax.evaluation.probability import probability_of_fake
 from fakeface_jax.progress import with_progress
@@ -69,7 +69,7 @@ def _facts(detector, source):
   rows = []
   for i in with_progress(range(len(source)), "reading masks"):
     record = source[i]
-    unplaced = usable(_mask(record, detector)) or "" if record["label"] == FAKE else "real"
+    unplaced = why_unusable(_mask(record, detector)) or "" if record["label"] == FAKE else "real"
     rows.append((record_name(record), record["regions"], record["difficulty"], unplaced))
   names, regions, difficulties, unplaced = zip(*rows, strict=True)
   return {"names": np.array(names, str), "regions": np.array(regions, bool),

@@ -20,8 +20,8 @@ from fakeface_jax.detector import Seen, checksum, flatten_maps
 from fakeface_jax.drawing.feature_grid import draw_feature_grid
 from fakeface_jax.drawing.panel import CALIBRATED, draw_panel
 from fakeface_jax.errors import UserError, of_disk
-from fakeface_jax.evaluation.placement import usable
-from fakeface_jax.explain.methods import ARTICLE, CHANNELS, METHODS, resolve_methods
+from fakeface_jax.evaluation.placement import why_unusable
+from fakeface_jax.explain.methods import CHANNELS, DEFAULT_METHODS, METHODS, resolve_methods
 from fakeface_jax.explain.scale import measure_scale, missing_from
 from fakeface_jax.locks import locked
 from fakeface_jax.progress import Bar
@@ -32,7 +32,8 @@ log = logging.getLogger(__name__)
 THREADS = 2
 
 
-def explain_items(detector, items, out, *, target="fake", layers=None, methods=ARTICLE, check=(), overwrite=False):
+def explain_items(
+    detector, items, out, *, target="fake", layers=None, methods=DEFAULT_METHODS, check=(), overwrite=False):
   """Explains items batch by batch; one that cannot be read is noted and the rest goes on.
 
   What is in the folder stays: what other commands made of other images, and of these with the same settings, and
@@ -159,4 +160,4 @@ class _Explanations:
     except UserError as error:
       log.warning("%s; its outline is not drawn", error)
       return None
-    return None if usable(mask) else mask
+    return None if why_unusable(mask) else mask

@@ -76,7 +76,7 @@ def read_batches(source, plan, *, resize, crop, augment=(), seed=0, forge=0.0, t
   """Yields the plan's batches, each read and decoded by one of several threads.
 
   Args:
-    source: random-access records of `features`, images as encoded bytes.
+    source: random-access records of `schema`, images as encoded bytes.
     plan: this process's `Plan`.
     resize, crop, augment, seed: of the views, see `views.view_of`.
     forge: the share of the real images in whose place there is a fake made of them, with its label, see `forge.Forger`.

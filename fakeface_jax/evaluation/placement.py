@@ -42,7 +42,7 @@ def enlarged(values, shape):
   return np.asarray(Image.fromarray(values).resize(shape[::-1], Image.Resampling.BILINEAR))
 
 
-def usable(mask):
+def why_unusable(mask):
   """Why nothing can be measured with a mask uint8[H, W], in a few words; None where it can."""
   known = mask != UNKNOWN
   if not known.any():
@@ -66,7 +66,7 @@ def placed(maps, masks):
 
   Args:
     maps: float32[N, h, w], finite, >= 0, of any resolution; brought to the masks' by `enlarged`.
-    masks: uint8[N, H, W], each `usable`; pixels of 128 count nowhere.
+    masks: uint8[N, H, W], each usable (see `why_unusable`); pixels of 128 count nowhere.
   Returns: a dict of float64[N], all 0..1,
     energy: the share of the map's sum that is inside (energy-based pointing game, Wang et al., Score-CAM, 2020).
     pointing: whether its highest pixel is inside (Zhang et al., 2016, without their margin of 15 pixels); where several
@@ -87,7 +87,7 @@ def placed(maps, masks):
 
 
 def _placed(values, mask):
-  reason = usable(mask)
+  reason = why_unusable(mask)
   if reason:
     raise ValueError(f"{reason}: leave such an image out")
   values, known = enlarged(values, mask.shape), mask != UNKNOWN

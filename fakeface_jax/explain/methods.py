@@ -85,14 +85,14 @@ METHODS = {
     "shap": Method("SHAP (shap package)", ATTRIBUTION, shap_package.shap_values, complete=True),
     "feature_maps": Method("feature maps", CHANNELS, feature_maps, stage_outputs),
 }
-ARTICLE = ("gradcam", "guided_backprop", "guided_gradcam")
+DEFAULT_METHODS = ("gradcam", "guided_backprop", "guided_gradcam")
 
 
 class Resolved(dict):
   """{name: settings}, complete, as `resolve_methods` returns them and leaves them."""
 
 
-def resolve_methods(model, methods=ARTICLE, layers=None):
+def resolve_methods(model, methods=DEFAULT_METHODS, layers=None):
   """What to compute, as the engine takes it.
 
   Args:
@@ -179,9 +179,9 @@ def parse_methods(names, assignments):
   """{name: {setting: text}} from a command line: names, and settings such as 'occlusion.window=24'.
 
   Args:
-    names: list, or None for those of the article; a method whose setting is given need not be named.
+    names: list, or None for DEFAULT_METHODS; a method whose setting is given need not be named.
   """
-  methods = {name: {} for name in (ARTICLE if names is None else names)}
+  methods = {name: {} for name in (DEFAULT_METHODS if names is None else names)}
   for assignment in assignments:
     left, equals, value = assignment.partition("=")
     name, dot, setting = left.partition(".")

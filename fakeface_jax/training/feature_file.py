@@ -130,6 +130,6 @@ def _end(shape, rows):
   return len(_header(shape)) + 2 * rows * shape[1]
 
 
-def size(count):
-  """Bytes for people."""
+def bytes_in_words(count):
+  """A number of bytes for people, such as 1.5 GiB."""
   return f"{count / 2**30:,.1f} GiB" if count >= 2**30 else f"{count / 2**20:,.0f} MiB"

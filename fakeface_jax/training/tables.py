@@ -18,7 +18,7 @@ from jax.experimental import multihost_utils
 from fakeface_jax.data.reading.threads import in_order
 from fakeface_jax.devices import available_memory
 from fakeface_jax.errors import UserError
-from fakeface_jax.training.feature_file import size
+from fakeface_jax.training.feature_file import bytes_in_words
 
 log = logging.getLogger(__name__)
 
@@ -49,9 +49,9 @@ def choose_home(wanted, rows):
     return next(home for home in HOMES if fits[home])
   if not fits[wanted]:
     raise UserError(
-        f"--config.trunk={wanted}: {size(rows.nbytes)} of features do not fit (free: {size(on_devices)} on"
-        f" {jax.local_device_count()} device(s), {size(in_memory)} in host memory, of which features may take half);"
-        " use --config.trunk=auto")
+        f"--config.trunk={wanted}: {bytes_in_words(rows.nbytes)} of features do not fit (free:"
+        f" {bytes_in_words(on_devices)} on {jax.local_device_count()} device(s), {bytes_in_words(in_memory)} in host"
+        " memory, of which features may take half); use --config.trunk=auto")
   return wanted
 
 
@@ -136,7 +136,7 @@ def make_table(wanted, name, rows, records, length, batch_size, views):
   """The table of a split, called `name`, in the home of `choose_home(wanted, rows)`; logged with its size."""
   home = choose_home(wanted, rows)
   place = {"device": "device memory", "host": "host memory", "file": "their file"}[home]
-  log.info("Features of the %s images: %s, kept in %s.", name, size(rows.nbytes), place)
+  log.info("Features of the %s images: %s, kept in %s.", name, bytes_in_words(rows.nbytes), place)
   if home == "host" and isinstance(rows, np.memmap):
     rows = np.array(rows)
   return (DeviceTable if home == "device" else StreamedTable)(rows, records, length, batch_size, views)

@@ -22,7 +22,7 @@ from fakeface_jax.devices import on_cpu, replicate, to_devices
 from fakeface_jax.errors import UserError, of_disk
 from fakeface_jax.models.resnet import normalize
 from fakeface_jax.progress import Bar
-from fakeface_jax.training.feature_file import FOLDER, FeatureFile, FeatureMemory, find_complete, size
+from fakeface_jax.training.feature_file import FOLDER, FeatureFile, FeatureMemory, bytes_in_words, find_complete
 
 log = logging.getLogger(__name__)
 
@@ -154,8 +154,8 @@ class TrunkPass:
       return True
     memory = psutil.virtual_memory().available
     sizes = (
-        f"the features of the {self.name} images take {size(self.nbytes)}; {size(free)} are free on the disk of"
-        f" {path.parent} and {size(memory)} in memory")
+        f"the features of the {self.name} images take {bytes_in_words(self.nbytes)};"
+        f" {bytes_in_words(free)} are free on the disk of {path.parent} and {bytes_in_words(memory)} in memory")
     if self.nbytes > memory / 2 or self.config.trunk == "file":
       raise UserError(f"{sizes}; make room, use fewer --config.data.views, or go without: --config.trunk=none")
     log.warning("%s%s: they are not kept on disk, and a killed run computes them again.", sizes[0].upper(), sizes[1:])

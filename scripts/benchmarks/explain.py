@@ -14,7 +14,7 @@ from fakeface_jax.detector import Detector, Seen, load
 from fakeface_jax.drawing.panel import draw_panel
 from fakeface_jax.explain.capture import last_conv_layers
 from fakeface_jax.explain.engine import Engine, explain_batch
-from fakeface_jax.explain.methods import ARTICLE, METHODS, resolve_methods
+from fakeface_jax.explain.methods import DEFAULT_METHODS, METHODS, resolve_methods
 from fakeface_jax.explain.scale import measure_scale
 from fakeface_jax.models import abstract_variables, init_variables
 from fakeface_jax.models.pretrained import depth_of, to_state_dict
@@ -89,7 +89,7 @@ def flops_ratios(model, size):
       lambda *arguments: explain_batch(model, resolve_methods(model, names), 1, *arguments), variables, pixels, target)
   return {
       "flops_ratio_ten_cams": of(["gradcam"]) / forward,
-      "flops_ratio_article_set": of(ARTICLE) / forward,
+      "flops_ratio_article_set": of(DEFAULT_METHODS) / forward,
   }
 
 
@@ -101,10 +101,11 @@ def article_times(engine, model, variables, pixels, repeats, result):
       "inference": lambda: engine.logits(pixels),
       "one Grad-CAM": run(["gradcam"], last_conv_layers(model, 1)),
       "ten Grad-CAMs": run(["gradcam"]),
-      "article's set": run(ARTICLE),
+      "article's set": run(DEFAULT_METHODS),
   }
   candidates |= {
-      method.title: run([name]) for name, method in METHODS.items() if not method.sampled and name not in ARTICLE}
+      method.title: run([name]) for name, method in METHODS.items()
+      if not method.sampled and name not in DEFAULT_METHODS}
   if not find_spec("captum"):
     return take_turns(candidates, repeats)
   from benchmarks.captum_process import CaptumProcess
@@ -115,7 +116,7 @@ def article_times(engine, model, variables, pixels, repeats, result):
     candidates["captum: inference"] = lambda: captum("logits")
     candidates["captum: article's set"] = lambda: captum("article_set")
     times = take_turns(candidates, repeats)
-    ours, theirs = run(ARTICLE)(), captum("article_set", answer=True)
+    ours, theirs = run(DEFAULT_METHODS)(), captum("article_set", answer=True)
   result["captum"] = captum.about
   result["article_set_over_captum"] = times["captum: article's set"] / times["article's set"]
   result["deviation_from_captum"] = {

@@ -132,14 +132,14 @@ def explain(small, dtype):
   from benchmarks.timing import take_turns
   from fakeface_jax.data.schema import FAKE
   from fakeface_jax.explain.engine import Engine
-  from fakeface_jax.explain.methods import ARTICLE, resolve_methods
+  from fakeface_jax.explain.methods import DEFAULT_METHODS, resolve_methods
   from fakeface_jax.models import init_variables
   from fakeface_jax.models.resnet import resnet
 
   depth, size, batches = (18, 64, (4,)) if small else (50, 224, (64, 256))
   model = resnet(depth, dtype=jax.numpy.dtype(dtype))
   variables = jax.device_put(init_variables(model, jax.random.key(0), size))
-  sets = {"inference": [], "ten_cams": ["gradcam"], "article_set": ARTICLE}
+  sets = {"inference": [], "ten_cams": ["gradcam"], "article_set": DEFAULT_METHODS}
   rows, compiling = {}, {}
   for batch_size in batches:
     pixels = np.random.default_rng(0).integers(0, 256, (batch_size, size, size, 3), np.uint8)

@@ -10,7 +10,7 @@ from configs import pretrain
 from fakeface_jax.devices import AXIS
 from fakeface_jax.evaluation.predict import make_predict_step
 from fakeface_jax.explain.engine import lower
-from fakeface_jax.explain.methods import ARTICLE, METHODS, resolve_methods
+from fakeface_jax.explain.methods import DEFAULT_METHODS, METHODS, resolve_methods
 from fakeface_jax.models import abstract_variables
 from fakeface_jax.models.resnet import normalize
 from fakeface_jax.pretraining.backbone import first_state
@@ -27,7 +27,7 @@ ROWS, BACKGROUND = 1024, 32
 
 SAMPLED = [name for name, method in METHODS.items() if method.sampled and name != "shap"]  # which calls `logits`
 EXPLAINING = {
-    "forward": [], "gradcam": ["gradcam"], "set": ARTICLE,
+    "forward": [], "gradcam": ["gradcam"], "set": DEFAULT_METHODS,
     "one_pass": [name for name, method in METHODS.items() if not method.sampled], **{name: [name] for name in SAMPLED}}
 FORWARD = ("trunk_forward", "tail_forward")  # what the steps are measured by
 TRAINING = ("trunk", "cached_step", "cached_validation", "image_step", "validation", "all_layers_step")

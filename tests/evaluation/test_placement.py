@@ -15,13 +15,13 @@ from fakeface_jax.evaluation.placement import (
   moved,
   placed,
   rectified,
-  usable,
+  why_unusable,
 )
 from fakeface_jax.explain.methods import ATTRIBUTION, CHANNELS, HEATMAP, SENSITIVITY
 
 drawn = settings(max_examples=60, deadline=None, derandomize=True, database=None)
 usable_masks = hnp.arrays(np.uint8, hnp.array_shapes(min_dims=2, max_dims=2, min_side=2, max_side=12),
-                          elements=st.sampled_from([0, 128, 255])).filter(lambda mask: usable(mask) is None)
+                          elements=st.sampled_from([0, 128, 255])).filter(lambda mask: why_unusable(mask) is None)
 
 
 def of_one(values, mask):
@@ -168,8 +168,8 @@ def test_what_cannot_be_measured_is_refused():
     ([[255]], "nothing outside the mask"), ([[255, 128]], "nothing outside the mask"),
     ([[255, 0, 3]], "a mask with other values than 0, 128 and 255"), ([[255, 0]], None), ([[255, 128, 0]], None),
 ])
-def test_usable(mask, reason):
-  assert usable(np.uint8(mask)) == reason
+def test_why_unusable(mask, reason):
+  assert why_unusable(np.uint8(mask)) == reason
 
 
 def test_rectified():

@@ -8,7 +8,7 @@ from fakeface_jax.errors import UserError
 from fakeface_jax.explain import shap_package
 from fakeface_jax.explain.capture import last_conv_layers
 from fakeface_jax.explain.engine import Engine
-from fakeface_jax.explain.methods import ARTICLE, CHANNELS, HEATMAP, METHODS, parse_methods, resolve_methods
+from fakeface_jax.explain.methods import CHANNELS, DEFAULT_METHODS, HEATMAP, METHODS, parse_methods, resolve_methods
 from fakeface_jax.models import init_variables
 from fakeface_jax.models.resnet import resnet
 from tests.explain.tiny import QUICK, pictures, small
@@ -25,7 +25,7 @@ def test_by_default_the_articles_set_with_the_last_ten_convolutions():
   assert resolved == {
       "gradcam": {"layers": last_conv_layers(MODEL)}, "guided_backprop": {},
       "guided_gradcam": {"layer": "layer4_1/conv2"}}
-  assert tuple(resolved) == ARTICLE and len(resolved["gradcam"]["layers"]) == 10
+  assert tuple(resolved) == DEFAULT_METHODS and len(resolved["gradcam"]["layers"]) == 10
 
 
 def test_names_stand_for_their_usual_settings_and_layers():
@@ -97,7 +97,7 @@ THERE_ARE = f"methods: {', '.join(METHODS)}, or all"
     ({"smoothgrad": {"noise": "nan"}}, None, "smoothgrad.noise='nan' is not a number above 0"),
     ({"smoothgrad": {"noise": "inf"}}, None, "smoothgrad.noise='inf' is not a number above 0"),
     ({"all": {"window": 3}}, None, "all has no setting 'window'; name the method, such as occlusion.window"),
-    (ARTICLE, [], "no layer is named; leave layers out for the usual ones")])
+    (DEFAULT_METHODS, [], "no layer is named; leave layers out for the usual ones")])
 def test_what_is_not_there_is_refused_in_one_line(methods, layers, message):
   with pytest.raises(UserError) as error:
     resolve_methods(MODEL, methods, layers)
@@ -117,7 +117,7 @@ def test_layers_without_a_map_are_refused_with_a_list(layer, problem, nearest):
 
 
 def test_a_command_line_names_methods_and_settings():
-  assert parse_methods(None, []) == {name: {} for name in ARTICLE}
+  assert parse_methods(None, []) == {name: {} for name in DEFAULT_METHODS}
   settings = ["occlusion.window=24", "scorecam.channels=9", "occlusion.fill=blur"]
   assert parse_methods(["gradient", "occlusion"], settings) == {
       "gradient": {}, "occlusion": {"window": "24", "fill": "blur"}, "scorecam": {"channels": "9"}}

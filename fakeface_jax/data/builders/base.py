@@ -1,7 +1,7 @@
 """What the builders share whose images are other people's files.
 
 Every image is read and decoded before a record is written. What cannot be used is left out and listed in
-`builder.info.metadata["unreadable"]` as [path, reason]; the records hold the files' own bytes (see `features`).
+`builder.info.metadata["unreadable"]` as [path, reason]; the records hold the files' own bytes (see `schema`).
 """
 
 import abc
@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core import shuffle
 
-from fakeface_jax.data import schema as features
+from fakeface_jax.data import schema
 from fakeface_jax.data.builders.prepared import RecordBuilder
 from fakeface_jax.data.reading.images import decode_image, encode_image, read_bytes
 from fakeface_jax.data.reading.threads import with_bar
@@ -42,10 +42,10 @@ class FaceFile:
 
   Attributes:
     path: of the file.
-    label: features.REAL or features.FAKE.
+    label: schema.REAL or schema.FAKE.
     split: one of SPLITS; None where the content decides.
-    regions: names of features.REGIONS that were manipulated, as far as known.
-    difficulty: one of features.DIFFICULTIES.
+    regions: names of schema.REGIONS that were manipulated, as far as known.
+    difficulty: one of schema.DIFFICULTIES.
   """
 
   path: Path
@@ -96,7 +96,7 @@ class FaceBuilder(RecordBuilder, skip_registration=True):
 
   def _mask(self, face, size):
     """A face's mask as PNG bytes, given its size (height, width); called from several threads."""
-    return WHOLE[NOT_MANIPULATED if face.label == features.REAL else UNKNOWN]
+    return WHOLE[NOT_MANIPULATED if face.label == schema.REAL else UNKNOWN]
 
   def _looks(self, image):
     """What `_content_splits` wants to know of an image, uint8[H, W, 3]; called from several threads."""
@@ -111,7 +111,7 @@ class FaceBuilder(RecordBuilder, skip_registration=True):
 
   def _info(self):
     metadata = tfds.core.MetadataDict(unreadable=[], split_by_content=False)
-    return tfds.core.DatasetInfo(builder=self, features=features.face_features(), metadata=metadata)
+    return tfds.core.DatasetInfo(builder=self, features=schema.face_features(), metadata=metadata)
 
   def _split_generators(self, dl_manager):
     """Two passes over the files: this one finds out which can be read and where they belong, as tfds can neither drop
@@ -150,7 +150,7 @@ class FaceBuilder(RecordBuilder, skip_registration=True):
       if all(one.unreadable for _, one in members):
         face, one = members[0]
         folder = self.root / Path(relative(face.path, self.root)).parts[0] if split else self.root
-        raise UserError(f"{folder}: none of its {len(members)} {features.LABELS[label]} images can be read; replace "
+        raise UserError(f"{folder}: none of its {len(members)} {schema.LABELS[label]} images can be read; replace "
                         f"them (the first is {self._source(face)}: {one.unreadable})")
 
   def _source(self, face):
@@ -164,10 +164,10 @@ class FaceBuilder(RecordBuilder, skip_registration=True):
 
 
 def record(source, image, label, mask, regions=(), difficulty="none"):
-  """What a builder hands to tfds, see `features`; `regions` by name."""
+  """What a builder hands to tfds, see `schema`; `regions` by name."""
   return {
       "image": image, "label": label, "mask": mask, "difficulty": difficulty,
-      "regions": np.array([name in regions for name in features.REGIONS]),
+      "regions": np.array([name in regions for name in schema.REGIONS]),
       "source": os.fsencode(source)}  # a name's own bytes, which need not be UTF-8
 
 

@@ -8,7 +8,7 @@ Splits that the folder has are given as they are, so there may be a test split o
 train (70 %), val (15 %) or test (15 %) by a hash of its bytes: copies of a file never straddle splits, and no image
 moves when others are added. mask/ is optional; mask/a/b.png or mask/b.png belongs to fake/a/b.jpg.
 
-The records hold the files' own bytes (see `features`). What was left out is in `builder.info.metadata`: `unreadable`,
+The records hold the files' own bytes (see `schema`). What was left out is in `builder.info.metadata`: `unreadable`,
 `masks_ignored` and `not_used` (images beside the folders of the classes), lists of [path, reason], and `ignored_files`,
 how many files in real/ and fake/ were neither images nor anything like them.
 """
@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fakeface_jax.data import schema as features
+from fakeface_jax.data import schema
 from fakeface_jax.data.builders.base import (
   FaceBuilder,
   FaceFile,
@@ -122,7 +122,7 @@ def class_folders(root: Path, expected=EXPECTED):
   for (split, kind), folder in known.items():
     if kind:
       classes[split][kind] = folder
-  if splits and any(features.LABELS[0] in of_split or features.LABELS[1] in of_split for of_split in classes.values()):
+  if splits and any(schema.LABELS[0] in of_split or schema.LABELS[1] in of_split for of_split in classes.values()):
     names = [", ".join(f"{folder.name}/" for folder in sorted(folders)) for folders in (
         (folder for of_split in classes.values() for folder in of_split.values()), splits.values())]
     raise UserError(f"{root}: holds both {names[0]} and {names[1]}; keep the classes either at the top or below the "
@@ -177,7 +177,7 @@ def not_used(root, folders, places):
 
 
 def _add_split(faces, split, place, classes, root):
-  for label, name in enumerate(features.LABELS):
+  for label, name in enumerate(schema.LABELS):
     if name not in classes:
       which = f" of {split}" if split and place == root else ""
       raise UserError(f"{place}: has no folder {name}/{which}; {EXPECTED}; found {contents(place)}")
@@ -188,7 +188,7 @@ def _add_split(faces, split, place, classes, root):
     faces.unreadable += [[relative(path, root), what] for path, what in found.unread.items()]
     faces.ignored_files += found.others
   if MASK in classes:
-    _add_masks(faces, faces.images[split, features.FAKE], classes["fake"], classes[MASK], root)
+    _add_masks(faces, faces.images[split, schema.FAKE], classes["fake"], classes[MASK], root)
 
 
 def _add_masks(faces, fakes, fake_folder, mask_folder, root):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fakeface_jax.data import schema as features
+from fakeface_jax.data import schema
 from fakeface_jax.data.builders.base import (
   NOT_MANIPULATED,
   SPLITS,
@@ -67,7 +67,7 @@ def find_photographs(root):
     found = image_files(place)
     if not found.images:
       raise UserError(f"{place}: holds no image ({found.in_words}); {EXPECTED}")
-    faces += [FaceFile(path, features.REAL, split) for path in found.images]
+    faces += [FaceFile(path, schema.REAL, split) for path in found.images]
     unread += [[relative(path, root), what] for path, what in found.unread.items()]
     ignored += found.others
   return faces, unread, beside, ignored
@@ -167,7 +167,7 @@ class ForgedFaces(FaceBuilder):
       source = relative(path, self.root)
       made = fake.forgery
       yield os.fsencode(source), record(  # not the pixels of the file of that name
-          f"{source} (saved again)", genuine, features.REAL, WHOLE[NOT_MANIPULATED])
+          f"{source} (saved again)", genuine, schema.REAL, WHOLE[NOT_MANIPULATED])
       yield os.fsencode(f"{source} forged"), record(
-          f"{source} ({made.region}, {made.operation})", fake.jpeg, features.FAKE, encode_image(made.mask, "PNG"),
+          f"{source} ({made.region}, {made.operation})", fake.jpeg, schema.FAKE, encode_image(made.mask, "PNG"),
           (made.region,))

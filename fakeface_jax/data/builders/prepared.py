@@ -140,7 +140,7 @@ def _damage(folder, noted):
 
 
 class Records:
-  """Records of a split, see `features`; what turns out to be damaged when it is read is made anew next time.
+  """Records of a split, see `schema`; what turns out to be damaged when it is read is made anew next time.
 
   They are parsed here, one at a time: three times as fast as by tfds in batches.
 
