@@ -188,7 +188,7 @@ def load(workdir, batch_size=None, dtype=None):
   workdir = Path(user_path(workdir))
   config = read_config(workdir)
   if dtype not in (None, *DTYPES):
-    raise UserError(f"--dtype={dtype!r} is not known; use {' or '.join(DTYPES)}")
+    raise UserError(f"dtype={dtype!r} is not known; use {' or '.join(DTYPES)}")
   config.model.dtype = dtype or config.model.dtype
   model = make_model(config.model)
   variables = load_best(workdir, model.shapes)

@@ -64,7 +64,7 @@ def _guard(main, arguments):
       sys.stdout.flush()
       return code
   except UserError as error:
-    print(f"error: {error}", file=sys.stderr)
+    print(f"error: {command_line.in_flags(str(error))}", file=sys.stderr)
     return 1
   except BaseException as error:
     if isinstance(error, BrokenPipeError) and surroundings.nobody_reads():

@@ -69,6 +69,12 @@ def forget():
     delattr(flags.FLAGS, name)
 
 
+def in_flags(message):
+  """A message of the library, which speaks of a parameter 'target=...', as one of the flag '--target=...'."""
+  name = re.match(r"\w*", message).group()
+  return f"--{message}" if message[len(name) :].startswith(("=", ".")) and name in flags.FLAGS else message
+
+
 def own_flags():
   """{name: flag} of the script but --config, without those of absl and other libraries."""
   return {flag.name: flag for flag in flags.FLAGS.get_key_flags_for_module(sys.argv[0])}

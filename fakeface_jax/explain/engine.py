@@ -29,7 +29,7 @@ TARGETS = {"real": REAL, "fake": FAKE, "predicted": -1}
 def target_code(target):
   """'real', 'fake' or 'predicted' -> the class index that `explain_batch` takes."""
   if target not in TARGETS:
-    raise UserError(f"--target={target!r} is not known; use {', '.join(TARGETS)}")
+    raise UserError(f"target={target!r} is not known; use {', '.join(TARGETS)}")
   return TARGETS[target]
 
 

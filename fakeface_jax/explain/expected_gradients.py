@@ -25,7 +25,7 @@ def expected_gradients(model, variables, images, target, *, background, samples=
   check_call(model, images, target)
   images, target = jnp.asarray(images), jnp.asarray(target)
   if background is None or not len(background):
-    raise UserError("expected_gradients compares with other photographs; give some: --background FOLDER")
+    raise UserError("expected_gradients compares with other photographs; give it some as background")
   count = len(images)
   reference_of = np.arange(samples) % len(background)
   fractions = (np.random.default_rng(0).permutation(samples) + 0.5) / samples

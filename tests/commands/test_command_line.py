@@ -136,3 +136,13 @@ def test_one_script_after_another_in_one_process_knows_its_own_flags_only(script
 def test_the_nearest_name():
   assert did_you_mean("gradcan", ["gradcam", "occlusion"]) == "; did you mean 'gradcam'?"
   assert did_you_mean("xyz", ["gradcam", "occlusion"]) == ""
+
+
+def test_the_librarys_parameters_are_called_as_the_scripts_flags(script):
+  script("explain", "x.jpg")
+  assert command_line.in_flags("target='both' is not known") == "--target='both' is not known"
+  for message in ("targets='both'", "occlusion.window=3 is odd", "target is not known", "no target=both", "=", ""):
+    assert command_line.in_flags(message) == message
+  command_line.forget()
+  script("train")
+  assert command_line.in_flags("config.epochs=0: too few") == "--config.epochs=0: too few"
