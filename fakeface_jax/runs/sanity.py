@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
+from fakeface_jax.drawing.figure import new_figure, save_figure
 from fakeface_jax.errors import UserError
 from fakeface_jax.evaluation.sanity import ALIKE
 from fakeface_jax.explain.methods import METHODS
 from fakeface_jax.lines import listed
 from fakeface_jax.progress import with_progress
-from fakeface_jax.drawing.figure import new_figure, save_figure
 from fakeface_jax.workdir import SANITY_FILE, read_json, write_output
 
 # What Adebayo et al. (2018, figures 2 and 4) found, for runs that were not checked themselves.
