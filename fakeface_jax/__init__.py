@@ -1,6 +1,11 @@
 """Fine-tune a ResNet to tell real faces from fake ones, and see why it decides."""
 
+import sys
+
 from fakeface_jax.errors import UserError
+
+if sys.platform == "win32":
+  raise ImportError("fakeface_jax runs on Linux and macOS; on Windows, run it in WSL (Windows Subsystem for Linux)")
 
 __all__ = ["Detector", "UserError", "load", "read_image"]
 

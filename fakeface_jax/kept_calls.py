@@ -28,6 +28,7 @@ from jax.experimental.compilation_cache.compilation_cache import reset_cache
 from jax.experimental.serialize_executable import deserialize_and_load, serialize
 
 from fakeface_jax.compilation_cache import calls_folder
+from fakeface_jax.cores import usable_cores
 from fakeface_jax.errors import of_disk
 from fakeface_jax.progress import compiling
 from fakeface_jax.workdir import write_whole
@@ -144,7 +145,7 @@ def key_of(devices, parts):
         "devices": [[device.id, device.platform, device.device_kind] for device in devices],
         "compiler": devices[0].client.platform_version,
         "processor": processor,
-        "cores": len(os.sched_getaffinity(0)),  # XLA splits work by them
+        "cores": usable_cores(),  # XLA splits work by them
         **parts}
     return hashlib.sha256(_told(made_from).encode()).digest()
   except _Untold:

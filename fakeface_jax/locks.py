@@ -1,7 +1,6 @@
 """One process at a time in a folder: a lock that goes with the process that holds it, however that ends."""
 
 import errno
-import fcntl
 import logging
 import os
 import socket
@@ -9,6 +8,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from fakeface_jax.errors import UserError
+
+try:
+  import fcntl
+except ImportError:  # not a Unix
+  fcntl = None
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +33,8 @@ def locked(folder, *, busy, wait=False):
     file = None
     while file is None or not _is_at(file, path):  # whoever held it before has taken the file away
       file = stack.enter_context(path.open("a+"))
-      _lock(file, folder, busy, wait)
+      if not locks(file):
+        _wait(file, busy, wait)
     file.truncate(0)
     file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
     file.flush()
@@ -46,17 +51,26 @@ def _is_at(file, path):
     return False
 
 
-def _lock(file, folder, busy, wait):
+def locks(file):
+  """Locks an open file as long as it is open; False where another process has, with a warning where nobody can."""
   try:
+    if fcntl is None:
+      raise OSError(errno.ENOSYS, "the operating system has none")
     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
   except BlockingIOError:
-    file.seek(0)
-    message = f"{busy} by {file.read().strip() or 'another process'}"
-    if not wait:
-      raise UserError(f"{message}; wait until that has ended, or end it") from None
-    log.info("%s: waiting for that.", message)
-    fcntl.flock(file, fcntl.LOCK_EX)
+    return False
   except OSError as error:
     if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP):
       raise
-    log.warning("%s: this file system has no locks (%s); start nothing else there meanwhile.", folder, error.strerror)
+    folder = os.path.dirname(file.name)
+    log.warning("%s: files cannot be locked here (%s); start nothing else there meanwhile.", folder, error.strerror)
+  return True
+
+
+def _wait(file, busy, wait):
+  file.seek(0)
+  message = f"{busy} by {file.read().strip() or 'another process'}"
+  if not wait:
+    raise UserError(f"{message}; wait until that has ended, or end it")
+  log.info("%s: waiting for that.", message)
+  fcntl.flock(file, fcntl.LOCK_EX)

@@ -124,7 +124,7 @@ def test_every_circumstance_makes_another_key(monkeypatch):
   for module, name, value in (
       (jax, "__version__", "0"), (kept_calls.jaxlib, "__version__", "0"), (kept_calls.flax, "__version__", "0"),
       (sys, "version", "3.99"), (kept_calls, "_source", lambda folder: "0"),
-      (kept_calls, "_processor", lambda: ["x86_64", "avx9"]), (os, "sched_getaffinity", lambda process: range(99))):
+      (kept_calls, "_processor", lambda: ["x86_64", "avx9"]), (kept_calls, "usable_cores", lambda: 99)):
     with monkeypatch.context() as patch:
       patch.setattr(module, name, value)
       keys.append(key())
@@ -297,7 +297,7 @@ def test_processes_may_keep_the_same_call_at_once(tmp_path):
 NOT_NEEDED = (
     "array_record", "fontTools", "grain", "huggingface_hub", "jinja2", "matplotlib", "optax", "orbax", "pandas",
     "requests", "scipy", "shap", "skimage", "sklearn", "tensorboardX", "tensorflow", "tensorflow_datasets", "torch",
-    "urllib.request", "fakeface_jax.training")
+    "urllib.request", "fakeface_jax.training.loop")
 COMMAND = """
 import runpy, sys, jax
 traced = []

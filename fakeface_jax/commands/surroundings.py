@@ -32,7 +32,7 @@ def nobody_reads():
   """Whether standard output is a pipe whose other end is closed, as `| head` leaves it."""
   poll = select.poll()
   poll.register(1, select.POLLOUT)
-  return any(event & select.POLLERR for _, event in poll.poll(0))
+  return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
 
 
 def drop_output():

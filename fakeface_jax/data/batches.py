@@ -5,11 +5,11 @@ process reads its own columns of the plan.
 """
 
 import dataclasses
-import os
 from functools import partial
 
 import numpy as np
 
+from fakeface_jax.cores import usable_cores
 from fakeface_jax.data.reading.order import epoch_order
 from fakeface_jax.data.reading.records import decode_record
 from fakeface_jax.data.reading.threads import in_order
@@ -101,7 +101,7 @@ def read_batches(source, plan, *, resize, crop, augment=(), seed=0, forge=0.0, t
       batch["label"][column] = label
     return batch
 
-  threads = threads or len(os.sched_getaffinity(0)) + 1  # one waits for the disk or for Python's lock
+  threads = threads or usable_cores() + 1  # one waits for the disk or for Python's lock
   yield from in_order(read, range(plan.steps), threads=threads, ahead=2)
 
 

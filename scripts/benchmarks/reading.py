@@ -1,6 +1,5 @@
 """The input pipeline, from records on disk to batches of pixels, beside decoding alone."""
 
-import os
 import tempfile
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import simplejpeg
 
 from benchmarks.photographs import SIDE, write_data_set
 from benchmarks.timing import take_turns
+from fakeface_jax.cores import usable_cores
 from fakeface_jax.data.batches import plan_batches, read_batches
 from fakeface_jax.data.datasets import open_dataset
 
@@ -35,7 +35,7 @@ def bench_input(repeats=4):
         pass
 
     seconds = take_turns({"decode": decode, "read": read}, repeats)
-  cores = len(os.sched_getaffinity(0))
+  cores = usable_cores()
   figures = {
       "images_per_second": IMAGES / seconds["read"], "decoded_per_second_and_core": IMAGES / seconds["decode"],
       "cores": cores, "input_over_decode": seconds["decode"] / seconds["read"] / cores}

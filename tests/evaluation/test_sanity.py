@@ -56,7 +56,7 @@ def test_the_detector_is_the_same_afterwards(detector):
 
 
 def test_an_unknown_target_is_answered(detector):
-  with pytest.raises(UserError, match="^target='both' is not known; use real, fake, predicted"):
+  with pytest.raises(UserError, match=r"^target='both' is not known; use real, fake, predicted"):
     detector.sanity(pictures(1), target="both")
 
 

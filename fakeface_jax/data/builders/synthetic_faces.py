@@ -20,6 +20,7 @@ import sys
 
 import tensorflow_datasets as tfds
 
+from fakeface_jax.cores import usable_cores
 from fakeface_jax.data.builders.prepared import RecordBuilder
 from fakeface_jax.data.drawn import examples
 from fakeface_jax.data.reading.images import encode_image
@@ -101,7 +102,7 @@ class SyntheticFaces(RecordBuilder):
 
 def _drawn(seed, count, size):
   """Yields `examples.render_example(seed, i, size=size)` for i below count, drawn in helpers if there are many."""
-  workers = min(os.cpu_count() or 1, _MOST_WORKERS, count // _PER_WORKER) if sys.executable else 1
+  workers = min(usable_cores(), _MOST_WORKERS, count // _PER_WORKER) if sys.executable else 1
   if workers < 2:
     yield from (examples.render_example(seed, index, size=size) for index in range(count))
     return

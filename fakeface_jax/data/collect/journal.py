@@ -16,7 +16,6 @@ The tables (`data.csv`, `MANIFEST.csv`, `left_out.csv`) follow line by line and 
 import collections
 import csv
 import errno
-import fcntl
 import io
 import itertools
 import json
@@ -25,6 +24,7 @@ from pathlib import Path
 
 from fakeface_jax.data.schema import LABELS
 from fakeface_jax.errors import UserError
+from fakeface_jax.locks import locks
 from fakeface_jax.workdir import write_whole
 
 FILE = "collect.jsonl"
@@ -81,11 +81,9 @@ class Journal:
     for label in LABELS:
       (self.out / label).mkdir(parents=True, exist_ok=True)
     self._file = path.open("a+b", buffering=0)  # a full disk has to be heard of at once, and only once
-    try:
-      fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    if not locks(self._file):
       self._file.close()
-      raise UserError(f"--out {self.out}: another command is collecting into it; let it end, or stop it") from None
+      raise UserError(f"--out {self.out}: another command is collecting into it; let it end, or stop it")
 
   def _begin(self, settings):
     self._replay()

@@ -2,8 +2,8 @@
 
 import collections
 import concurrent.futures
-import os
 
+from fakeface_jax.cores import usable_cores
 from fakeface_jax.data.reading.images import one_large_image_at_a_time
 from fakeface_jax.progress import with_progress
 
@@ -22,7 +22,7 @@ def in_order(function, tasks, *, threads=None, ahead=4):
     with one_large_image_at_a_time():
       return function(task)
 
-  threads = threads or len(os.sched_getaffinity(0))
+  threads = threads or usable_cores()
   waiting = collections.deque()
   pool = concurrent.futures.ThreadPoolExecutor(threads)
   try:

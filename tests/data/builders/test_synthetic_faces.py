@@ -1,5 +1,4 @@
 import io
-import os
 import subprocess
 import sys
 
@@ -49,7 +48,7 @@ def test_every_split_is_half_real_and_shares_no_picture(records):
 
 
 def test_no_tensorflow_and_no_jax_is_loaded():
-  code = ("import sys; from fakeface_jax.data import synthetic_faces;"
+  code = ("import sys; from fakeface_jax.data.builders import synthetic_faces;"
           "print([m for m in ('tensorflow', 'jax') if m in sys.modules])")  # fmt: skip
   done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
   assert done.stdout == "[]\n" and done.stderr == ""
@@ -82,10 +81,10 @@ def test_impossible_settings_are_named(changes, word):
 
 
 def test_helpers_draw_what_one_process_draws(monkeypatch):
-  monkeypatch.setattr(os, "cpu_count", lambda: 1)
+  monkeypatch.setattr(synthetic_faces, "usable_cores", lambda: 1)
   monkeypatch.setattr(synthetic_faces, "_PER_WORKER", 3)
   alone = list(synthetic_faces._drawn(5, 7, 32))
-  monkeypatch.setattr(os, "cpu_count", lambda: 2)
+  monkeypatch.setattr(synthetic_faces, "usable_cores", lambda: 2)
   helped = list(synthetic_faces._drawn(5, 7, 32))
   assert [e["image"] for e in helped] == [e["image"] for e in alone]
   assert all((a["mask"] == b["mask"]).all() for a, b in zip(alone, helped, strict=True))
@@ -94,7 +93,7 @@ def test_helpers_draw_what_one_process_draws(monkeypatch):
 def test_one_cpu_or_few_pictures_start_no_helper(monkeypatch):
   monkeypatch.setattr(subprocess, "Popen", None)
   assert len(list(synthetic_faces._drawn(5, 3, 32))) == 3
-  monkeypatch.setattr(os, "cpu_count", lambda: None)
+  monkeypatch.setattr(synthetic_faces, "usable_cores", lambda: 1)
   monkeypatch.setattr(synthetic_faces, "_PER_WORKER", 1)
   assert len(list(synthetic_faces._drawn(5, 3, 32))) == 3
 
@@ -108,7 +107,7 @@ def test_a_helper_that_ends_early_is_an_error_and_the_others_are_ended(monkeypat
       started.append(self)
 
   monkeypatch.setattr(subprocess, "Popen", Recorded)
-  monkeypatch.setattr(os, "cpu_count", lambda: 2)
+  monkeypatch.setattr(synthetic_faces, "usable_cores", lambda: 2)
   monkeypatch.setattr(synthetic_faces, "_PER_WORKER", 1)
   monkeypatch.setattr(synthetic_faces, "_WORKER", "import time; {first} and time.sleep(60)")
   with pytest.raises(RuntimeError, match="ended before picture 0 of 4"):
