@@ -13,6 +13,7 @@ from fakeface_jax.workdir import write_whole
 
 log = logging.getLogger(__name__)
 
+FORMAT = 1  # of the pieces, part of their state: moves when the same state makes other ones
 STATE_FILE = "state.json"
 
 
@@ -24,7 +25,7 @@ def settings_hash(settings):
 def is_ours(folder, state):
   """Whether `Parts` have been kept in a folder, of this state or another one of its kind."""
   try:
-    return json.loads((Path(folder) / STATE_FILE).read_text()).keys() == state.keys()
+    return json.loads((Path(folder) / STATE_FILE).read_text()).keys() | {"format"} == state.keys() | {"format"}
   except (OSError, ValueError, AttributeError):
     return False
 
@@ -40,18 +41,23 @@ class Parts:
 
   def __init__(self, folder, state):
     self._folder = Path(folder)
-    state = json.loads(json.dumps(state))
-    if (self._folder / STATE_FILE).exists() and self._state() != state:
-      for path in self._folder.glob("*.npz"):  # nothing else: the folder may hold what is not ours
-        path.unlink()
+    state = {"format": FORMAT, **json.loads(json.dumps(state))}
+    differing = [name for name, value in state.items() if self._state().get(name) != value]
+    old = list(self._folder.glob("*.npz")) if differing else []  # nothing else: the folder may hold what is not ours
+    if old:
+      log.warning("%s: what is kept there is of other %s; it is made anew.", self._folder, ", ".join(differing))
+    for path in old:
+      path.unlink()
     self._folder.mkdir(parents=True, exist_ok=True)
     write_whole(self._folder / STATE_FILE, json.dumps(state, indent=2) + "\n")
 
   def _state(self):
+    """What the pieces that are there were made from; {} where that cannot be told."""
     try:
-      return json.loads((self._folder / STATE_FILE).read_text())
+      state = json.loads((self._folder / STATE_FILE).read_text())
+      return state if isinstance(state, dict) else {}
     except (OSError, ValueError):
-      return None
+      return {}
 
   def __call__(self, name, compute):
     """The piece of that name, from the folder where it is there, else computed now by `compute`."""

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fakeface_jax.audit.parts import Parts
+from fakeface_jax.audit.parts import Parts, is_ours
 
 STATE = {"weights": 1, "methods": ("a", "b")}
 
@@ -49,3 +49,26 @@ def test_a_piece_that_fails_leaves_nothing(tmp_path):
   with pytest.raises(ZeroDivisionError):
     parts("piece", lambda: {"x": 1 / 0})
   assert [path.name for path in (tmp_path / "parts").iterdir()] == ["state.json"]
+
+
+@pytest.mark.parametrize("state", [
+    lambda path: path.write_text(path.read_text().replace('"format": 1,', "")),  # as it was before there were formats
+    lambda path: path.write_text(path.read_text().replace('"format": 1,', '"format": 0,')),
+    lambda path: path.write_text("[]"), lambda path: path.write_text("{"), lambda path: path.unlink()])
+def test_pieces_of_another_format_are_made_anew_which_is_said(state, tmp_path, caplog):
+  compute = Counting()
+  Parts(tmp_path / "parts", STATE)("piece", compute)
+  assert is_ours(tmp_path / "parts", STATE)
+  state(tmp_path / "parts" / "state.json")
+  for _ in range(2):
+    Parts(tmp_path / "parts", STATE)("piece", compute)
+  assert compute.calls == 2 and is_ours(tmp_path / "parts", STATE)
+  (said,) = caplog.messages
+  assert said.startswith(f"{tmp_path / 'parts'}: what is kept there is of other format") and "made anew" in said
+
+
+def test_older_pieces_are_ours(tmp_path):
+  Parts(tmp_path / "parts", STATE)
+  path = tmp_path / "parts" / "state.json"
+  path.write_text(path.read_text().replace('"format": 1,', ""))
+  assert is_ours(tmp_path / "parts", STATE) and not is_ours(tmp_path / "parts", {"weights": 1})
