@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 import psutil
 
+from fakeface_jax.data import forging
 from fakeface_jax.data.batches import Plan, read_batches
 from fakeface_jax.data.reading.views import augmentations
 from fakeface_jax.devices import on_cpu, replicate, to_devices
@@ -26,7 +27,7 @@ from fakeface_jax.training.feature_file import FOLDER, FeatureFile, FeatureMemor
 
 log = logging.getLogger(__name__)
 
-FORMAT = 3  # of the rows, part of their key: rows written otherwise are not taken for these
+FORMAT = 3  # of the rows, part of their key: rows written otherwise, or of other views, are not taken for these
 DTYPE = jnp.bfloat16  # of the features
 LANES = 128  # that a TPU's memory is laid out by: only of such rows single ones are taken without copying all
 CPU_BATCH, DEVICE_BATCH = 16, 256  # images a device takes at once in the pass
@@ -117,7 +118,7 @@ class TrunkPass:
         "images": hashlib.sha256(np.ascontiguousarray(records)).hexdigest()[:16],
         "pixels": [config.data.resize, config.data.crop],
         "views": [views, list(self.augment), config.seed] if views > 1 else 1,
-        **({"forge": [forge, config.seed]} if forge else {}),
+        **({"forge": [forge, config.seed, forging.CONTENT]} if forge else {}),
     }
 
   @property

@@ -18,7 +18,7 @@ import tensorflow_datasets as tfds
 from tensorflow_datasets.core import shuffle
 
 from fakeface_jax.data import schema
-from fakeface_jax.data.builders.prepared import RecordBuilder
+from fakeface_jax.data.builders.prepared import RecordBuilder, version
 from fakeface_jax.data.reading.images import decode_image, encode_image, read_bytes
 from fakeface_jax.data.reading.threads import with_bar
 from fakeface_jax.errors import UserError
@@ -81,7 +81,7 @@ class Checked:
 class FaceBuilder(RecordBuilder, skip_registration=True):
   """A builder of image files in folders. A subclass has `_find_faces`, and may refine the rest."""
 
-  VERSION = tfds.core.Version("1.0.0")
+  VERSION = version()
   noted = ("unreadable", "split_by_content")
   prefix = ""  # of a record's source, before the path below the root
 

@@ -29,6 +29,8 @@ from fakeface_jax.data.builders.base import (
   split_of,
 )
 from fakeface_jax.data.builders.folder import class_folders, image_files, not_used
+from fakeface_jax.data.builders.prepared import version
+from fakeface_jax.data.forging import CONTENT
 from fakeface_jax.data.forging.forge import SAMPLE, Forgery, Photograph, encode, forge, last_quality
 from fakeface_jax.data.forging.landmarks import choose_framing, find_points
 from fakeface_jax.data.reading.images import encode_image, read_image
@@ -151,6 +153,7 @@ class ForgedFaces(FaceBuilder):
   """See the module's docstring; made by `forged_builder`."""
 
   name = "forged"
+  VERSION = version(CONTENT)
 
   def _find_faces(self):
     faces, unread, self._beside, self._ignored = find_photographs(self.root)

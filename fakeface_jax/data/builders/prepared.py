@@ -21,7 +21,13 @@ from fakeface_jax.locks import locked
 
 log = logging.getLogger(__name__)
 
+FORMAT = 1  # of the records, which moves with `schema`: the first number of every builder's version
 INFO_FILE = "dataset_info.json"  # tfds writes it last but for a rename
+
+
+def version(content=0):
+  """A builder's VERSION, which names the folder of its records; `content` moves when the same files make other ones."""
+  return tfds.core.Version(f"{FORMAT}.{content}.0")
 
 
 class RecordBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
@@ -62,6 +68,9 @@ class RecordBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         return
       for left in folder.parent.glob(f"incomplete.*_{folder.name}"):  # by a process that was killed
         shutil.rmtree(left)
+      others = sorted(info.parent.name for info in folder.parent.glob(f"*/{INFO_FILE}"))
+      if others:
+        log.info("%s: the records there are of version %s; they are made anew.", folder.parent, ", ".join(others))
       self._prepare(**kwargs)
 
   def _prepare(self, **kwargs):

@@ -21,7 +21,7 @@ import sys
 import tensorflow_datasets as tfds
 
 from fakeface_jax.cores import usable_cores
-from fakeface_jax.data.builders.prepared import RecordBuilder
+from fakeface_jax.data.builders.prepared import RecordBuilder, version
 from fakeface_jax.data.drawn import examples
 from fakeface_jax.data.reading.images import encode_image
 from fakeface_jax.data.schema import face_features
@@ -74,9 +74,8 @@ class SyntheticFaces(RecordBuilder):
   """Rendered faces, half of them with one or two regions tampered with: exact masks, three difficulties."""
 
   name = "synthetic_faces"
-  VERSION = tfds.core.Version("1.0.0")
-  RELEASE_NOTES = {"1.0.0": "First version."}  # noqa: RUF012 (tfds reads it from the class)
-  BUILDER_CONFIGS = [SyntheticFacesConfig()]  # noqa: RUF012
+  VERSION = version(examples.CONTENT)
+  BUILDER_CONFIGS = [SyntheticFacesConfig()]  # noqa: RUF012 (tfds reads it from the class)
 
   def __init__(self, *, config=None, **kwargs):
     # tfds refuses a config that equals one of its own without being that very object

@@ -11,6 +11,8 @@ import numpy as np
 from fakeface_jax.data.drawn import manipulate
 from fakeface_jax.data.drawn.faces import render_face, sample_face
 
+CONTENT = 0  # moves when the same seed draws other pictures, so that no older ones are taken for them
+
 # How often a fake's region is tampered with: mostly what people look at; the rest is rare, and hard to learn.
 _WEIGHTS = {"left_eye": 5, "right_eye": 5, "nose": 5, "mouth": 5, "ears": 1, "hair": 0.6, "background": 0.6, "face": 2,
             "other": 0.8}  # fmt: skip

@@ -8,9 +8,10 @@ import zipfile
 
 import pytest
 
-from fakeface_jax.data.builders.prepared import INFO_FILE
+from fakeface_jax.data.builders.prepared import FORMAT, INFO_FILE, version
 from fakeface_jax.data.builders.synthetic_faces import SyntheticFaces, SyntheticFacesConfig
 from fakeface_jax.data.datasets import Dataset, open_dataset
+from fakeface_jax.data.schema import DIFFICULTIES, LABELS, REGIONS, face_features
 from fakeface_jax.errors import UserError
 from fakeface_jax.locks import locked
 from tests.conftest import ROOT
@@ -91,6 +92,35 @@ def test_what_a_killed_preparation_left_is_removed(data_dir):
   folder.rename(folder.with_name("incomplete.ABCDEF_1.0.0"))
   drawn(data_dir)
   assert [path.name for path in folder.parent.iterdir() if path.name != ".lock"] == ["1.0.0"]
+
+
+class Newer(SyntheticFaces, skip_registration=True):
+  name = "synthetic_faces"
+  VERSION = version(7)
+
+
+def test_records_of_another_version_stay_and_are_not_used_which_is_said(prepared, data_dir, caplog):
+  caplog.set_level("INFO")
+  shard(data_dir).write_bytes(b"as another version wrote it")
+  before = {path: path.read_bytes() for path in data_dir.rglob("*") if path.is_file()}
+  config = SyntheticFacesConfig(size=32, num_train=4, num_val=2, num_test=2)
+  for _ in range(2):
+    builder = Newer(config=config, data_dir=data_dir)
+    builder.download_and_prepare()
+  source = Dataset("synthetic_faces", builder)["all"]
+  assert [source[i]["image"] for i in range(8)] == prepared[1] and builder.data_path.name == "1.7.0"
+  assert {path: path.read_bytes() for path in before} == before
+  said = [message for message in caplog.messages if "version" in message]
+  assert said == [f"{builder.data_path.parent}: the records there are of version 1.0.0; they are made anew."]
+
+
+def test_the_format_moves_when_the_schema_does():
+  fields = {name: (type(field).__name__, field.shape) for name, field in face_features().items()}
+  assert FORMAT == 1 and fields == {
+      "image": ("Image", (None, None, 3)), "label": ("ClassLabel", ()), "mask": ("Image", (None, None, 1)),
+      "regions": ("Tensor", (9,)), "difficulty": ("ClassLabel", ()), "source": ("Text", ())}
+  assert LABELS == ("real", "fake") and DIFFICULTIES == ("none", "easy", "mid", "hard")
+  assert REGIONS == ("left_eye", "right_eye", "nose", "mouth", "ears", "hair", "background", "face", "other")
 
 
 WAITER = """

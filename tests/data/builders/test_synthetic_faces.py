@@ -129,3 +129,28 @@ def test_an_interrupted_preparation_is_not_taken_for_whole(tmp_path, monkeypatch
   builder = _builder(tmp_path)
   builder.download_and_prepare()
   assert len(builder.as_data_source("train", decoders=RAW)) == 12
+
+
+DRAWN = 0, [  # examples.CONTENT, and the mean brightness of 4 x 4 blocks of the first pictures
+    [0.2737, 0.4153, 0.4096, 0.5094, 0.3436, 0.7652, 0.6406, 0.4678, 0.4119, 0.7438, 0.8057, 0.4875, 0.3979,
+     0.4758, 0.5932, 0.3784],
+    [0.5346, 0.2786, 0.3231, 0.2573, 0.5650, 0.3264, 0.4368, 0.3041, 0.5611, 0.3043, 0.3573, 0.2586, 0.5273,
+     0.4059, 0.2537, 0.2757],
+    [0.6307, 0.3554, 0.3540, 0.6269, 0.6539, 0.8387, 0.6543, 0.6180, 0.7037, 0.8608, 0.7819, 0.6421, 0.6373,
+     0.6760, 0.6274, 0.5893],
+    [0.6073, 0.6343, 0.5794, 0.6015, 0.6070, 0.6531, 0.7371, 0.6038, 0.6572, 0.7117, 0.7051, 0.6178, 0.6207,
+     0.5812, 0.5602, 0.5810],
+]
+
+
+def blocks(image):
+  side = len(image) // 4
+  return np.float64(image).mean(-1).reshape(4, side, 4, side).mean((1, 3)).ravel()
+
+
+def test_the_version_moves_when_the_drawing_does():
+  content, brightness = DRAWN
+  assert content == examples.CONTENT and str(SyntheticFaces.VERSION) == f"1.{content}.0"
+  drawn = [blocks(examples.compose(0, index, 80)["image"]) for index in range(len(brightness))]
+  np.testing.assert_allclose(
+      drawn, brightness, atol=2e-4, err_msg="other pictures: move examples.CONTENT, and pin both here")

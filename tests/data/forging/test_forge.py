@@ -13,8 +13,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from fakeface_jax.data.batches import plan_epoch, read_batches
+from fakeface_jax.data.builders.forged import ForgedFaces
 from fakeface_jax.data.drawn.faces import render_face, sample_face
 from fakeface_jax.data.drawn.manipulate import capture
+from fakeface_jax.data.forging import CONTENT
 from fakeface_jax.data.forging import forge as forging
 from fakeface_jax.data.forging.forge import LEAST_CHANGE, OPERATIONS, Forger, Photograph, _choices, encode, forge
 from fakeface_jax.data.forging.landmarks import BLOB, FRAME_POINTS, TEMPLATE
@@ -64,6 +66,23 @@ def test_the_generator_and_the_photographs_decide_everything():
   np.testing.assert_array_equal(first.mask, again.mask)
   assert (first.region, first.operation, first.edge) == (again.region, again.operation, again.edge)
   assert len({make(seed).image.tobytes() for seed in range(10)}) == 10
+
+
+FORGED = 0, [  # forging.CONTENT, and the mean brightness of 4 x 4 blocks of a few forgeries
+    [71.6, 113.2, 111.2, 132.4, 93.9, 213.2, 179.7, 127.0, 110.9, 207.3, 223.4, 132.2, 103.2, 129.4, 161.1,
+     98.3],
+    [195.3, 128.8, 127.0, 184.7, 167.4, 94.7, 99.4, 161.9, 172.4, 83.7, 89.2, 154.6, 206.4, 97.7, 92.7, 172.8],
+    [49.2, 37.1, 47.8, 106.7, 42.9, 62.6, 77.8, 99.9, 57.7, 77.4, 88.5, 77.8, 77.0, 45.0, 56.1, 71.6],
+    [129.8, 85.2, 90.5, 50.1, 48.1, 79.4, 117.5, 120.3, 67.5, 78.8, 109.8, 138.2, 89.0, 89.2, 99.9, 91.4],
+]
+
+
+def test_the_version_moves_when_the_forging_does():
+  content, brightness = FORGED
+  assert content == CONTENT and str(ForgedFaces.VERSION) == f"1.{content}.0"
+  made = [forge(np.random.default_rng(seed), face(seed), face(seed + 1)).image for seed in range(len(brightness))]
+  found = [image.mean(-1).reshape(4, SIZE // 4, 4, SIZE // 4).mean((1, 3)).ravel() for image in made]
+  np.testing.assert_allclose(found, brightness, atol=0.1, err_msg="other forgeries: move forging.CONTENT, and pin both")
 
 
 def test_regions_and_operations_come_by_their_weights():
