@@ -97,7 +97,7 @@ WAITER = """
 import logging, sys
 logging.getLogger("fakeface_jax").addHandler(logging.StreamHandler(sys.stdout))
 logging.getLogger("fakeface_jax").setLevel(logging.INFO)
-from tests.data.builders.test_records import drawn
+from tests.data.builders.test_prepared import drawn
 print(drawn(sys.argv[1]).splits, flush=True)
 """
 
