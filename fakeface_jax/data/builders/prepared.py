@@ -24,13 +24,13 @@ log = logging.getLogger(__name__)
 INFO_FILE = "dataset_info.json"  # tfds writes it last but for a rename
 
 
-class RecordBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+class RecordBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # type: ignore[call-arg]
   """A builder whose records may be damaged, or be in the making by another process.
 
   Attributes: `noted`: what the metadata beside the records must hold, where there is any.
   """
 
-  noted = ()
+  noted: tuple[str, ...] = ()
 
   def __init__(self, *, config=None, data_dir=None, **kwargs):
     config = config or self.BUILDER_CONFIGS[0]

@@ -16,6 +16,7 @@ import os
 import re
 import threading
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -35,20 +36,20 @@ MAX_BYTES = 420_000_000  # of a file
 LARGE = 16_000_000  # pixels; of images beyond it one is in work at a time
 STRIP = 1 << 20  # pixels that are converted at a time
 _EXIF_ORIENTATION = 0x0112
-_UPRIGHT = {  # what undoes each orientation but 1
+_UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {  # what undoes each orientation but 1
     2: lambda pixels: pixels[:, ::-1], 3: lambda pixels: pixels[::-1, ::-1], 4: lambda pixels: pixels[::-1],
     5: lambda pixels: pixels.swapaxes(0, 1), 6: lambda pixels: np.rot90(pixels, -1),
     7: lambda pixels: pixels[::-1, ::-1].swapaxes(0, 1), 8: np.rot90}
 _PILLOW = re.compile(r"PIL\.")  # its modules
 
 
-def read_image(path) -> np.ndarray:
+def read_image(path: str | os.PathLike) -> np.ndarray:
   """The image in a file, uint8[H, W, 3] RGB; what stands in its way is a UserError that names the file."""
   path = user_path(path)
   return decode_image(read_bytes(path), str(path))
 
 
-def read_bytes(path) -> bytes:
+def read_bytes(path: str | os.PathLike) -> bytes:
   """A file's bytes. Raises: UserError if it is missing, a folder, a device or pipe, too large, or not ours to read."""
   kind = path_kind(path)
   if kind != FILE:
@@ -171,7 +172,7 @@ def _open(data, name):
         f"{name}: not an image, or broken from the start; expected one of {READS}: convert or remove it") from None
   except Exception as error:  # see above
     raise _damaged(name, error) from error
-  _check_size(*image.size, name, MAX_PIXELS_OF.get(image.format, MAX_PIXELS))
+  _check_size(*image.size, name, MAX_PIXELS_OF.get(str(image.format), MAX_PIXELS))
   if _is_raw(image, data):
     raise UserError(f"{name}: {RAW}")
   return image
@@ -280,7 +281,7 @@ def _grey_scale(image, name):
   if image.mode.startswith("I;16"):
     return 255 / 65535
   least, most = _extrema(image)
-  whites = (1, 255, 65535) if image.mode == "F" else (255, 65535)
+  whites: tuple[int, ...] = (1, 255, 65535) if image.mode == "F" else (255, 65535)
   if image.format in ("PNG", "PPM"):
     whites = (65535,)
   white = next((white for white in whites if most <= white), None)  # None for NaN as well
