@@ -11,7 +11,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from fakeface_jax.data.builders.base import relative
 from fakeface_jax.data.builders.forged import Photographs, find_photographs, forge_photograph, readable_photographs
-from fakeface_jax.data.reading.images import decode_image, resize_and_crop, resize_and_crop_mask
+from fakeface_jax.data.reading.images import decode_image
+from fakeface_jax.data.reading.square import resize_and_crop, resize_and_crop_mask
 from fakeface_jax.data.reading.threads import in_order
 from fakeface_jax.data.schema import LABELS
 from fakeface_jax.drawing.outline import outlined

@@ -2,8 +2,8 @@
 
 from PIL import Image, ImageDraw, ImageFont
 
-from fakeface_jax.data.reading.images import resize_and_crop, resize_and_crop_mask
 from fakeface_jax.data.reading.records import decode_mask, decode_record
+from fakeface_jax.data.reading.square import resize_and_crop, resize_and_crop_mask
 from fakeface_jax.data.schema import DIFFICULTIES, LABELS
 from fakeface_jax.drawing.outline import outlined
 
