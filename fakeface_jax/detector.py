@@ -15,7 +15,7 @@ import jax
 import numpy as np
 
 from fakeface_jax.data.reading.arrays import photographs
-from fakeface_jax.data.reading.images import resize_and_crop
+from fakeface_jax.data.reading.square import resize_and_crop
 from fakeface_jax.errors import UserError, of_disk
 from fakeface_jax.evaluation.probability import probability_of_fake
 from fakeface_jax.explain.engine import Engine, target_code
@@ -68,7 +68,7 @@ class Detector:
 
   Attributes:
     model, variables: the Flax module and its {"params", "batch_stats"}.
-    resize, crop: how an image is cut to the network's input, in pixels (see `images.resize_and_crop`).
+    resize, crop: how an image is cut to the network's input, in pixels (see `square.resize_and_crop`).
     batch_size: images per compiled call; more images take several calls, fewer are padded. None: 8 on CPU, 64 for each
       GPU or TPU.
     map_scale: {map: value that is drawn in full colour}, measured on this run's validation images; or None.

@@ -30,14 +30,8 @@ from fakeface_jax.data.builders.base import (
   relative,
 )
 from fakeface_jax.data.builders.folder_names import MASK, contents, entries, subfolders
-from fakeface_jax.data.reading.images import (
-  all_files_below,
-  decode_image,
-  encode_image,
-  files_below,
-  read_bytes,
-  sorted_out,
-)
+from fakeface_jax.data.reading.finding import all_files_below, files_below, sorted_out
+from fakeface_jax.data.reading.images import decode_image, encode_image, read_bytes
 from fakeface_jax.errors import UserError
 from fakeface_jax.paths import FOLDER, NOTHING, path_kind, user_path
 

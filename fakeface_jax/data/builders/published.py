@@ -20,7 +20,7 @@ from tensorflow_datasets.core import constants
 
 from fakeface_jax.data.builders.base import FaceBuilder, FaceFile, FolderConfig, fingerprint
 from fakeface_jax.data.builders.folder_names import contents
-from fakeface_jax.data.reading.images import all_files_below
+from fakeface_jax.data.reading.finding import all_files_below
 from fakeface_jax.errors import UserError
 from fakeface_jax.locks import locked
 from fakeface_jax.paths import user_path
