@@ -2,28 +2,35 @@
 
 import dataclasses
 import logging
+import os
 import zipfile
 import zlib
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import flax.linen as nn
 import jax
 import numpy as np
 
 from fakeface_jax.data.reading.arrays import photographs
-from fakeface_jax.data.reading.images import resize_and_crop
+from fakeface_jax.data.reading.square import resize_and_crop
 from fakeface_jax.errors import UserError, of_disk
 from fakeface_jax.evaluation.probability import probability_of_fake
 from fakeface_jax.explain.engine import Engine, target_code
 from fakeface_jax.explain.methods import CHANNELS, DEFAULT_METHODS, METHODS, maps_of, resolve_methods
 from fakeface_jax.explain.scale import is_scale
+from fakeface_jax.explain.signature import Layers, Methods, Variables
 from fakeface_jax.models import DTYPES, make_model
 from fakeface_jax.paths import user_path
 from fakeface_jax.training.best_weights import load_best
 from fakeface_jax.workdir import BACKGROUND_FILE, SCALE_FILE, read_config, read_json
 
 log = logging.getLogger(__name__)
+
+Photographs = Iterable[np.ndarray] | np.ndarray  # uint8[h, w, 3] each, of any sizes, or uint8[N, h, w, 3]
+Target = Literal["fake", "real", "predicted"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -38,19 +45,19 @@ class Seen:
 
   pixels: np.ndarray
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     if getattr(self.pixels, "dtype", None) != np.uint8 or self.pixels.ndim != 4:
       raise TypeError(f"expected uint8[N, crop, crop, 3], got {type(self.pixels).__name__}{np.shape(self.pixels)}")
 
-  def __len__(self):
+  def __len__(self) -> int:
     return len(self.pixels)
 
-  def __getitem__(self, some):
+  def __getitem__(self, some: slice | np.ndarray) -> "Seen":
     """Some of them, by a slice or an array."""
     return Seen(self.pixels[some])
 
   @staticmethod
-  def joined(several):
+  def joined(several: Iterable["Seen"]) -> "Seen":
     """One `Seen` of several, at least one."""
     return Seen(np.concatenate([seen.pixels for seen in several]))
 
@@ -61,7 +68,7 @@ class Detector:
 
   Attributes:
     model, variables: the Flax module and its {"params", "batch_stats"}.
-    resize, crop: how an image is cut to the network's input, in pixels (see `images.resize_and_crop`).
+    resize, crop: how an image is cut to the network's input, in pixels (see `square.resize_and_crop`).
     batch_size: images per compiled call; more images take several calls, fewer are padded. None: 8 on CPU, 64 for each
       GPU or TPU.
     map_scale: {map: value that is drawn in full colour}, measured on this run's validation images; or None.
@@ -69,20 +76,20 @@ class Detector:
       or None.
   """
 
-  model: Any
-  variables: Any
+  model: nn.Module
+  variables: Variables
   resize: int
   crop: int
   batch_size: int | None = None
-  map_scale: dict | None = None
+  map_scale: dict[str, float] | None = None
   background: np.ndarray | None = None
 
   @cached_property
-  def engine(self):
+  def engine(self) -> Engine:
     """Its compiled calls."""
     return Engine(self.model, self.variables, self.batch_size)
 
-  def prepare(self, images):
+  def prepare(self, images: Photographs) -> Seen:
     """What the network sees of photographs, the only place where they are cut.
 
     Args:
@@ -94,11 +101,14 @@ class Detector:
       return Seen(np.zeros((0, self.crop, self.crop, 3), np.uint8))
     return Seen(np.stack([resize_and_crop(image, self.resize, self.crop) for image in images]))
 
-  def predict(self, images):
+  def predict(self, images: Photographs) -> np.ndarray:
     """Probability of fake, float64[N], of photographs as `prepare` takes them."""
     return probability_of_fake(_finite(self.engine.logits(self.prepare(images).pixels)))
 
-  def explain(self, images, target="fake", layers=None, methods=DEFAULT_METHODS):
+  def explain(
+      self, images: Photographs, target: Target = "fake", layers: Layers | None = None,
+      methods: Methods = DEFAULT_METHODS,
+  ) -> list[dict[str, Any]]:
     """Why: raw maps of photographs as `prepare` takes them.
 
     Args:
@@ -113,7 +123,10 @@ class Detector:
     """
     return self.explain_seen(self.prepare(images), target, layers, methods)
 
-  def explain_seen(self, seen, target="fake", layers=None, methods=DEFAULT_METHODS):
+  def explain_seen(
+      self, seen: Seen, target: Target = "fake", layers: Layers | None = None,
+      methods: Methods = DEFAULT_METHODS,
+  ) -> list[dict[str, Any]]:
     """As `explain`, of a `Seen`."""
     code = target_code(target)
     methods = resolve_methods(self.model, methods, layers)
@@ -133,7 +146,9 @@ class Detector:
         }
         for i in range(len(pixels))]
 
-  def sanity(self, images, methods=None, layers=None, target="fake"):
+  def sanity(
+      self, images: Photographs, methods: Methods | None = None, layers: Layers | None = None, target: Target = "fake",
+  ) -> dict[str, dict[str, Any]]:
     """Which methods depend on what the network has learned, on photographs as `prepare` takes them.
 
     The other arguments and the result are those of `evaluation.sanity.sanity`.
@@ -143,20 +158,20 @@ class Detector:
     return sanity(self, self.prepare(images), methods, layers, target)
 
 
-def _of_image(maps, i, settings):
+def _of_image(maps: Any, i: int, settings: dict[str, Any]) -> Any:
   """The maps of image i, with layers in the order asked for (JAX sorts the keys of its dicts)."""
   if not isinstance(maps, dict):
     return maps[i]
   return {layer: _of_image(maps[layer], i, {}) for layer in settings.get("layers", maps)}
 
 
-def _finite(logits):
+def _finite(logits: np.ndarray) -> np.ndarray:
   if not np.isfinite(logits).all():
     raise UserError("the network's logits are not finite: its weights hold, or run into, NaN or infinity; train again")
   return logits
 
 
-def flatten_maps(result):
+def flatten_maps(result: dict[str, Any]) -> dict[str, np.ndarray]:
   """{map: array} of one image's explanation: 'gradcam/<layer>', 'guided_backprop', 'feature_maps/<layer>/channels'."""
   flat = {}
   for name, layer, values in maps_of(result, result["settings"]):
@@ -168,15 +183,15 @@ def flatten_maps(result):
   return flat
 
 
-def checksum(arrays):
+def checksum(arrays: Any) -> int:
   """A number that changes with the arrays of a tree."""
   checksum = 0
   for leaf in jax.tree.leaves(arrays):
-    checksum = zlib.crc32(np.ascontiguousarray(leaf), checksum)
+    checksum = zlib.crc32(np.ascontiguousarray(leaf).data, checksum)
   return checksum
 
 
-def load(workdir, batch_size=None, dtype=None):
+def load(workdir: str | os.PathLike, batch_size: int | None = None, dtype: str | None = None) -> Detector:
   """The `Detector` of a run folder's best epoch.
 
   Args:
@@ -198,7 +213,7 @@ def load(workdir, batch_size=None, dtype=None):
       _read_background(workdir / BACKGROUND_FILE, config.data.crop))
 
 
-def _read_background(path, crop):
+def _read_background(path: Path, crop: int) -> np.ndarray | None:
   """uint8[K, crop, crop, 3] of a run's file, or None without it; where it is damaged that is said."""
   try:
     with path.open("rb") as file, np.load(file) as arrays:

@@ -1,6 +1,7 @@
 """The one exception meant for people rather than for programmers."""
 
 import errno
+from collections.abc import Iterable
 
 from fakeface_jax.lines import one_line
 
@@ -15,11 +16,11 @@ class UserError(ValueError):
   Scripts print it without a traceback and exit with a code other than 0.
   """
 
-  def __str__(self):
+  def __str__(self) -> str:
     return one_line(super().__str__())
 
 
-def did_you_mean(name, names):
+def did_you_mean(name: str, names: Iterable[str]) -> str:
   """'; did you mean ...?' for the end of a message, with the name that is nearest to one there is none of; or ''."""
   import difflib  # here: every import of this package comes by
 
@@ -27,7 +28,7 @@ def did_you_mean(name, names):
   return f"; did you mean {nearest[0]!r}?" if nearest else ""
 
 
-def of_disk(error):
+def of_disk(error: BaseException) -> str:
   """An error of the file system in one line that says what to do; whichever library passes it on, as whatever type."""
   text = str(error)
   if isinstance(error, OSError) and error.strerror:
@@ -40,5 +41,5 @@ def of_disk(error):
   return text
 
 
-def _says(text, words):
+def _says(text: str, words: Iterable[str]) -> bool:
   return any(word in text.lower() for word in words)

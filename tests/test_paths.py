@@ -9,7 +9,8 @@ from ml_collections import ConfigDict
 
 from fakeface_jax.data.builders.folder import find_faces
 from fakeface_jax.data.builders.forged import find_photographs
-from fakeface_jax.data.reading.images import find_images, read_image
+from fakeface_jax.data.reading.finding import find_images
+from fakeface_jax.data.reading.images import read_image
 from fakeface_jax.errors import UserError
 from fakeface_jax.lines import one_line
 from fakeface_jax.models.weight_files import weights_path

@@ -1,4 +1,4 @@
-"""What README.md tells people to type does what it says: every command and snippet runs here, at small size."""
+"""What the READMEs tell people to type does what it says: every command and snippet runs here, at small size."""
 
 import contextlib
 import itertools
@@ -25,8 +25,10 @@ from fakeface_jax.workdir import flatten_config
 from tests.conftest import ROOT, write_faces
 from tests.data.replicas import write_140k, write_ciplab, write_hard
 
-README = "\n".join((ROOT / path).read_text() for path in (
-    "README.md", "fakeface_jax/explain/README.md", "fakeface_jax/training/README.md"))
+PAGES = ("README.md", *(f"{room}/README.md" for room in (
+    "configs", "fakeface_jax/data", "fakeface_jax/explain", "fakeface_jax/training", "fakeface_jax/audit")),
+         "fakeface_jax/models/bundled/MODEL_CARD.md")
+README = "\n".join((ROOT / page).read_text() for page in PAGES)
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 PROSE = re.sub(r"^```.*?^```$", "", README, flags=re.MULTILINE | re.DOTALL)
 
@@ -81,11 +83,11 @@ def parsed(command):
   assert python == "python" and (ROOT / script).is_file(), command
   before, was_parsed = set(flags.FLAGS), flags.FLAGS.is_parsed()
   try:
-    module = runpy.run_path(str(ROOT / script))
     arguments = [f"{name}={ROOT / value}" if name == "--config" else argument for argument in _joined(arguments)
                  for name, _, value in [argument.partition("=")]]
-    with pytest.MonkeyPatch.context() as patch:
-      patch.setattr("sys.argv", [script, *arguments])  # where ml_collections looks for fields of the config
+    with pytest.MonkeyPatch.context() as patch:  # where bench.py looks for its command, ml_collections for fields
+      patch.setattr("sys.argv", [script, *arguments])
+      module = runpy.run_path(str(ROOT / script))
       positional = app._parse("pretrain.py" if "scripts/pretrain.py" in script else "resnet.py", [script, *arguments])
     yield module, positional[1:]
   finally:
@@ -153,6 +155,20 @@ def _open_dataset(open_dataset, records, name, *, path=None, data_dir=None):
   return open_dataset(name, path=path, data_dir=data_dir or records)
 
 
+def test_the_first_page_is_read_in_three_minutes():
+  assert len((ROOT / "README.md").read_text()) <= 7500
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page):
+  for target in re.findall(r"\]\(([^)]+)\)", (ROOT / page).read_text()):
+    file, _, heading = target.partition("#")
+    assert "://" in target or (ROOT / page).parent.joinpath(file).exists(), target
+    if heading:
+      headings = re.findall(r"^#+ (.*)$", (ROOT / page).parent.joinpath(file or page).read_text(), re.MULTILINE)
+      assert heading in [re.sub(r"[^\w -]", "", one).lower().replace(" ", "-") for one in headings]
+
+
 def test_readme_has_commands_and_snippets():
   assert len(OURS) >= 20 and len(MENTIONED) >= 5 and SNIPPETS
   assert {command.split()[0] for command in COMMANDS} <= {"python", *OTHER_PROGRAMS}
@@ -174,9 +190,10 @@ def test_the_flags_of_a_command_are_known(command):
 
 def test_flags_and_fields_that_are_mentioned_exist():
   known = {"help"}
-  for script in (ROOT / "scripts").glob("*.py"):
-    with parsed(f"python scripts/{script.name} --out x" if script.name == "collect.py" else
-                f"python scripts/{script.name}"):
+  commands = [f"scripts/{script.name}" for script in (ROOT / "scripts").glob("*.py")]
+  commands += [f"scripts/bench.py {name}" for name in runpy.run_path(str(ROOT / "scripts" / "bench.py"))["COMMANDS"]]
+  for command in commands:
+    with parsed(f"python {command}{' --out x' * ('collect' in command)}"):
       known |= set(flags.FLAGS)
   mentioned = re.findall(r"`[^`\n]*?--([\w.]+)", PROSE)
   assert len(mentioned) > 10

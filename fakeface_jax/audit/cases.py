@@ -6,7 +6,8 @@ from PIL import Image
 from fakeface_jax.audit.parts import settings_hash
 from fakeface_jax.data.reading.images import encode_image
 from fakeface_jax.data.schema import DIFFICULTIES, LABELS, REGIONS, THRESHOLD
-from fakeface_jax.drawing.panel import CALIBRATED, draw_panel, outlined
+from fakeface_jax.drawing.outline import outlined
+from fakeface_jax.drawing.panel import CALIBRATED, draw_panel
 from fakeface_jax.evaluation.localization import name_of
 from fakeface_jax.evaluation.placement import INSIDE, UNKNOWN, placed, rectified
 from fakeface_jax.explain.methods import DEFAULT_METHODS, METHODS, maps_of, resolve_methods

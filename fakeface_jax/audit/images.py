@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from fakeface_jax.data.reading.images import resize_and_crop_mask
 from fakeface_jax.data.reading.records import decode_mask, decode_record, record_name
+from fakeface_jax.data.reading.square import resize_and_crop_mask
 from fakeface_jax.data.schema import FAKE
 from fakeface_jax.data.splits import Part
 from fakeface_jax.detector import Seen

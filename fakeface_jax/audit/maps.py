@@ -7,7 +7,7 @@ import numpy as np
 
 from fakeface_jax.audit.parts import settings_hash
 from fakeface_jax.data.forging.landmarks import choose_framing
-from fakeface_jax.data.reading.images import resize_and_crop_mask
+from fakeface_jax.data.reading.square import resize_and_crop_mask
 from fakeface_jax.data.schema import FAKE, REAL, REGIONS, THRESHOLD
 from fakeface_jax.errors import UserError
 from fakeface_jax.evaluation.face_regions import energy_by_region, face_region_map

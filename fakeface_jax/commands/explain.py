@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from fakeface_jax.commands.explained import GRID, LINES_FILE, MAPS, PANEL, Explained
-from fakeface_jax.data.reading.images import encode_image, resize_and_crop_mask
+from fakeface_jax.data.reading.images import encode_image
+from fakeface_jax.data.reading.square import resize_and_crop_mask
 from fakeface_jax.data.reading.threads import in_order
 from fakeface_jax.data.schema import LABELS, THRESHOLD
 from fakeface_jax.detector import Seen, checksum, flatten_maps

@@ -11,10 +11,11 @@ from PIL import Image, ImageDraw, ImageFont
 
 from fakeface_jax.data.builders.base import relative
 from fakeface_jax.data.builders.forged import Photographs, find_photographs, forge_photograph, readable_photographs
-from fakeface_jax.data.reading.images import decode_image, resize_and_crop, resize_and_crop_mask
+from fakeface_jax.data.reading.images import decode_image
+from fakeface_jax.data.reading.square import resize_and_crop, resize_and_crop_mask
 from fakeface_jax.data.reading.threads import in_order
 from fakeface_jax.data.schema import LABELS
-from fakeface_jax.drawing.contact_sheet import with_rim
+from fakeface_jax.drawing.outline import outlined
 from fakeface_jax.errors import UserError
 from fakeface_jax.lines import one_line
 from fakeface_jax.outputs import unique_stems
@@ -125,7 +126,7 @@ def draw_forgeries(cells):
     x, y = number % columns * width, number // columns * height
     made = fake.forgery
     before, after = (resize_and_crop(decode_image(jpeg, "a forgery"), CELL, CELL) for jpeg in (genuine, fake.jpeg))
-    rimmed = with_rim(after, resize_and_crop_mask(made.mask, CELL, CELL) > 0)
+    rimmed = outlined(after, resize_and_crop_mask(made.mask, CELL, CELL))
     for place, picture in enumerate((before, after, rimmed)):
       sheet.paste(Image.fromarray(picture), (x + place * CELL, y + CAPTION))
     title = f"{made.region}: {made.operation}, edge {made.edge:.1f} px, {made.found_by}"

@@ -9,7 +9,9 @@ from pathlib import Path
 
 from fakeface_jax.commands.explained import names_of_ours
 from fakeface_jax.data.builders.folder_names import MASK, meaning
-from fakeface_jax.data.reading.images import IMAGE_SUFFIXES, find_images, read_image
+from fakeface_jax.data.reading.finding import find_images
+from fakeface_jax.data.reading.images import read_image
+from fakeface_jax.data.reading.kinds import IMAGE_SUFFIXES
 from fakeface_jax.data.schema import FAKE, LABELS
 from fakeface_jax.errors import UserError
 from fakeface_jax.outputs import unique_stems

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from fakeface_jax.data.reading.images import encode_image, read_image, resize_and_crop
+from fakeface_jax.data.reading.images import encode_image, read_image
+from fakeface_jax.data.reading.square import resize_and_crop
 from fakeface_jax.data.schema import LABELS
 from fakeface_jax.workdir import write_output
 

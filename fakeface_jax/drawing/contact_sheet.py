@@ -1,16 +1,13 @@
 """A data set at a glance: reals, fakes by difficulty, and what was tampered with in them."""
 
-import itertools
-
-import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from fakeface_jax.data.reading.images import resize_and_crop, resize_and_crop_mask
 from fakeface_jax.data.reading.records import decode_mask, decode_record
+from fakeface_jax.data.reading.square import resize_and_crop, resize_and_crop_mask
 from fakeface_jax.data.schema import DIFFICULTIES, LABELS
+from fakeface_jax.drawing.outline import outlined
 
 MARGIN = 64  # px, for the rows' names
-OUTLINE = (255, 0, 200)
 
 
 def draw_contact_sheet(source, *, columns=12, cell=128):
@@ -28,14 +25,14 @@ def draw_contact_sheet(source, *, columns=12, cell=128):
   for record in map(source.__getitem__, range(len(source))):
     row = rows.setdefault((record["label"], record["difficulty"]), [])
     if len(row) < columns:
-      row.append((_thumbnail(record, cell), _inside(record, cell)))
+      row.append((_thumbnail(record, cell), _mask(record, cell)))
     if len({label for label, _ in rows}) == len(LABELS) and all(len(row) == columns for row in rows.values()):
       break
   lines = []
   for (label, difficulty), row in sorted(rows.items()):
     lines.append((DIFFICULTIES[difficulty] if difficulty else LABELS[label], [picture for picture, _ in row]))
-    if any(0 < inside.mean() < 1 for _, inside in row):
-      lines.append(("its mask", [with_rim(*each) for each in row]))
+    if any(0 < (mask == 255).mean() < 1 for _, mask in row):
+      lines.append(("its mask", [outlined(*each) for each in row]))
   sheet = Image.new("RGB", (MARGIN + columns * cell, len(lines) * cell), (255, 255, 255))
   draw = ImageDraw.Draw(sheet)
   font = ImageFont.load_default(13)
@@ -50,15 +47,5 @@ def _thumbnail(record, cell):
   return resize_and_crop(decode_record(record), cell, cell).copy()
 
 
-def _inside(record, cell):
-  """bool[cell, cell]: what was changed."""
-  return resize_and_crop_mask(decode_mask(record), cell, cell) == 255
-
-
-def with_rim(picture, inside):
-  """A picture uint8[H, W, 3] with the rim of what is inside, bool[H, W], in a colour that faces do not have."""
-  picture, core = picture.copy(), inside.copy()
-  for axis, step in itertools.product((0, 1), (-1, 1)):
-    core &= np.roll(inside, step, axis)
-  picture[inside & ~core] = OUTLINE
-  return picture
+def _mask(record, cell):
+  return resize_and_crop_mask(decode_mask(record), cell, cell)

@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw
 from fakeface_jax.data.schema import LABELS, THRESHOLD
 from fakeface_jax.drawing.lettering import draw_name, font
 from fakeface_jax.drawing.numerals import said
+from fakeface_jax.drawing.outline import outlined
 from fakeface_jax.evaluation.placement import enlarged
 from fakeface_jax.explain.methods import ATTRIBUTION, HEATMAP, METHODS, SENSITIVITY
 from fakeface_jax.explain.scale import STRONGEST, drawn, maps_with_keys, strength
@@ -66,19 +67,6 @@ def tint(attribution, image, full):
   pale = 160 + 0.35 * image.mean(axis=-1, keepdims=True)
   colour = np.where(level > 0, np.array([200.0, 0, 20]), np.array([0.0, 60, 220]))
   return (pale + np.abs(level) * (colour - pale)).astype(np.uint8)
-
-
-def outlined(picture, mask):
-  """A picture uint8[H, W, 3] with a white line, dark on either side, around what a mask uint8[h, w] calls changed."""
-  from scipy import ndimage  # slow to import, and few need it
-
-  inside = np.asarray(Image.fromarray(np.uint8(mask == 255) * np.uint8(255)).resize(
-      picture.shape[1::-1], Image.Resampling.BILINEAR)) > 127
-  grown = lambda steps: ndimage.binary_dilation(inside, iterations=steps)
-  line = grown(1) & ~inside
-  around = grown(2) & ~ndimage.binary_erosion(inside, border_value=1) & ~line
-  picture = np.where(around[..., None], picture // 3, picture)
-  return np.where(line[..., None], np.uint8(255), picture)
 
 
 def draw_panel(result, name, scale, scale_note=CALIBRATED, check=(), mask=None, label=None):

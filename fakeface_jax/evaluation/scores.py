@@ -3,6 +3,8 @@
 Every score is one NumPy function of per-image weights: all ones give the score itself, bootstrap counts its interval.
 """
 
+from typing import Any
+
 import numpy as np
 
 from fakeface_jax.data.schema import FAKE, LABELS, REAL, THRESHOLD
@@ -43,7 +45,7 @@ def scores(labels, probabilities, *, bootstrap=1000, seed=0) -> dict:
   labels, probabilities = _checked(labels, probabilities)
   by_weight = _weighted_scores(labels, probabilities)
   point = {name: float(value[0]) for name, value in by_weight(np.ones((1, len(labels)))).items()}
-  result = {name: point.get(name) for name in _ROWS}
+  result: dict[str, Any] = {name: point.get(name) for name in _ROWS}
   said_fake = probabilities >= THRESHOLD
   result["confusion_matrix"] = [
       [int(np.sum((labels == label) & (said_fake == said))) for said in (REAL, FAKE)] for label in (REAL, FAKE)]

@@ -4,11 +4,12 @@ import jax
 import jax.numpy as jnp
 
 from fakeface_jax.explain.capture import activations_of
+from fakeface_jax.explain.signature import Given, Layers, Maps, Model, Variables
 
 SQUARINGS = 12  # an eigenvalue 0.2 % below the largest falls to 3e-4 of it
 
 
-def eigen_cam(model, variables, images, target, *, layers):
+def eigen_cam(model: Model, variables: Variables, images: Given, target: Given, *, layers: Layers) -> Maps:
   """Each layer's output projected on its first principal direction (Muhammad & Yeasin, 2020, eq. 3-4).
 
   It uses no gradient and no class: it shows what stands out to a layer, not what speaks for `target`.

@@ -6,9 +6,13 @@ import numpy as np
 from fakeface_jax.errors import UserError
 from fakeface_jax.explain.capture import check_call
 from fakeface_jax.explain.path_gradients import all_logits, of_target, path_gradients
+from fakeface_jax.explain.signature import Array, Given, Model, Variables
 
 
-def expected_gradients(model, variables, images, target, *, background, samples=64, batch_size=8):
+def expected_gradients(
+    model: Model, variables: Variables, images: Given, target: Given, *,
+    background: Given, samples: int = 64, batch_size: int = 8,
+) -> tuple[Array, Array]:
   """SHAP values of one class logit (Erion et al., 2021, eq. 3; the GradientExplainer of the `shap` package).
 
   Every sample takes the next of the references and another stretch of the way from it: the stretches are spread evenly

@@ -4,9 +4,12 @@ import jax
 import jax.numpy as jnp
 
 from fakeface_jax.explain.capture import activations_of
+from fakeface_jax.explain.signature import Given, Layers, Maps, Model, Variables
 
 
-def feature_maps(model, variables, images, target, *, layers, count=16):
+def feature_maps(
+    model: Model, variables: Variables, images: Given, target: Given, *, layers: Layers, count: int = 16
+) -> dict[str, Maps]:
   """The channels of each layer that respond most strongly to an image.
 
   Args:

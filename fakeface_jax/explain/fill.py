@@ -3,12 +3,13 @@
 import jax.numpy as jnp
 
 from fakeface_jax.errors import UserError
+from fakeface_jax.explain.signature import Array, Given
 from fakeface_jax.models.resnet import normalize
 
 BLUR = 1 / 16  # standard deviation, as a share of the image's side
 
 
-def fill_images(images, fill):
+def fill_images(images: Given, fill: str) -> Array:
   """Images without information, to replace pixels by.
 
   Args:
@@ -33,7 +34,7 @@ def fill_images(images, fill):
   return jnp.broadcast_to(normalize(jnp.full(3, level)), images.shape)
 
 
-def blur(images):
+def blur(images: Given) -> Array:
   """Gaussian blur with mirrored edges, separable: float32[N, H, W, C] -> the same."""
   for axis in (1, 2):
     side = images.shape[axis]
@@ -42,8 +43,8 @@ def blur(images):
     kernel = lambda distance, sigma=sigma: jnp.exp(-0.5 * (distance / sigma) ** 2)
     # An edge's mirror image beyond it: place j also stands at -1 - j and at 2 side - 1 - j.
     mirrors = (places, -1 - places, 2 * side - 1 - places)
-    weights = sum(kernel(places[:, None] - mirror[None, :]) for mirror in mirrors)
+    weights = jnp.asarray(sum(kernel(places[:, None] - mirror[None, :]) for mirror in mirrors))
     weights = weights / weights.sum(axis=1, keepdims=True)
     images = jnp.moveaxis(jnp.tensordot(weights, images, (1, axis)), 0, axis)
-  return images
+  return jnp.asarray(images)
 

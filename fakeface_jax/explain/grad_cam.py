@@ -4,9 +4,10 @@ import jax
 import jax.numpy as jnp
 
 from fakeface_jax.explain.capture import activations_and_gradients
+from fakeface_jax.explain.signature import Given, Layers, Maps, Model, Variables
 
 
-def grad_cam(model, variables, images, target, *, layers):
+def grad_cam(model: Model, variables: Variables, images: Given, target: Given, *, layers: Layers) -> Maps:
   """Heatmaps of one class logit, one per layer (Selvaraju et al., 2017, eq. 1-2).
 
   Args:

@@ -4,9 +4,10 @@ import jax
 import jax.numpy as jnp
 
 from fakeface_jax.explain.capture import activations_and_gradients
+from fakeface_jax.explain.signature import Given, Layers, Maps, Model, Variables
 
 
-def grad_cam_plus_plus(model, variables, images, target, *, layers):
+def grad_cam_plus_plus(model: Model, variables: Variables, images: Given, target: Given, *, layers: Layers) -> Maps:
   """Heatmaps of one class logit S, one per layer (Chattopadhay et al., 2018, eq. 5, 8 and 19 with Y = exp(S)).
 
   The factor exp(S), the same all over an image, is left out. The derivation takes activations to be >= 0: use layers

@@ -5,9 +5,10 @@ from functools import partial
 import jax
 
 from fakeface_jax.explain.capture import check_call
+from fakeface_jax.explain.signature import Array, Given, Model, Variables
 
 
-def gradient(model, variables, images, target):
+def gradient(model: Model, variables: Variables, images: Given, target: Given) -> Array:
   """The gradient of one class logit to the pixels (Simonyan et al., 2014, section 3), with its sign.
 
   Args:

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from fakeface_jax.explain.gradient import gradient
+from fakeface_jax.explain.signature import Array, Given, Model, Variables
 
 
 @jax.custom_vjp
@@ -23,7 +24,7 @@ def _positive(x):
       x, tpu=lambda x: jax.lax.optimization_barrier(x > 0), default=lambda x: x > 0)
 
 
-def guided_backprop(model, variables, images, target):
+def guided_backprop(model: Model, variables: Variables, images: Given, target: Given) -> Array:
   """The gradient of one class logit to the pixels, through guided ReLUs.
 
   The model's variables and forward pass are untouched: `model.clone(act=guided_relu)` differs in its gradient only.

@@ -4,9 +4,10 @@ import jax
 
 from fakeface_jax.explain.grad_cam import grad_cam
 from fakeface_jax.explain.guided_backprop import guided_backprop
+from fakeface_jax.explain.signature import Array, Given, Model, Variables
 
 
-def guided_grad_cam(model, variables, images, target, *, layer):
+def guided_grad_cam(model: Model, variables: Variables, images: Given, target: Given, *, layer: str) -> Array:
   """Guided backpropagation times the Grad-CAM of one layer (Selvaraju et al., 2017, section 3.2).
 
   Args: as `gradient`, and the path of a layer.

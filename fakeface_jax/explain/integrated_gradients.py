@@ -6,9 +6,13 @@ import numpy as np
 from fakeface_jax.explain.capture import check_call
 from fakeface_jax.explain.fill import fill_images
 from fakeface_jax.explain.path_gradients import all_logits, of_target, path_gradients
+from fakeface_jax.explain.signature import Array, Given, Model, Variables
 
 
-def integrated_gradients(model, variables, images, target, *, steps=32, baseline="black", batch_size=8):
+def integrated_gradients(
+    model: Model, variables: Variables, images: Given, target: Given, *,
+    steps: int = 32, baseline: str = "black", batch_size: int = 8,
+) -> tuple[Array, Array]:
   """The gradient of one class logit, integrated from a reference to the image (Sundararajan et al., 2017, eq. 1).
 
   Args:

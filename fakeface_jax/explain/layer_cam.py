@@ -4,9 +4,10 @@ import jax
 import jax.numpy as jnp
 
 from fakeface_jax.explain.capture import activations_and_gradients
+from fakeface_jax.explain.signature import Given, Layers, Maps, Model, Variables
 
 
-def layer_cam(model, variables, images, target, *, layers):
+def layer_cam(model: Model, variables: Variables, images: Given, target: Given, *, layers: Layers) -> Maps:
   """Heatmaps of one class logit, one per layer (Jiang et al., 2021, eq. 5-6): relu(sum_k relu(g_k) A_k).
 
   Args: as `grad_cam`.

@@ -3,7 +3,8 @@
 import dataclasses
 import inspect
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from fakeface_jax.errors import UserError, did_you_mean
 from fakeface_jax.explain import shap_package
@@ -21,6 +22,7 @@ from fakeface_jax.explain.integrated_gradients import integrated_gradients
 from fakeface_jax.explain.layer_cam import layer_cam
 from fakeface_jax.explain.occlusion import occlusion
 from fakeface_jax.explain.score_cam import score_cam
+from fakeface_jax.explain.signature import Layers, Methods, Model
 from fakeface_jax.explain.smooth_grad import smooth_grad
 
 log = logging.getLogger(__name__)
@@ -47,19 +49,19 @@ class Method:
 
   title: str
   kind: str
-  compute: Callable
-  layers: Callable | None = None
+  compute: Callable[..., Any]
+  layers: Callable[[Any], tuple[str, ...]] | None = None
   complete: bool = False
 
   @property
-  def arguments(self):
+  def arguments(self) -> dict[str, Any]:
     """{name: default} of what `compute` takes by name."""
     return {
         name: parameter.default for name, parameter in inspect.signature(self.compute).parameters.items()
         if parameter.kind is parameter.KEYWORD_ONLY}
 
   @property
-  def sampled(self):
+  def sampled(self) -> bool:
     """Whether it evaluates the network many times for an image."""
     return "batch_size" in self.arguments
 
@@ -92,7 +94,7 @@ class Resolved(dict):
   """{name: settings}, complete, as `resolve_methods` returns them and leaves them."""
 
 
-def resolve_methods(model, methods=DEFAULT_METHODS, layers=None):
+def resolve_methods(model: Model, methods: Methods = DEFAULT_METHODS, layers: Layers | None = None) -> Resolved:
   """What to compute, as the engine takes it.
 
   Args:
@@ -105,7 +107,7 @@ def resolve_methods(model, methods=DEFAULT_METHODS, layers=None):
   if isinstance(methods, Resolved) and layers is None:
     return methods
   methods = [methods] if isinstance(methods, str) else methods
-  wanted = _with_all(methods if isinstance(methods, dict) else {name: {} for name in methods})
+  wanted = _with_all(methods if isinstance(methods, Mapping) else {name: {} for name in methods})
   if not wanted:
     raise UserError(f"no method is named; methods: {', '.join(METHODS)}, or all")
   layers = None if layers is None else resolve_layers(model, layers)
@@ -120,7 +122,7 @@ def resolve_methods(model, methods=DEFAULT_METHODS, layers=None):
   return resolved
 
 
-def maps_of(result, methods):
+def maps_of(result: Mapping[str, Any], methods: Mapping) -> Iterator[tuple[str, str | None, Any]]:
   """Yields (method, its layer or None, values) of every map, layers in the order asked for (JAX sorts its dicts' keys).
 
   Args: `result`: {method: array, or {layer: array}}, of one image or many. methods: {name: settings}, resolved.
@@ -175,7 +177,7 @@ def _converted(name, value, default):
   return number
 
 
-def parse_methods(names, assignments):
+def parse_methods(names: Sequence[str] | None, assignments: Iterable[str]) -> dict[str, dict[str, str]]:
   """{name: {setting: text}} from a command line: names, and settings such as 'occlusion.window=24'.
 
   Args:

@@ -8,9 +8,13 @@ from fakeface_jax.explain.capture import check_call
 from fakeface_jax.explain.evaluations import evaluate_each
 from fakeface_jax.explain.fill import fill_images
 from fakeface_jax.explain.path_gradients import all_logits, of_target
+from fakeface_jax.explain.signature import Array, Given, Model, Variables
 
 
-def occlusion(model, variables, images, target, *, window=0, stride=0, fill="mean", batch_size=8):
+def occlusion(
+    model: Model, variables: Variables, images: Given, target: Given, *,
+    window: int = 0, stride: int = 0, fill: str = "mean", batch_size: int = 8,
+) -> Array:
   """The drop of one class logit when a square window covers each place (Zeiler & Fergus, 2014, section 4.2).
 
   Windows start at the top left and move by `stride` until they have covered all; the last ones are cut at the edge. A

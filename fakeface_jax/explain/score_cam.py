@@ -7,9 +7,13 @@ from fakeface_jax.explain.capture import activations_of
 from fakeface_jax.explain.evaluations import evaluate_each
 from fakeface_jax.explain.guided_grad_cam import upsample
 from fakeface_jax.explain.path_gradients import of_target
+from fakeface_jax.explain.signature import Given, Layers, Maps, Model, Variables
 
 
-def score_cam(model, variables, images, target, *, layers, channels=0, batch_size=8):
+def score_cam(
+    model: Model, variables: Variables, images: Given, target: Given, *,
+    layers: Layers, channels: int = 0, batch_size: int = 8,
+) -> Maps:
   """Heatmaps of one class logit, one per layer (Wang et al., 2020, algorithm 1), without any gradient.
 
   A channel that is the same everywhere masks nothing and gets no weight.

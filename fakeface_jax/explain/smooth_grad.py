@@ -5,9 +5,13 @@ import jax.numpy as jnp
 
 from fakeface_jax.explain.evaluations import sum_by_image
 from fakeface_jax.explain.gradient import gradient
+from fakeface_jax.explain.signature import Array, Given, Model, Variables
 
 
-def smooth_grad(model, variables, images, target, *, samples=24, noise=0.15, batch_size=8):
+def smooth_grad(
+    model: Model, variables: Variables, images: Given, target: Given, *,
+    samples: int = 24, noise: float = 0.15, batch_size: int = 8,
+) -> Array:
   """The mean gradient of one class logit around an image (Smilkov et al., 2017, section 2).
 
   Args:

@@ -1,7 +1,10 @@
 """The loop of all training, fine-tuning or pretraining: epochs, their figures, checkpoints, going on from them."""
 
+import abc
 import logging
 import time
+from collections.abc import Iterator
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -16,23 +19,16 @@ log = logging.getLogger(__name__)
 STEPS_IN_FLIGHT = 8  # how far the host runs ahead of the devices
 
 
-class Loop:
-  """Epochs until there are enough.
-
-  What is learned, and from what, a subclass says by
-    steps(epoch, first): a generator that does the steps of an epoch from step `first`, leaving each one's result in
-      `state`; it yields the number of steps done every `STEPS_IN_FLIGHT` or so, and after the last;
-    learning_rate(): of the epoch that begins;
-    judge(totals): scores the epoch and decides what follows from it; returns its figures, {name: number}, `train_loss`
-      and `val_loss` among them; totals: {name: sum over the epoch's steps};
-    describe(row): an epoch's line, of its row in `metrics.jsonl`;
-    arrays(): what a checkpoint holds of it, and progress() what else than position and history; see `Checkpoints.save`.
+class Loop(abc.ABC):
+  """Epochs until there are enough; what is learned, and from what, a subclass says.
 
   Attributes:
     state: what a step carries on, with an `opt_state` of `make_optimizer` and with `totals`; the subclass sets it.
     position: {"epoch": epochs finished, "step": steps done in the one after}.
     history: the row of every epoch so far.
   """
+
+  state: Any
 
   def __init__(self, config, images_per_epoch, checkpoints, logs, stopwatch):
     self.config, self.images_per_epoch = config, images_per_epoch
@@ -48,7 +44,34 @@ class Loop:
       log.info("Going on after epoch %d, step %d.", self.position["epoch"], self.position["step"])
     return saved, progress
 
-  def progress(self):
+  @abc.abstractmethod
+  def steps(self, epoch: int, first: int) -> Iterator[int]:
+    """Does the steps of an epoch from step `first`, leaving each one's result in `state`.
+
+    Yields: the number of steps done, every `STEPS_IN_FLIGHT` or so, and after the last.
+    """
+
+  @abc.abstractmethod
+  def learning_rate(self) -> float:
+    """Of the epoch that begins."""
+
+  @abc.abstractmethod
+  def judge(self, totals: dict[str, float]) -> dict[str, float]:
+    """Scores the epoch, of {name: sum over its steps}, and decides what follows from it.
+
+    Returns: its figures, {name: number}, `train_loss` and `val_loss` among them.
+    """
+
+  @abc.abstractmethod
+  def describe(self, row: dict[str, float]) -> str:
+    """An epoch's line, of its row in `metrics.jsonl`."""
+
+  @abc.abstractmethod
+  def arrays(self) -> dict[str, Any]:
+    """What a checkpoint holds; see `Checkpoints.save`."""
+
+  def progress(self) -> dict[str, Any]:
+    """What else than position and history goes with the arrays."""
     return {}
 
   @property

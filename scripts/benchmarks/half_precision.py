@@ -1,7 +1,8 @@
 """How far bfloat16 moves a trained detector's probability and maps from float32's, on photographs, not on noise."""
 
 from benchmarks.explain import bf16_deviation
-from fakeface_jax.data.reading.images import find_images, read_image
+from fakeface_jax.data.reading.finding import find_images
+from fakeface_jax.data.reading.images import read_image
 from fakeface_jax.data.schema import FAKE, REAL
 from fakeface_jax.detector import load
 from fakeface_jax.errors import UserError

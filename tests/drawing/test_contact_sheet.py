@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from fakeface_jax.data.reading.images import encode_image
-from fakeface_jax.drawing.contact_sheet import MARGIN, OUTLINE, draw_contact_sheet
+from fakeface_jax.drawing.contact_sheet import MARGIN, draw_contact_sheet
 from fakeface_jax.runs.records import first_images
 
 
@@ -20,9 +20,9 @@ def test_a_row_for_every_class_and_difficulty_and_the_mask_outlined_below_fakes(
   assert sheet.shape == (5 * 32, MARGIN + 2 * 32, 3)
   first = sheet[:, MARGIN : MARGIN + 32].reshape(5, 32, 32, 3)
   assert [row[0, 0].tolist() for row in first] == [[30] * 3, [60] * 3, [60] * 3, [90] * 3, [90] * 3]
-  outlined = (first == OUTLINE).all(-1)
-  np.testing.assert_array_equal(outlined.sum((1, 2)), [0, 0, 28, 0, 28])  # the rim of 8 x 8 pixels
-  assert outlined[2, 8, 4:12].all() and not outlined[2, 9:15, 5:11].any()
+  outlined = (first == 255).all(-1)
+  np.testing.assert_array_equal(outlined.sum((1, 2)), [0, 0, 32, 0, 32])  # around 8 x 8 pixels
+  assert outlined[2, 7, 4:12].all() and not outlined[2, 8:16, 4:12].any()
   assert (sheet[:, MARGIN + 32 :] == 255).all()  # no second image of any kind
 
 

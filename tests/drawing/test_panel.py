@@ -4,7 +4,8 @@ from PIL import ImageDraw, ImageFont
 
 from fakeface_jax.drawing.feature_grid import draw_feature_grid
 from fakeface_jax.drawing.lettering import _letters, name_font
-from fakeface_jax.drawing.panel import WIDTH, draw_panel, heatmap, jet, outlined, relief, tint
+from fakeface_jax.drawing.outline import outlined
+from fakeface_jax.drawing.panel import WIDTH, draw_panel, heatmap, jet, relief, tint
 from fakeface_jax.runs.cases import pick_cases
 
 

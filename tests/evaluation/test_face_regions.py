@@ -7,7 +7,7 @@ import pytest
 
 from fakeface_jax.data.forging.landmarks import BLOB, FRAME_POINTS, FRAMINGS, LANDMARKS, TEMPLATE
 from fakeface_jax.data.forging.regions import region_outline
-from fakeface_jax.data.reading.images import resize_and_crop_mask
+from fakeface_jax.data.reading.square import resize_and_crop_mask
 from fakeface_jax.data.schema import REGIONS
 from fakeface_jax.evaluation import face_regions as module
 from fakeface_jax.evaluation.face_regions import FACE_REGIONS, energy_by_region, face_region_map

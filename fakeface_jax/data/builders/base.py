@@ -51,7 +51,7 @@ class FaceFile:
   path: Path
   label: int
   split: str | None = None
-  regions: tuple = ()
+  regions: tuple[str, ...] = ()
   difficulty: str = "none"
 
 
@@ -78,34 +78,38 @@ class Checked:
   looks: Any = None
 
 
-class FaceBuilder(RecordBuilder, skip_registration=True):
+class FaceBuilder(RecordBuilder, skip_registration=True):  # type: ignore[call-arg]
   """A builder of image files in folders. A subclass has `_find_faces`, and may refine the rest."""
 
   VERSION = version()
   noted = ("unreadable", "split_by_content")
-  prefix = ""  # of a record's source, before the path below the root
 
   @property
-  def root(self):
+  def prefix(self) -> str:
+    """Of a record's source, before the path below the root."""
+    return ""
+
+  @property
+  def root(self) -> Path:
     """The folder that all files are below."""
     return Path(self.builder_config.path)
 
   @abc.abstractmethod
-  def _find_faces(self):
+  def _find_faces(self) -> tuple[list[FaceFile], list[list[str]]]:
     """(list of FaceFile, what had to be left out before any image was opened as [path, reason])."""
 
-  def _mask(self, face, size):
+  def _mask(self, face: FaceFile, size: tuple[int, int]) -> bytes:
     """A face's mask as PNG bytes, given its size (height, width); called from several threads."""
     return WHOLE[NOT_MANIPULATED if face.label == schema.REAL else UNKNOWN]
 
-  def _looks(self, image):
+  def _looks(self, image: np.ndarray) -> Any:
     """What `_content_splits` wants to know of an image, uint8[H, W, 3]; called from several threads."""
 
-  def _content_splits(self, checked):
+  def _content_splits(self, checked: list[Checked]) -> list[str]:
     """The split of each of these images, which have none of their own: 70, 15 and 15 % by a hash of its bytes."""
     return [split_of(one.share) for one in checked]
 
-  def _notes(self):
+  def _notes(self) -> dict[str, Any]:
     """What else the metadata should hold."""
     return {}
 

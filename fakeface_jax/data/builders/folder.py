@@ -15,6 +15,7 @@ how many files in real/ and fake/ were neither images nor anything like them.
 
 import collections
 import dataclasses
+import os
 from pathlib import Path
 
 import numpy as np
@@ -29,21 +30,15 @@ from fakeface_jax.data.builders.base import (
   relative,
 )
 from fakeface_jax.data.builders.folder_names import MASK, contents, entries, subfolders
-from fakeface_jax.data.reading.images import (
-  all_files_below,
-  decode_image,
-  encode_image,
-  files_below,
-  read_bytes,
-  sorted_out,
-)
+from fakeface_jax.data.reading.finding import all_files_below, files_below, sorted_out
+from fakeface_jax.data.reading.images import decode_image, encode_image, read_bytes
 from fakeface_jax.errors import UserError
 from fakeface_jax.paths import FOLDER, NOTHING, path_kind, user_path
 
 EXPECTED = "expected folders real/ and fake/ with images in them, or train/, val/, test/ each with real/ and fake/"
 
 
-def folder_builder(path, data_dir=None):
+def folder_builder(path: str | os.PathLike, data_dir: str | os.PathLike | None = None) -> "Folder":
   """A builder for the images below a folder; `download_and_prepare()` then reads every one of them.
 
   Args:
@@ -136,7 +131,7 @@ def class_folders(root: Path, expected=EXPECTED):
       others += [*unknown, *(place for (_, kind), place in inner.items() if not kind)]
     return found, others
   if list(classes) == ["train"]:  # training_real/ and training_fake/ alone are no split of anything
-    classes = {None: classes["train"]}
+    classes = collections.defaultdict(dict, {None: classes["train"]})
   if list(classes) == [None]:
     return _split_within(root, classes[None]) or {None: (root, classes[None])}, others
   return {split: (root, of_split) for split, of_split in classes.items()}, others

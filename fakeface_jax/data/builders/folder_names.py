@@ -4,7 +4,7 @@ import os
 import re
 from pathlib import Path
 
-from fakeface_jax.data.reading.images import is_systems_folder
+from fakeface_jax.data.reading.finding import is_systems_folder
 from fakeface_jax.errors import UserError
 
 MASK = "mask"

@@ -140,7 +140,7 @@ def forge_photograph(photographs, index, *, seed, per_image=1):
   return encode(host.image, quality), forged
 
 
-def forged_builder(path, data_dir=None):
+def forged_builder(path: str | os.PathLike, data_dir: str | os.PathLike | None = None) -> "ForgedFaces":
   """A builder for the photographs below a folder and forgeries of them; arguments as of `folder.folder_builder`."""
   path = Path(user_path(path))
   faces, unread, beside, ignored = find_photographs(path)

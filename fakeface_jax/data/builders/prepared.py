@@ -30,13 +30,13 @@ def version(content=0):
   return tfds.core.Version(f"{FORMAT}.{content}.0")
 
 
-class RecordBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+class RecordBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # type: ignore[call-arg]
   """A builder whose records may be damaged, or be in the making by another process.
 
   Attributes: `noted`: what the metadata beside the records must hold, where there is any.
   """
 
-  noted = ()
+  noted: tuple[str, ...] = ()
 
   def __init__(self, *, config=None, data_dir=None, **kwargs):
     config = config or self.BUILDER_CONFIGS[0]

@@ -6,6 +6,7 @@ is there, `kagglehub` downloads them where it is installed and finds credentials
 folder are used on when its files have gone, and prepared anew when they have changed.
 """
 
+import abc
 import contextlib
 import hashlib
 import os
@@ -17,9 +18,9 @@ from pathlib import Path
 
 from tensorflow_datasets.core import constants
 
-from fakeface_jax.data.builders.base import FaceBuilder, FolderConfig, fingerprint
+from fakeface_jax.data.builders.base import FaceBuilder, FaceFile, FolderConfig, fingerprint
 from fakeface_jax.data.builders.folder_names import contents
-from fakeface_jax.data.reading.images import all_files_below
+from fakeface_jax.data.reading.finding import all_files_below
 from fakeface_jax.errors import UserError
 from fakeface_jax.locks import locked
 from fakeface_jax.paths import user_path
@@ -28,7 +29,7 @@ CREDENTIALS = "set KAGGLE_API_TOKEN, or KAGGLE_USERNAME and KAGGLE_KEY (kaggle.c
 DEPTH = 2  # folders that people or archives may have put around the published layout
 
 
-class PublishedBuilder(FaceBuilder, skip_registration=True):
+class PublishedBuilder(FaceBuilder, skip_registration=True):  # type: ignore[call-arg]
   """A subclass says what it is called at its source, and what its files look like there.
 
   Attributes:
@@ -38,14 +39,18 @@ class PublishedBuilder(FaceBuilder, skip_registration=True):
     image_folder: below that folder, the one that sources are relative to.
   """
 
-  image_folder = "."
+  title: str
+  kaggle: str
+  layout: str
+  parts: tuple[str, ...]
+  image_folder: str = "."
 
   @property
-  def prefix(self):
+  def prefix(self) -> str:
     return f"{self.name}/"
 
   @property
-  def root(self):
+  def root(self) -> Path:
     return self.place / self.image_folder
 
   def _prepare(self, **kwargs):
@@ -58,6 +63,10 @@ class PublishedBuilder(FaceBuilder, skip_registration=True):
     self.place = self._stack.enter_context(_unpacked(type(self), source, self._data_dir_root)) if is_zip(
         source) else source
     return self._find_published()
+
+  @abc.abstractmethod
+  def _find_published(self) -> tuple[list[FaceFile], list[list[str]]]:
+    """As `_find_faces`, of the files below `place`."""
 
 
 def published_builder(cls, path=None, data_dir=None):

@@ -17,6 +17,7 @@ import pathlib
 import pickle
 import subprocess
 import sys
+from typing import Any
 
 import tensorflow_datasets as tfds
 
@@ -108,16 +109,16 @@ def _drawn(seed, count, size):
   root = str(pathlib.Path(__file__).parents[3])
   env = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))}
   with contextlib.ExitStack() as stack:
-    helpers = []
+    outputs: list[Any] = []
     for first in range(workers):
       code = _WORKER.format(seed=seed, first=first, count=count, step=workers, size=size)
       # in a group of its own, as Ctrl-C is the parent's business
       helper = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env=env, process_group=0)
-      helpers.append(stack.enter_context(helper))
+      outputs.append(stack.enter_context(helper).stdout)
       stack.callback(helper.kill)
     for index in range(count):
       try:
-        yield pickle.load(helpers[index % workers].stdout)
+        yield pickle.load(outputs[index % workers])
       except (EOFError, pickle.UnpicklingError) as error:
         raise RuntimeError(f"a helper that draws faces ended before picture {index} of {count}; see its report above"
                            ) from error  # fmt: skip

@@ -55,8 +55,8 @@ def check_data(dataset, *, sample=SAMPLE, seed=0) -> dict:
     return name, split, int(record["label"]), fingerprint(data, image), figures
 
   seen = with_bar(look, list(zip(places, chosen.tolist(), strict=True)))
-  names, splits, labels, prints, figures = zip(*seen, strict=True)
-  labels, numbers = np.asarray(labels), np.asarray([list(sources).index(split) for split in splits])
+  names, splits, classes, prints, figures = zip(*seen, strict=True)
+  labels, numbers = np.asarray(classes), np.asarray([list(sources).index(split) for split in splits])
   duplicates = Duplicates(prints, numbers, labels, lambda steps: with_progress(steps, "comparing", unit="parts"))
   measured = [i for i, one in enumerate(figures) if one is not None]
   result = {

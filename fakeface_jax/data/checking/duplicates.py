@@ -39,7 +39,7 @@ class Fingerprint:
 def fingerprint(data: bytes, image: np.ndarray) -> Fingerprint:
   """Of a file's bytes and its pixels, uint8[H, W, 3]."""
   pixels = hashlib.sha256(repr(image.shape).encode())
-  pixels.update(np.ascontiguousarray(image))
+  pixels.update(np.ascontiguousarray(image).data)
   grey = Image.fromarray(grey_of(image)).resize((SIDE, SIDE), Image.Resampling.BOX)
   thumbnail = np.asarray(grey, np.float32)
   step = SIDE // KEPT

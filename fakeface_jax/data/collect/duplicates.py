@@ -9,7 +9,8 @@ from PIL import Image
 
 from fakeface_jax.data.checking.duplicates import frequency_signs
 from fakeface_jax.data.collect.cropping import LeftOut, face_square
-from fakeface_jax.data.reading.images import decode_image, find_images, read_bytes
+from fakeface_jax.data.reading.finding import find_images
+from fakeface_jax.data.reading.images import decode_image, read_bytes
 from fakeface_jax.data.reading.threads import with_bar
 from fakeface_jax.errors import UserError
 from fakeface_jax.paths import FOLDER, NOTHING, path_kind

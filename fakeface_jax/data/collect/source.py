@@ -1,5 +1,6 @@
 """What all sources of faces have in common."""
 
+import abc
 import dataclasses
 from datetime import UTC, datetime
 
@@ -31,7 +32,7 @@ class Found:
   again: bool = False
 
 
-class Source:
+class Source(abc.ABC):
   """What the sources share.
 
   Attributes:
@@ -40,18 +41,21 @@ class Source:
     patience: how many images in a row may be left out before it is given up; None for any number.
   """
 
-  name, exhausted, patience = "", "", None
+  name: str = ""
+  exhausted: str = ""
+  patience: int | None = None
 
   def start(self, journal):
     """Takes up what earlier commands did, before the first `next()`. Args: a `Journal`."""
     self._journal = journal
 
-  def next(self):
+  @abc.abstractmethod
+  def next(self) -> Found | None:
     """A `Found`, or None when there are no more. Raises: Busy, Stopped."""
-    raise NotImplementedError
 
-  def settle(self):
-    """Does what is owed for the images that were kept. Raises: Busy, Stopped."""
+  def settle(self) -> None:
+    """Does what is owed for the images that were kept, if anything. Raises: Busy, Stopped."""
+    return
 
 
 def utc(seconds):

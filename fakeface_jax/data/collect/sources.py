@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 from fakeface_jax.data.collect.fetching import Busy, Stopped, host
 from fakeface_jax.data.collect.source import Found, Source, utc
 from fakeface_jax.data.collect.unsplash import API, KEY_VARIABLE, Unsplash
-from fakeface_jax.data.reading.images import find_images, read_bytes
+from fakeface_jax.data.reading.finding import find_images
+from fakeface_jax.data.reading.images import read_bytes
 from fakeface_jax.errors import UserError
 from fakeface_jax.paths import FOLDER, NOTHING, path_kind, user_path
 

@@ -18,9 +18,9 @@ SMALLEST = 0.004  # of the picture; less than this of a region lies outside, or 
 
 _LEFT_EYE, _RIGHT_EYE, _LEFT_BROW, _RIGHT_BROW = slice(36, 42), slice(42, 48), slice(17, 22), slice(22, 27)
 _JAW, _NOSE, _LIPS = slice(0, 17), slice(27, 36), slice(48, 60)
-_FOREHEAD = np.float32([(0.95, 0.6), (0.6, 0.88), (0, 1), (-0.6, 0.88), (-0.95, 0.6)])  # x, and height as a share
-_SHOULDERS = np.float32([(-0.8, 1.4), (0.8, 1.4), (2.4, 2.3), (2.8, 6), (-2.8, 6), (-2.4, 2.3)])
-_CIRCLE = np.float32([(np.cos(t), np.sin(t)) for t in np.linspace(0, 2 * np.pi, 25)[:-1]])
+_FOREHEAD = np.array([(0.95, 0.6), (0.6, 0.88), (0, 1), (-0.6, 0.88), (-0.95, 0.6)], np.float32)  # x, share of height
+_SHOULDERS = np.array([(-0.8, 1.4), (0.8, 1.4), (2.4, 2.3), (2.8, 6), (-2.8, 6), (-2.4, 2.3)], np.float32)
+_CIRCLE = np.array([(np.cos(t), np.sin(t)) for t in np.linspace(0, 2 * np.pi, 25)[:-1]], np.float32)
 
 _HAIRLINE = 0.8  # its height above the eyes
 # Stands for a random generator where an outline is to be the usual one: the middle of a range, the eye with its brow,

@@ -2,6 +2,7 @@
 
 import os
 import types
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,7 @@ _EXPECTED = "uint8[height, width, 3] RGB"
 _LIST = f"expected a list of images, {_EXPECTED} each"
 
 
-def photographs(images) -> list:
+def photographs(images: Any) -> list[np.ndarray]:
   """Images in memory as a list of uint8[h, w, 3], h and w at least 1.
 
   Args:

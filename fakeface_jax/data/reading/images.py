@@ -1,4 +1,4 @@
-"""Any image file to uint8[H, W, 3] RGB, and from there to the square a network takes.
+"""Any image file to uint8[H, W, 3] RGB.
 
 Plain JPEGs go through simplejpeg (in its strict mode, which refuses truncated and damaged ones), all else through
 Pillow. What comes out is what a viewer shows: turned upright by its EXIF orientation, transparency laid on white (as
@@ -16,6 +16,7 @@ import os
 import re
 import threading
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -23,10 +24,8 @@ import simplejpeg
 from PIL import Image
 
 from fakeface_jax.data.reading.bare import without_metadata
-from fakeface_jax.data.reading.kinds import HEAD, IMAGE, NOT_DATA_FOLDERS, RAW, READS, kind_of, what_is
-from fakeface_jax.data.reading.kinds import IMAGE_SUFFIXES as IMAGE_SUFFIXES
+from fakeface_jax.data.reading.kinds import HEAD, IMAGE, RAW, READS, kind_of
 from fakeface_jax.errors import UserError
-from fakeface_jax.lines import one_line
 from fakeface_jax.paths import FILE, FOLDER, NOTHING, path_kind, user_path
 
 MAX_PIXELS = 100_000_000  # beyond it an image is taken for a decompression bomb
@@ -35,20 +34,20 @@ MAX_BYTES = 420_000_000  # of a file
 LARGE = 16_000_000  # pixels; of images beyond it one is in work at a time
 STRIP = 1 << 20  # pixels that are converted at a time
 _EXIF_ORIENTATION = 0x0112
-_UPRIGHT = {  # what undoes each orientation but 1
+_UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {  # what undoes each orientation but 1
     2: lambda pixels: pixels[:, ::-1], 3: lambda pixels: pixels[::-1, ::-1], 4: lambda pixels: pixels[::-1],
     5: lambda pixels: pixels.swapaxes(0, 1), 6: lambda pixels: np.rot90(pixels, -1),
     7: lambda pixels: pixels[::-1, ::-1].swapaxes(0, 1), 8: np.rot90}
 _PILLOW = re.compile(r"PIL\.")  # its modules
 
 
-def read_image(path) -> np.ndarray:
+def read_image(path: str | os.PathLike) -> np.ndarray:
   """The image in a file, uint8[H, W, 3] RGB; what stands in its way is a UserError that names the file."""
   path = user_path(path)
   return decode_image(read_bytes(path), str(path))
 
 
-def read_bytes(path) -> bytes:
+def read_bytes(path: str | os.PathLike) -> bytes:
   """A file's bytes. Raises: UserError if it is missing, a folder, a device or pipe, too large, or not ours to read."""
   kind = path_kind(path)
   if kind != FILE:
@@ -171,7 +170,7 @@ def _open(data, name):
         f"{name}: not an image, or broken from the start; expected one of {READS}: convert or remove it") from None
   except Exception as error:  # see above
     raise _damaged(name, error) from error
-  _check_size(*image.size, name, MAX_PIXELS_OF.get(image.format, MAX_PIXELS))
+  _check_size(*image.size, name, MAX_PIXELS_OF.get(str(image.format), MAX_PIXELS))
   if _is_raw(image, data):
     raise UserError(f"{name}: {RAW}")
   return image
@@ -280,7 +279,7 @@ def _grey_scale(image, name):
   if image.mode.startswith("I;16"):
     return 255 / 65535
   least, most = _extrema(image)
-  whites = (1, 255, 65535) if image.mode == "F" else (255, 65535)
+  whites: tuple[int, ...] = (1, 255, 65535) if image.mode == "F" else (255, 65535)
   if image.format in ("PNG", "PPM"):
     whites = (65535,)
   white = next((white for white in whites if most <= white), None)  # None for NaN as well
@@ -316,119 +315,3 @@ def encode_image(image, format: str, **options) -> bytes:
   file = io.BytesIO()
   (image if isinstance(image, Image.Image) else Image.fromarray(image)).save(file, format, **options)
   return file.getvalue()
-
-
-def resize_and_crop(image: np.ndarray, resize: int, crop: int, *, position=None) -> np.ndarray:
-  """Shorter side to `resize` pixels (bilinear, antialiased), then a `crop` x `crop` window of the result.
-
-  Pixels are resampled only where the window needs them, and not at all where the shorter side already is `resize`;
-  what is cut out without resampling is a view of the image, uncopied.
-
-  Args:
-    image: uint8[H, W, 3].
-    resize, crop: pixels, 1 <= crop <= resize.
-    position: None for the centre, or the window's place as fractions (fy, fx) of the free way, each in 0..1; drawn
-      uniformly from [0, 1), they make every whole-pixel window equally likely.
-  Returns: uint8[crop, crop, 3].
-  Raises: UserError if crop is larger than resize or one of them is not positive; ValueError for a bad position.
-  """
-  return _resize_and_crop(image, resize, crop, position, Image.Resampling.BILINEAR)
-
-
-def resize_and_crop_mask(mask: np.ndarray, resize: int, crop: int) -> np.ndarray:
-  """The window that `resize_and_crop` takes in the centre, of a mask uint8[H, W], by nearest neighbours: no new values.
-
-  A 1 x 1 mask stands for the whole image. Returns: uint8[crop, crop].
-  """
-  return _resize_and_crop(mask, resize, crop, None, Image.Resampling.NEAREST)
-
-
-def _resize_and_crop(image, resize, crop, position, resampling):
-  if not 1 <= crop <= resize:
-    raise UserError(f"crop {crop}, resize {resize}: expected 1 <= crop <= resize; make crop smaller or resize larger")
-  sides = image.shape[:2]
-  height, width = (max(resize, round(side * resize / min(sides))) for side in sides)
-  top, left = (_offset(free - crop, place) for free, place in zip(
-      (height, width), position or (None, None), strict=True))
-  if sides == (height, width):
-    return image[top:top + crop, left:left + crop]
-  step_y, step_x = sides[0] / height, sides[1] / width
-  box = (left * step_x, top * step_y, (left + crop) * step_x, (top + crop) * step_y)
-  box = (*box[:2], min(box[2], sides[1]), min(box[3], sides[0]))  # rounding must not push it over the edge
-  return np.array(Image.fromarray(image).resize((crop, crop), resampling, box))
-
-
-def _offset(free, place):
-  if place is None:
-    return round(free / 2)
-  if not 0 <= place <= 1:
-    raise ValueError(f"position: expected fractions in 0..1, got {place}")
-  return min(int(place * (free + 1)), free)
-
-
-def find_images(paths) -> tuple[list[Path], list[tuple[Path, str]]]:
-  """The image files that a command line names, and what is wrong with the rest of it.
-
-  Args:
-    paths: files and folders. A file is taken whatever it is; of a folder, all images below it, sorted, hidden ones left
-      out; what else looks like a picture is a problem.
-  Returns: (files, problems): files without repeats, in the order given; a problem is (path, reason).
-  """
-  files, problems = [], []
-  for path in map(Path, paths):
-    try:
-      kind = path_kind(path)
-    except UserError as error:
-      problems.append((path, str(error).removeprefix(one_line(f"{path}: "))))
-      continue
-    if kind == FOLDER:
-      found, others = sorted_out(files_below(path, problems))
-      files += found
-      problems += [(other, what) for other, what in others.items() if what]
-      if not found:
-        problems.append((path, f"holds no image ({READS})"))
-    elif kind:
-      files.append(path)
-    else:
-      problems.append((path, "no such file or folder"))
-  return list(dict.fromkeys(files)), problems
-
-
-def sorted_out(files) -> tuple[list[Path], dict[Path, str]]:
-  """(images, {other file: '' or what it is and what to do}) of files, see `kinds.what_is`."""
-  kinds = {file: what_is(file) for file in files}
-  return [file for file, kind in kinds.items() if kind == IMAGE], {
-      file: kind for file, kind in kinds.items() if kind != IMAGE}
-
-
-def files_below(folder, problems: list, *, hidden_files=False) -> list[Path]:
-  """All files at any depth below a folder, sorted, without hidden and systems' folders and (unless asked for) files.
-
-  Linked folders are followed, each real folder once. A folder that cannot be listed is appended to `problems` as
-  (path, reason).
-  """
-  files, seen = [], set()
-  unlisted = lambda error: problems.append((Path(error.filename), f"cannot be listed: {error.strerror}"))
-  for here, folders, names in os.walk(folder, onerror=unlisted, followlinks=True):
-    real = os.path.realpath(here)
-    if real in seen:
-      folders.clear()
-      continue
-    seen.add(real)
-    folders[:] = sorted(name for name in folders if not is_systems_folder(name))
-    files += [Path(here, name) for name in names if hidden_files or not name.startswith(".")]
-  return sorted(files)
-
-
-def all_files_below(folder, *, hidden_files=False) -> list[Path]:
-  """As `files_below`. Raises: UserError where one of the folders cannot be listed."""
-  problems = []
-  files = files_below(folder, problems, hidden_files=hidden_files)
-  if problems:
-    raise UserError("{}: {}; change its permissions".format(*problems[0]))
-  return files
-
-
-def is_systems_folder(name):
-  """Whether a folder of that name is hidden, or an operating system's or an archiver's own."""
-  return name.startswith(".") or name.lower() in NOT_DATA_FOLDERS

@@ -4,7 +4,7 @@ import numpy as np
 import simplejpeg
 from PIL import Image, ImageFilter
 
-from fakeface_jax.data.reading.images import resize_and_crop
+from fakeface_jax.data.reading.square import resize_and_crop
 from fakeface_jax.errors import UserError
 
 AUGMENTATIONS = ("crop", "flip", "jpeg", "blur")
@@ -27,7 +27,7 @@ def view_of(image, key, *, resize, crop, augment):
   Args:
     image: uint8[H, W, 3].
     key: (seed, view, index), ints >= 0; view 0 is the centre, untouched.
-    resize, crop: pixels, as in `images.resize_and_crop`.
+    resize, crop: pixels, as in `square.resize_and_crop`.
     augment: of `AUGMENTATIONS`: 'crop' takes the square from anywhere, 'flip' mirrors every other view, 'jpeg' encodes
       half of them again at quality 60 to 95, 'blur' blurs a quarter by a Gaussian of 0.3 to 1.2 pixels.
   Returns: uint8[crop, crop, 3].

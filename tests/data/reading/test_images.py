@@ -17,15 +17,9 @@ from PIL import Image, ImageCms, TiffImagePlugin
 
 from fakeface_jax.data.checking.statistics import file_figures
 from fakeface_jax.data.reading import images
-from fakeface_jax.data.reading.images import (
-  MAX_PIXELS,
-  decode_image,
-  encode_image,
-  find_images,
-  read_image,
-  resize_and_crop,
-  resize_and_crop_mask,
-)
+from fakeface_jax.data.reading.finding import find_images
+from fakeface_jax.data.reading.images import MAX_PIXELS, decode_image, encode_image, read_image
+from fakeface_jax.data.reading.square import resize_and_crop, resize_and_crop_mask
 from fakeface_jax.data.reading.threads import in_order
 from fakeface_jax.errors import UserError
 

@@ -6,7 +6,8 @@ import pytest
 import skimage.data
 from PIL import TiffImagePlugin
 
-from fakeface_jax.data.reading.images import decode_image, encode_image, find_images
+from fakeface_jax.data.reading.finding import find_images
+from fakeface_jax.data.reading.images import decode_image, encode_image
 from fakeface_jax.data.reading.kinds import IMAGE, OTHER, what_is
 from fakeface_jax.errors import UserError
 

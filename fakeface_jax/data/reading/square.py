@@ -1,0 +1,54 @@
+"""From an image to the square that a network takes."""
+
+import numpy as np
+from PIL import Image
+
+from fakeface_jax.errors import UserError
+
+
+def resize_and_crop(image: np.ndarray, resize: int, crop: int, *, position=None) -> np.ndarray:
+  """Shorter side to `resize` pixels (bilinear, antialiased), then a `crop` x `crop` window of the result.
+
+  Pixels are resampled only where the window needs them, and not at all where the shorter side already is `resize`;
+  what is cut out without resampling is a view of the image, uncopied.
+
+  Args:
+    image: uint8[H, W, 3].
+    resize, crop: pixels, 1 <= crop <= resize.
+    position: None for the centre, or the window's place as fractions (fy, fx) of the free way, each in 0..1; drawn
+      uniformly from [0, 1), they make every whole-pixel window equally likely.
+  Returns: uint8[crop, crop, 3].
+  Raises: UserError if crop is larger than resize or one of them is not positive; ValueError for a bad position.
+  """
+  return _resize_and_crop(image, resize, crop, position, Image.Resampling.BILINEAR)
+
+
+def resize_and_crop_mask(mask: np.ndarray, resize: int, crop: int) -> np.ndarray:
+  """The window that `resize_and_crop` takes in the centre, of a mask uint8[H, W], by nearest neighbours: no new values.
+
+  A 1 x 1 mask stands for the whole image. Returns: uint8[crop, crop].
+  """
+  return _resize_and_crop(mask, resize, crop, None, Image.Resampling.NEAREST)
+
+
+def _resize_and_crop(image, resize, crop, position, resampling):
+  if not 1 <= crop <= resize:
+    raise UserError(f"crop {crop}, resize {resize}: expected 1 <= crop <= resize; make crop smaller or resize larger")
+  sides = image.shape[:2]
+  height, width = (max(resize, round(side * resize / min(sides))) for side in sides)
+  top, left = (_offset(free - crop, place) for free, place in zip(
+      (height, width), position or (None, None), strict=True))
+  if sides == (height, width):
+    return image[top:top + crop, left:left + crop]
+  step_y, step_x = sides[0] / height, sides[1] / width
+  box = (left * step_x, top * step_y, (left + crop) * step_x, (top + crop) * step_y)
+  box = (*box[:2], min(box[2], sides[1]), min(box[3], sides[0]))  # rounding must not push it over the edge
+  return np.array(Image.fromarray(image).resize((crop, crop), resampling, box))
+
+
+def _offset(free, place):
+  if place is None:
+    return round(free / 2)
+  if not 0 <= place <= 1:
+    raise ValueError(f"position: expected fractions in 0..1, got {place}")
+  return min(int(place * (free + 1)), free)
