@@ -12,7 +12,7 @@ from fakeface_jax.errors import UserError
 try:
   import fcntl
 except ImportError:  # not a Unix
-  fcntl = None
+  fcntl = None  # type: ignore[assignment]
 
 log = logging.getLogger(__name__)
 

@@ -33,14 +33,16 @@ class PublishedBuilder(FaceBuilder, skip_registration=True):  # type: ignore[cal
   """A subclass says what it is called at its source, and what its files look like there.
 
   Attributes:
-    title, kaggle: its title and its owner/name on Kaggle.
+    title, page: its title, and the page on which people find it; Kaggle's by default.
+    kaggle: its owner/name on Kaggle, from which it is downloaded; '' where it is not there.
     layout: what is in it, for people.
     parts: paths that its folder holds; it is found by them.
     image_folder: below that folder, the one that sources are relative to.
   """
 
   title: str
-  kaggle: str
+  page: str = ""
+  kaggle: str = ""
   layout: str
   parts: tuple[str, ...]
   image_folder: str = "."
@@ -162,7 +164,7 @@ def _download(cls, manual_dir, path):
   there = f"holds {contents(manual_dir)}" if manual_dir.is_dir() else "is no folder" if manual_dir.exists() else (
       "is not there")
   problem = f"{cls.name}: {manual_dir} {there}; expected {cls.layout}: {_where(cls, manual_dir)}"
-  if path:
+  if path or not cls.kaggle:
     raise UserError(problem)
   try:
     import kagglehub
@@ -183,5 +185,6 @@ def _download(cls, manual_dir, path):
 
 
 def _where(cls, manual_dir):
-  return (f"get '{cls.title}' from kaggle.com/datasets/{cls.kaggle} and put its zip, or what is in it, into "
-          f"{manual_dir}, or name its folder with --config.data.path (--config.data.test_path of data to test on)")
+  page = cls.page or f"kaggle.com/datasets/{cls.kaggle}"
+  return (f"get '{cls.title}' from {page} and put its zip, or what is in it, into {manual_dir}, or"
+          " name its folder with --config.data.path (--config.data.test_path of data to test on)")

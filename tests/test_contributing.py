@@ -1,0 +1,57 @@
+"""What .github/CONTRIBUTING.md tells people to write works as it stands there."""
+
+import re
+import sys
+import textwrap
+import types
+
+import numpy as np
+from PIL import Image
+from skimage.data import astronaut
+
+from fakeface_jax.data import datasets
+from fakeface_jax.detector import Detector
+from fakeface_jax.explain import methods
+from tests.conftest import ROOT
+from tests.explain.tiny import small
+
+TEXT = (ROOT / ".github" / "CONTRIBUTING.md").read_text()
+METHOD, DATA_SET = (
+    textwrap.dedent(block) for block in re.findall(r"^ *```python\n(.*?)^ *```$", TEXT, re.MULTILINE | re.DOTALL))
+
+
+def written(monkeypatch, name, text):
+  """The module of that name, as if its file had that text."""
+  module = types.ModuleType(name)
+  monkeypatch.setitem(sys.modules, name, module)
+  exec(text, module.__dict__)
+  return module
+
+
+def line_for(name):
+  """The value of the line that a list of names gets, as the text has it."""
+  return re.search(rf'^ *"{name}": (.*),$', TEXT, re.MULTILINE)[1]
+
+
+def test_the_method(monkeypatch):
+  own = written(monkeypatch, "fakeface_jax.explain.input_x_gradient", METHOD)
+  made = eval(line_for("input_x_gradient"), {**vars(methods), **vars(own)})
+  monkeypatch.setitem(methods.METHODS, "input_x_gradient", made)
+  model, variables = small()
+  detector = Detector(model, variables, 32, 32)
+  (result,) = detector.explain([astronaut()], methods=["input_x_gradient", "gradient"])
+  seen = (result["image"] / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
+  np.testing.assert_allclose(result["input_x_gradient"], seen * result["gradient"], rtol=1e-4, atol=1e-6)
+
+
+def test_the_data_set(monkeypatch, tmp_path):
+  written(monkeypatch, "fakeface_jax.data.builders.toy", DATA_SET)
+  monkeypatch.setitem(datasets.BUILDERS, "toy", eval(line_for("toy")))
+  images = tmp_path / "manual" / "images"
+  images.mkdir(parents=True)
+  for i in range(20):
+    Image.fromarray(astronaut()[i : i + 64, i : i + 64]).save(images / f"{'fake' if i % 2 else 'real'}_{i}.jpg")
+  data = datasets.open_dataset("toy", path=tmp_path / "manual", data_dir=tmp_path / "records")
+  records = [data["all"][i] for i in range(20)]
+  assert sorted((record["source"].decode(), record["label"]) for record in records) == sorted(
+      (f"toy/images/{path.name}", int(path.name.startswith("fake"))) for path in images.iterdir())
