@@ -133,7 +133,7 @@ def load_safetensors(path, like):
   if {key: tensor.shape for key, tensor in ours.items()} != {key: leaf.shape for key, leaf in wanted.items()}:
     raise UserError(f"{path}: holds the weights of another network than the run's config says; remove one of them")
   check_finite(ours, path)
-  return unflatten_dict({name: ours[torchvision_key(name)] for name in leaves(like)}, sep="/")
+  return dict(like) | unflatten_dict({name: ours[torchvision_key(name)] for name in leaves(like)}, sep="/")
 
 
 # --- names and layouts -----------------------------------------------------------------------------------------------
