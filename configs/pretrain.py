@@ -8,6 +8,7 @@ def get_config():
   config.seed = 0  # of the weights, the faces and all pictures
 
   config.model = ConfigDict()
+  config.model.name = "resnet"  # a network of fakeface_jax.models.NETWORKS
   config.model.depth = 18  # 18, 34, 50, 101 or 152
   config.model.dtype = "float32"  # of the computation: float32, or bfloat16 on a GPU or TPU
 

@@ -10,6 +10,7 @@ def get_config():
   config.seed = 0  # of the new weights, the order of the data, the choice of train_size, crops and flips
 
   config.model = ConfigDict()
+  config.model.name = "resnet"  # a network of fakeface_jax.models.NETWORKS
   config.model.depth = 18  # 18, 34, 50, 101 or 152
   config.model.dtype = "float32"  # float32, or bfloat16 (fast on a GPU or TPU) to compute in; parameters are float32
 

@@ -45,9 +45,12 @@ def optional(field):
 TEXT = Field("some text", lambda value: isinstance(value, str) and value.strip() != "")
 ANY_TEXT = Field("text", lambda value: isinstance(value, str))
 
+SINCE_ADDED = {"model.name": "resnet"}  # fields that older configs lack, and what these mean
+
 _EVERY_RUN = {
     "seed": whole(0, 2**31 - 1),
-    "model.depth": one_of(18, 34, 50, 101, 152),
+    "model.name": TEXT,  # one of `models.NETWORKS`
+    "model.depth": one_of(18, 34, 50, 101, 152),  # of a ResNet
     "model.dtype": one_of("float32", "bfloat16"),
     "batch_size": whole(1, 2**16),
     "epochs": whole(1, 10_000),
@@ -97,6 +100,9 @@ def flatten_config(config, prefix=""):
 def problems_of(values, fields):
   """What is wrong with the values of a config, {'data.crop': 72, ...}: {field: the value and what was expected}."""
   found = {}
+  values = SINCE_ADDED | values
+  if values["model.name"] != "resnet":
+    fields = fields | {"model.depth": whole(0, 10_000)}  # which there are, the network says
   for name, field in fields.items():
     if name not in values:
       found |= {} if field.optional else {name: f" is missing: expected {field.words}"}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from fakeface_jax.config_fields import FINE_TUNING, flatten_config, problems_of
+from fakeface_jax.config_fields import FINE_TUNING, SINCE_ADDED, flatten_config, problems_of
 from fakeface_jax.errors import UserError, of_disk
 from fakeface_jax.locks import locked
 from fakeface_jax.paths import user_path
@@ -67,7 +67,7 @@ def claim_workdir(workdir, config):
         raise UserError(f"{error}; it says what run this is: put it back, or choose another --workdir") from error
       log.warning("%s and is written anew.", error)
     if there is not None:
-      ours, theirs = flatten_config(wanted), flatten_config(there)
+      ours, theirs = (SINCE_ADDED | flatten_config(of) for of in (wanted, there))
       differing = [key for key in sorted(ours | theirs) if ours.get(key) != theirs.get(key)]
       if ours.keys() != theirs.keys() and not has_checkpoint(workdir):
         refuse_strangers(workdir, [CONFIG_FILE], "--workdir")

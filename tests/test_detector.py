@@ -11,7 +11,8 @@ from fakeface_jax.explain.guided_backprop import guided_backprop
 from fakeface_jax.explain.integrated_gradients import integrated_gradients
 from fakeface_jax.explain.occlusion import occlusion
 from fakeface_jax.models import init_variables
-from fakeface_jax.models.resnet import normalize, resnet
+from fakeface_jax.models.network import normalize
+from fakeface_jax.models.resnet import resnet
 
 
 @pytest.fixture(scope="module")

@@ -93,7 +93,7 @@ def _audit(workdir, data, split, out, own, methods, batch_size, overwrite):
       "about": {
           "workdir": str(workdir), "data": dataset.name, "split": split, "images": len(audited.labels),
           "real": int(np.sum(audited.labels == REAL)), "fake": int(np.sum(audited.labels == FAKE)),
-          "network": f"ResNet-{config.model.depth}, {detector.crop} px", "weights": f"{state['weights']:08x}",
+          "network": f"{detector.model.title}, {detector.crop} px", "weights": f"{state['weights']:08x}",
           "unreadable": [list(row) for row in left_out], "notes": maps.notes, "seen_in_training": seen,
           "command": f"python scripts/audit.py --workdir {workdir} --data {data or dataset.name} --split {split}",
           "versions": {"fakeface_jax": version("fakeface-jax"), "jax": version("jax")}},
@@ -101,7 +101,7 @@ def _audit(workdir, data, split, out, own, methods, batch_size, overwrite):
       "localization": located, "faithfulness": faithful, "robustness": _section(lambda: _robustness(audited, parts)),
       "cases": _section(lambda: cases(audited, workdir, best, sane, parts, out))}
   write_whole(out / FIGURES_FILE, json.dumps(audit, indent=1, allow_nan=False) + "\n")
-  write_whole(out / PAGE_FILE, render_page(audit, out))
+  write_whole(out / PAGE_FILE, render_page(audit, out, detector.model.layers))
   return audit, out, left_out
 
 

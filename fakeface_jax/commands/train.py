@@ -8,9 +8,8 @@ from fakeface_jax.detector import load
 from fakeface_jax.drawing.figure import new_figure, save_figure
 from fakeface_jax.drawing.numerals import chance
 from fakeface_jax.errors import UserError, of_disk
-from fakeface_jax.explain.capture import conv_layers
 from fakeface_jax.explain.methods import resolve_methods
-from fakeface_jax.models import abstract_variables, make_model
+from fakeface_jax.models import make_model
 from fakeface_jax.runs.background import choose_background, keep_background
 from fakeface_jax.runs.cases import GROUPS, pick_cases
 from fakeface_jax.runs.map_scale import with_scale
@@ -37,11 +36,11 @@ def report_run(workdir):
 def _write_report(workdir):
   config = read_config(workdir)
   model = make_model(config.model)
-  save_best(workdir, abstract_variables(model, config.data.crop))
+  save_best(workdir, model.shapes)
   detector = load(workdir)
   if detector.background is None:
     keep_background(workdir, choose_background(config, detector))
-  with_scale(detector, workdir, resolve_methods(model, layers=conv_layers(model)))
+  with_scale(detector, workdir, resolve_methods(model, layers=model.convolutions))
   save_figure(draw_curves(read_lines(workdir / "metrics.jsonl")), workdir / "curves.png", bbox_inches="tight")
   save_figure(draw_examples(workdir, config), workdir / "examples.png", bbox_inches="tight")
 

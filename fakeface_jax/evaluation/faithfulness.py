@@ -18,7 +18,7 @@ from fakeface_jax.evaluation.placement import centred_gaussian, enlarged
 from fakeface_jax.evaluation.probability import probability_of_fake
 from fakeface_jax.explain.fill import fill_images
 from fakeface_jax.explain.inpaint import inpaint
-from fakeface_jax.models.resnet import normalize
+from fakeface_jax.models.network import normalize
 
 # Dense at the start, where a good map's curve bends and where forged regions end: a part of a face takes up 2 to 10 %.
 FRACTIONS = (0, 0.02, 0.05, 0.1, 0.2, 0.35, 0.55, 0.8, 1)

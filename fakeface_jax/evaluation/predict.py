@@ -7,7 +7,7 @@ import numpy as np
 
 from fakeface_jax.data.batches import plan_batches, read_batches
 from fakeface_jax.devices import AXIS, to_devices
-from fakeface_jax.models.resnet import normalize
+from fakeface_jax.models.network import normalize
 from fakeface_jax.progress import Bar
 
 

@@ -6,6 +6,7 @@ The weights are drawn anew from the head down, part by part (cascading randomisa
 
 import jax
 import numpy as np
+from flax.traverse_util import flatten_dict, unflatten_dict
 
 from fakeface_jax.explain.engine import target_code
 from fakeface_jax.explain.methods import CHANNELS, HEATMAP, METHODS, maps_of, resolve_methods
@@ -17,12 +18,12 @@ ALIKE = 0.5  # mean rank correlation from which on maps of a random network coun
 def randomization_steps(model, variables, key, image_size):
   """Yields (part, variables) with that part and all after it drawn anew: 'head', 'layer4_2', ..., 'stem'."""
   fresh = init_variables(model, key, image_size)
-  current = {name: dict(variables[name]) for name in ("params", "batch_stats")}
+  trained, drawn = flatten_dict(variables), flatten_dict(fresh)
+  places = {path: model.cuts.index(model.cut_of(path[1:])) for path in trained}
   for part in reversed(model.parts):
-    modules = ("conv1", "bn1") if part == "stem" else (part,)
-    for collection, values in current.items():
-      values |= {module: fresh[collection][module] for module in modules if module in values}
-    yield part, {name: dict(values) for name, values in current.items()}
+    start = model.cuts.index(part)
+    mixed = {path: (trained if place < start else drawn)[path] for path, place in places.items()}
+    yield part, {"batch_stats": {}} | unflatten_dict(mixed)
 
 
 def sanity_methods():
@@ -70,7 +71,7 @@ def sanity(detector, seen, methods=None, layers=None, target="fake", progress=la
   finally:
     detector.engine.use(detector.variables)
   parts = [part for part, _ in steps]
-  last_stage = max(i for i, part in enumerate(parts) if part.startswith(detector.model.blocks[-1].split("_")[0]))
+  last_stage = parts.index(detector.model.stages[-1][0])
   for of_method in scores.values():
     same = float(np.mean(of_method["rank_correlation"][last_stage:]))
     of_method |= {"same_when_random": same, "depends_on_weights": same < ALIKE}

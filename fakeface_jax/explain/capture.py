@@ -7,6 +7,7 @@ Functions that several methods call on the same images are jitted: within one co
 XLA merges their equal passes.
 """
 
+import re
 from functools import partial
 
 import flax.linen as nn
@@ -15,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from fakeface_jax.errors import UserError, did_you_mean
-from fakeface_jax.models.resnet import ResNet
+from fakeface_jax.models.network import Network
 
 
 def apply_with_taps(model, variables, images, taps):
@@ -46,12 +47,12 @@ def check_call(model, images, target=None, layers=()):
   """Raises UserError where a method was given what it does not take (see `grad_cam`); outside jit, also for NaN."""
   shape, dtype = np.shape(images), getattr(images, "dtype", type(images).__name__)
   got = f"{dtype}{list(shape)}"
-  of_colours = not isinstance(model, ResNet) or shape[-1:] == (3,)
+  of_colours = not isinstance(model, Network) or shape[-1:] == (3,)
   known = isinstance(images, np.ndarray | jax.Array) and jnp.issubdtype(dtype, jnp.floating)
   if not known or len(shape) != 4 or 0 in shape or not of_colours:
-    raise UserError(f"images: expected normalised RGB, float32[N, H, W, 3], as resnet.normalize makes it, got {got}")
+    raise UserError(f"images: expected normalised RGB, float32[N, H, W, 3], as network.normalize makes it, got {got}")
   if not isinstance(images, jax.core.Tracer) and not np.isfinite(np.asarray(images, np.float32)).all():
-    raise UserError(f"images: {got} holds NaN or infinity; expected normalised RGB, as resnet.normalize makes it")
+    raise UserError(f"images: {got} holds NaN or infinity; expected normalised RGB, as network.normalize makes it")
   if target is not None:
     kind = getattr(target, "dtype", None) or np.asarray(target).dtype
     if np.shape(target) != shape[:1] or not jnp.issubdtype(kind, jnp.integer):
@@ -115,25 +116,20 @@ def layer_shapes(model, variables, images):
   return jax.eval_shape(forward, variables, images)
 
 
-def conv_layers(model):
-  """Paths of all convolutions in the order in which they run: 'conv1', 'layer1_0/conv1', ..., 'layer4_2/conv3'."""
-  return tuple(model.kernels)
-
-
 def last_conv_layers(model, count=10):
   """The last `count` convolutions in the order in which they run."""
-  return conv_layers(model)[-count:]
+  return model.convolutions[-count:]
 
 
 def last_blocks(model, count=5):
-  """The last `count` residual blocks, whose outputs have passed a ReLU."""
+  """The last `count` blocks, whose outputs have passed a ReLU."""
   return model.blocks[-count:]
 
 
 def stage_outputs(model):
   """The first convolution and the last block of each stage: 'conv1', 'layer1_2', ..., 'layer4_2'."""
-  stages = {block.partition("_")[0]: block for block in model.blocks}
-  return ("conv1", *stages.values())
+  lasts = [stage[-1] for stage in model.stages]
+  return tuple(dict.fromkeys([model.convolutions[0], *(block for block in model.blocks if block in lasts)]))
 
 
 def resolve_layers(model, names):
@@ -142,18 +138,14 @@ def resolve_layers(model, names):
   Raises: UserError that names an unknown layer, or one that has no map, and lists those there are.
   """
   names = [names] if isinstance(names, str) else names
-  known = (*conv_layers(model), *model.blocks)
+  plain = lambda name: re.sub(r"[/_.]", ".", name)
+  known = {plain(layer): layer for layer in (*model.convolutions, *model.blocks, *model.layers)}
   layers = []
   for name in names:
-    parts = name.replace("/", ".").split(".")
-    if len(parts) > 1 and parts[0].startswith("layer") and parts[1].isdigit():
-      parts[:2] = [f"{parts[0]}_{parts[1]}"]
-    if len(parts) > 2 and parts[1] == "downsample":
-      parts[1:3] = [f"downsample_{parts[2]}"]
-    layer = "/".join(parts)
-    if layer not in known:
-      pooled = layer in ("head", "fc", "avgpool")
+    if plain(name) not in known:
+      pooled = name in ("head", "fc", "avgpool")
       problem = f"{name!r} comes after global pooling and has no map" if pooled else f"there is no layer {name!r}"
-      raise UserError(f"{problem}; layers: {', '.join(known)}{'' if pooled else did_you_mean(layer, known)}")
-    layers.append(layer)
+      near = "" if pooled else did_you_mean(name, known.values())
+      raise UserError(f"{problem}; layers: {', '.join(known.values())}{near}")
+    layers.append(known[plain(name)])
   return tuple(dict.fromkeys(layers))

@@ -17,7 +17,7 @@ from fakeface_jax.devices import AXIS, available_memory, on_cpu
 from fakeface_jax.errors import UserError
 from fakeface_jax.explain.methods import METHODS
 from fakeface_jax.kept_calls import kept
-from fakeface_jax.models.resnet import normalize
+from fakeface_jax.models.network import normalize
 
 log = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 
 from fakeface_jax.errors import UserError
 from fakeface_jax.explain.signature import Array, Given
-from fakeface_jax.models.resnet import normalize
+from fakeface_jax.models.network import normalize
 
 BLUR = 1 / 16  # standard deviation, as a share of the image's side
 

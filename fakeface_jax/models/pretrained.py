@@ -2,7 +2,7 @@
 
 Read are torchvision's and timm's state dicts (the same keys and shapes) and Hugging Face transformers' ResNet, from a
 `.safetensors` file, a torch file, or a repository of the Hugging Face hub. Tensors are OIHW and [out, in] there, HWIO
-and [in, out] here, float32 in both. The images these weights expect are `resnet.normalize`'s.
+and [in, out] here, float32 in both. The images these weights expect are `network.normalize`'s.
 
 Keys and shapes cannot tell a stride on the 3 x 3 convolution (v1.5: torchvision, timm, microsoft/resnet-*; ours) from
 one on the first 1 x 1 (the paper's): weights of the latter load and give poor features.
@@ -133,7 +133,7 @@ def load_safetensors(path, like):
   if {key: tensor.shape for key, tensor in ours.items()} != {key: leaf.shape for key, leaf in wanted.items()}:
     raise UserError(f"{path}: holds the weights of another network than the run's config says; remove one of them")
   check_finite(ours, path)
-  return unflatten_dict({name: ours[torchvision_key(name)] for name in leaves(like)}, sep="/")
+  return dict(like) | unflatten_dict({name: ours[torchvision_key(name)] for name in leaves(like)}, sep="/")
 
 
 # --- names and layouts -----------------------------------------------------------------------------------------------
@@ -218,9 +218,10 @@ def to_torch(leaf):
 def check_is_resnet(tensors, wanted, source):
   """Raises a UserError in one sentence where nothing but perhaps a head is the network's."""
   if not any(key in wanted and key not in HEAD for key in tensors):
+    kind = "ResNet" if depth_of(wanted) else "network like the one that is to train"
     raise UserError(
-        f"{source}: holds no ResNet under the names of torchvision, timm or transformers, but"
-        f" {shortened(list(tensors), 3) or 'nothing'}; give the weights of a ResNet")
+        f"{source}: holds no {kind} under the names of torchvision, timm or transformers, but"
+        f" {shortened(list(tensors), 3) or 'nothing'}; give the weights of a {kind}")
 
 
 def check_fit(tensors, wanted, source):

@@ -1,14 +1,13 @@
 """ResNet v1.5 (He et al., 2015; the stride sits on the 3 x 3 convolution) in Flax Linen, laid out as torchvision's.
 
 Layer names are torchvision's with the dots of a block written as in `layer4_2/conv3`; paddings are written out, because
-SAME pads strided convolutions differently from torch. Images are float32[N, H, W, 3], normalised by `normalize`.
+SAME pads strided convolutions differently from torch.
 
 The network runs in two parts: `stop="layer4_2"` returns what enters that block (the frozen trunk's features), and
 `start="layer4_2"` goes on from there to the logits. `"layer4_2/conv3"` cuts within the block.
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import flax.linen as nn
 import jax
@@ -17,15 +16,7 @@ from flax.traverse_util import unflatten_dict
 
 from fakeface_jax.errors import UserError
 from fakeface_jax.models.convolution import Convolution, max_pool, precision
-
-MEAN_RGB = (0.485, 0.456, 0.406)  # of ImageNet, in 0..1, as every ported weight expects
-STD_RGB = (0.229, 0.224, 0.225)
-
-
-def normalize(images):
-  """uint8[..., 3] RGB (or float in 0..255) -> float32 of zero mean and unit variance on ImageNet."""
-  mean, std = (255 * jnp.asarray(stat, jnp.float32) for stat in (MEAN_RGB, STD_RGB))
-  return (images.astype(jnp.float32) - mean) / std
+from fakeface_jax.models.network import Network
 
 
 class Block(nn.Module):
@@ -86,29 +77,31 @@ class Bottleneck(Block):
     return (self.width, 1, 1), (self.width, 3, self.stride), (4 * self.width, 1, 1)
 
 
-class ResNet(nn.Module):
+class ResNet(Network):
   """A ResNet with `head` logits.
 
   Attributes:
     stage_sizes: number of blocks in each of the four stages.
     block: `BasicBlock` or `Bottleneck`.
-    num_classes: length of the logits.
-    act: the nonlinearity, used wherever the network has one; `clone(act=...)` swaps them all.
-    dtype: of the computation; parameters and statistics stay float32, logits come out in float32.
-    axis_name: mapped axis over which BatchNorm averages its statistics when it trains.
   """
 
   stage_sizes: tuple[int, ...]
-  block: type[nn.Module]
-  num_classes: int = 2
-  act: Callable = nn.relu
-  dtype: Any = jnp.float32
-  axis_name: str | None = None
+  block: type[Block]
+
+  @property
+  def title(self):
+    """'ResNet-50', by the layers with weights."""
+    return f"ResNet-{2 + self.block.convolutions * sum(self.stage_sizes)}"
+
+  @property
+  def stages(self):
+    """Names of the residual blocks of each stage: ('layer1_0', ...), ..., (..., 'layer4_2')."""
+    return tuple(tuple(f"layer{s}_{b}" for b in range(size)) for s, size in enumerate(self.stage_sizes, start=1))
 
   @property
   def blocks(self):
     """Names of all residual blocks in order: 'layer1_0', ..., 'layer4_2'."""
-    return tuple(f"layer{s + 1}_{b}" for s, size in enumerate(self.stage_sizes) for b in range(size))
+    return tuple(block for stage in self.stages for block in stage)
 
   @property
   def parts(self):
@@ -120,6 +113,20 @@ class ResNet(nn.Module):
     """Everywhere the network can be cut, in order: before its parts, and before a block's later convolutions."""
     within = lambda part: [f"{part}/conv{i}" for i in range(2, self.block.convolutions + 1)] if "_" in part else []
     return tuple(cut for part in self.parts for cut in (part, *within(part)))
+
+  @nn.nowrap
+  def cut_of(self, path):
+    """As the names say it; a block's shortcut runs first."""
+    part, layer = path[0] if path[0] in self.parts else "stem", path[1] if len(path) > 1 else ""
+    cut = f"{part}/conv{layer[-1:]}"
+    return cut if layer.startswith(("conv", "bn")) and cut in self.cuts else part
+
+  @property
+  def layers(self):
+    """The convolutions, and each block after those within it."""
+    paths = self.convolutions
+    within = lambda block: [path for path in paths if path.startswith(f"{block}/")]
+    return ("conv1", *(layer for block in self.blocks for layer in (*within(block), block)))
 
   @property
   def kernels(self):
@@ -136,6 +143,11 @@ class ResNet(nn.Module):
       if block.projects(entering):
         shapes[f"{name}/downsample_0"] = (1, 1, entering, channels)
     return shapes
+
+  @property
+  def convolutions(self):
+    """Paths of all convolutions in the order in which they run."""
+    return tuple(self.kernels)
 
   @property
   def shapes(self):
@@ -159,24 +171,10 @@ class ResNet(nn.Module):
     return 64 * 2 ** (stage - 1), 2 if stage > 1 and index == 0 else 1
 
   @nn.compact
-  def __call__(self, x, *, train: bool = False, start: str = "stem", stop: str | None = None):
-    """Logits of images, or any stretch of the way there.
-
-    Args:
-      x: normalised images float32[N, H, W, 3], or with `start` the features that enter that part.
-      train: whether BatchNorm uses, and records, the statistics of the batch.
-      start: the first part to run, one of `cuts`.
-      stop: the first part not to run; what would have entered it is returned. 'head' stops after global pooling.
-    Returns: float32[N, num_classes], or with `stop` float[N, h, w, C] (before 'head': [N, C]; within a block {"x",
-      "shortcut"} of these) in the compute dtype.
-    """
-    for name in filter(None, (start, stop)):
-      if name not in self.cuts:
-        raise UserError(f"the network has no part {name!r} to cut at; there are: {', '.join(self.cuts)}")
-    if stop is not None and self.cuts.index(stop) < self.cuts.index(start):
-      raise UserError(f"cannot stop at {stop!r}, which comes before the start at {start!r}")
-    (first, _, start_conv), (last, _, stop_conv) = (cut.partition("/conv") for cut in (start, stop or ""))
-    span = self.parts[self.parts.index(first) : self.parts.index(last) + bool(stop_conv) if last else None]
+  def __call__(self, x, *, train: bool = False, start: str | None = None, stop: str | None = None):
+    """As `Network` has it; with `stop` float[N, h, w, C], before 'head' [N, C], within a block {"x", "shortcut"}."""
+    cuts = self.stretch(start, stop)
+    (first, _, start_conv), (last, _, stop_conv) = (cut.partition("/conv") for cut in (start or "", stop or ""))
 
     def norm(x, name):
       layer = nn.BatchNorm(
@@ -188,7 +186,7 @@ class ResNet(nn.Module):
       return Convolution(features, kernel_size, stride, self.dtype, name=name)
 
     x = jax.tree.map(lambda x: x.astype(self.dtype), x)
-    for part in span:
+    for part in dict.fromkeys(cut.partition("/")[0] for cut in cuts):
       if part == "stem":
         x = norm(conv(64, 7, 2, "conv1")(x), "bn1")
         x = max_pool(self.act(x), before=x)

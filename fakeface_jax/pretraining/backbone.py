@@ -4,6 +4,8 @@ A killed run goes on to the same weights, see `steps.py`.
 """
 
 import math
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 
 import jax
@@ -87,7 +89,7 @@ class Pretraining(Loop):
       self.state = self.state.replace(whitening=self._whitening(measure))
     size = sum(leaf.size for leaf in jax.tree.leaves(self.state.params["network"]))
     logs.start(self.history, (
-        f"ResNet-{config.model.depth} from scratch, {size:,} parameters, on generated images of {config.crop} px:"
+        f"{model.title} from scratch, {size:,} parameters, on generated images of {config.crop} px:"
         f" {config.pretexts}\n{config.epochs} epochs of {config.steps_per_epoch} batches of {config.batch_size} on"
         f" {jax.device_count()} {jax.devices()[0].device_kind} device(s)"))
 
@@ -135,10 +137,10 @@ def first_state(config, model, heads, tx, questions):
   images = jnp.zeros((FORMULAS, config.crop, config.crop, 3))
   features = [
       jax.eval_shape(lambda stop=stop: model.apply(variables, images, stop=stop))
-      for stop in ("layer4_0", model.blocks[-1], "head")]
+      for stop in (model.stages[-1][0], model.stages[-1][-1], "head")]
   head_params = heads.init(
       random.key(config.seed), *(jnp.zeros(like.shape, like.dtype) for like in features))["params"]
-  stem = variables["params"]["conv1"]
+  stem = reduce(getitem, model.convolutions[0].split("/"), variables["params"])
   stem["kernel"] = stem["kernel"].at[..., ::2].set(high_pass(stem["kernel"][..., ::2]))
   params = {"network": variables["params"], "heads": head_params}
   totals = {name: jnp.zeros(()) for name in questions}

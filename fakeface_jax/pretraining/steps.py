@@ -13,7 +13,7 @@ import optax
 from jax import random
 
 from fakeface_jax.devices import AXIS
-from fakeface_jax.models.resnet import normalize
+from fakeface_jax.models.network import normalize
 from fakeface_jax.pretraining import residuals
 from fakeface_jax.pretraining.pretexts import WEIGHTS, losses, make_batch
 
@@ -56,7 +56,7 @@ def make_steps(config, model, heads, tx, questions, devices=None):
       features, updated = model.apply(variables, features, train=train, mutable=["batch_stats"], **span)
       return features, updated.get("batch_stats", stats)
 
-    fourth, last = "layer4_0", model.blocks[-1]
+    fourth, last = model.stages[-1][0], model.stages[-1][-1]
     layer3, batch_stats = run(batch_stats, normalize(batch["image"]), stop=fourth)
     before_last, batch_stats = run(batch_stats, layer3, start=fourth, stop=last)
     pooled, batch_stats = run(batch_stats, before_last, start=last, stop="head")

@@ -111,12 +111,13 @@ class FineTuning(Loop):
     variables = init_variables(model, jax.random.key(config.seed), config.data.crop)
     self.variables_like = jax.tree.map(np.asarray, variables)
     mask = trainable_mask(model, variables["params"], config.trainable)
-    tx = make_optimizer(config.learning_rate)
+    tx = make_optimizer(config.learning_rate, mask)
     self.plateau = make_plateau(config.plateau.factor, config.plateau.patience)
     self.early_stopping = EarlyStopping(patience=config.early_stopping_patience)
 
-    params, _ = split_params(variables["params"], mask)
-    training = {"opt_state": tx.init(params), "totals": zero_totals(), "plateau": self.plateau.init(params)}
+    training = {
+        "opt_state": tx.init(variables["params"]), "totals": zero_totals(),
+        "plateau": self.plateau.init(variables["params"])}
     saved, progress = self.resume({"variables": variables, "training": training})
     if saved is not None:
       variables, training = saved["variables"], saved["training"]
@@ -129,8 +130,9 @@ class FineTuning(Loop):
     self.logs.start(self.history, outline(config, model, splits, mask, params, frozen))
 
     cut = first_trained_cut(model, mask)
-    # Copies: the steps donate the state, statistics among it.
-    self.trunk = None if cut == "stem" else Trunk(model, cut, jax.tree.map(np.array, variables), config.data.crop)
+    self.trunk = None
+    if cut != model.cuts[0]:  # copies: the steps donate the state, statistics among it
+      self.trunk = Trunk(model, cut, jax.tree.map(np.array, variables), config.data.crop)
     self.tail_step = make_tail_step(model, tx, mask)
 
   def prepare(self, workdir, fingerprint):
@@ -211,12 +213,12 @@ def outline(config, model, splits, mask, params, frozen):
   """The run in a few lines, for the log."""
   size = lambda tree: sum(leaf.size for leaf in jax.tree.leaves(tree))
   cut = first_trained_cut(model, mask)
-  trunk = "nothing is frozen" if cut == "stem" else f"frozen up to {cut}"
+  trunk = "nothing is frozen" if cut == model.cuts[0] else f"frozen up to {cut}"
   images = ", ".join(f"{len(source):,} {use}" for use, source in splits.items())
   other = config.data.get("test_name")
   name = f"{config.data.name}, tested on {other}" if other else config.data.name
   return (
-      f"ResNet-{config.model.depth} from {config.pretrained or 'scratch'}, trainable={config.trainable}: {trunk},"
+      f"{model.title} from {config.pretrained or 'scratch'}, trainable={config.trainable}: {trunk},"
       f" {size(params):,} of {size(params) + size(frozen):,} parameters train\n"
       f"{name}: {images} images at {config.data.crop} px; batches of {config.batch_size} on"
       f" {jax.device_count()} {jax.devices()[0].device_kind} device(s)")

@@ -1,4 +1,4 @@
-"""What trains and how: masks over the parameters, Adam, and the learning rate's plateau."""
+"""What trains and how: a mask over the parameters, Adam of what it lets train, and the learning rate's plateau."""
 
 from fnmatch import fnmatchcase
 
@@ -9,53 +9,40 @@ from flax import traverse_util
 from fakeface_jax.errors import UserError
 
 
-def trainable_patterns(model, trainable):
-  """Path patterns of the parameters that train.
-
-  `trainable` is 'head' | 'last_conv' | 'last_block' | 'last_stage' | 'all', or patterns of your own, separated by
-  commas, as in 'layer4_*/conv2/*,head/*'. Every name includes the head, which is always new.
-  """
-  last = model.blocks[-1]
-  convolution = model.block.convolutions
-  named = {
-      "head": ["head/*"],
-      "last_conv": [f"{last}/conv{convolution}/*", f"{last}/bn{convolution}/*", "head/*"],
-      "last_block": [f"{last}/*", "head/*"],
-      "last_stage": ["layer4_*", "head/*"],
-      "all": ["*"],
-  }
-  return named.get(trainable) or [pattern.strip() for pattern in trainable.split(",")]
-
-
 def trainable_mask(model, params, trainable):
-  """A mask in optax's sense: `params`' tree with True where a parameter trains.
+  """A mask in optax's sense: `params`' tree with True where a parameter trains. It alone decides what trains.
 
+  Args:
+    trainable: 'head' | 'last_conv' | 'last_block' | 'last_stage' | 'all': what runs from there on, or patterns over the
+      parameters' paths, separated by commas, as in 'layer4_*/conv2/*,head/*'. Every name includes the head, which is
+      always new.
   Raises: UserError where a pattern matches no parameter.
   """
-  patterns = trainable_patterns(model, trainable)
   paths = traverse_util.flatten_dict(params, sep="/")
-  for pattern in patterns:
-    if not any(fnmatchcase(path, pattern) for path in paths):
-      raise UserError(
-          f"--config.trainable: {pattern!r} matches no parameter; use head, last_conv, last_block, last_stage, all, or"
-          f" patterns over names such as {', '.join(list(paths)[:2])}, {', '.join(list(paths)[-2:])}")
-  mask = {path: any(fnmatchcase(path, pattern) for pattern in patterns) for path in paths}
+  starts = {
+      "head": model.parts[-1],
+      "last_conv": max((model.cut_of(layer.split("/")) for layer in model.convolutions), key=model.cuts.index),
+      "last_block": model.parts[-2],
+      "last_stage": model.stages[-1][0],
+      "all": model.parts[0],
+  }
+  if trainable in starts:
+    mask = {path: not model.before(starts[trainable], path.split("/")) for path in paths}
+  else:
+    patterns = [pattern.strip() for pattern in trainable.split(",")]
+    for pattern in patterns:
+      if not any(fnmatchcase(path, pattern) for path in paths):
+        raise UserError(
+            f"--config.trainable: {pattern!r} matches no parameter; use {', '.join(starts)}, or patterns over names"
+            f" such as {', '.join(list(paths)[:2])}, {', '.join(list(paths)[-2:])}")
+    mask = {path: any(fnmatchcase(path, pattern) for pattern in patterns) for path in paths}
   return traverse_util.unflatten_dict(mask, sep="/")
 
 
 def first_trained_cut(model, mask):
-  """Where the network is cut (one of `model.cuts`): before the first layer that trains; what comes before is the trunk.
-
-  A block whose shortcut trains is cut before all of it.
-  """
-  trained = {path[:2] for path, trains in traverse_util.flatten_dict(mask).items() if trains}
-  part = next(part for part in model.parts if any(
-      module == part or (part == "stem" and module in ("conv1", "bn1")) for module, _ in trained))
-  layers = {layer for module, layer in trained if module == part}
-  if "_" not in part or any(layer.startswith("downsample") for layer in layers):
-    return part
-  number = min(int(layer[-1]) for layer in layers)
-  return part if number == 1 else f"{part}/conv{number}"
+  """Where the network is cut (one of `model.cuts`): before the first layer that trains; what is before is the trunk."""
+  trained = [path for path, trains in traverse_util.flatten_dict(mask).items() if trains]
+  return min(map(model.cut_of, trained), key=model.cuts.index)
 
 
 def is_masked(leaf):
@@ -74,10 +61,27 @@ def merge_params(trainable, frozen):
   return jax.tree.map(lambda t, f: f if is_masked(t) else t, trainable, frozen, is_leaf=is_masked)
 
 
-def make_optimizer(learning_rate):
-  """Adam whose learning rate sits in its state (`opt_state.hyperparams["learning_rate"]`), to be set by the epoch."""
-  adam = optax.inject_hyperparams(optax.adam, static_args=("b1", "b2", "eps", "eps_root"))
-  return adam(learning_rate=learning_rate)
+def make_optimizer(learning_rate, mask=True):
+  """Adam of the parameters that the mask lets train; there are no moments for the others.
+
+  `optax.masked` hands on the gradients of what is frozen as they are, so a step takes none of these: it differentiates
+  the trainable tree of `split_params`.
+
+  Args:
+    learning_rate: it sits in the state (`opt_state.hyperparams["learning_rate"]`), to be set by the epoch.
+    mask: of `trainable_mask`; True for all.
+  """
+  def adam(learning_rate):
+    masked = optax.masked(optax.adam(learning_rate), mask)
+
+    def update(updates, state, params=None):
+      updates, state = masked.update(updates, optax.MaskedState(state), params)
+      return updates, state.inner_state
+
+    # Adam's own state, as checkpoints have it, without the shell around it.
+    return optax.GradientTransformation(lambda params: masked.init(params).inner_state, update)
+
+  return optax.inject_hyperparams(adam)(learning_rate=learning_rate)
 
 
 def make_plateau(factor, patience):

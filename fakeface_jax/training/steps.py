@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import optax
 
 from fakeface_jax.devices import AXIS
-from fakeface_jax.models.resnet import normalize
+from fakeface_jax.models.network import normalize
 from fakeface_jax.training.optimizer import first_trained_cut, merge_params
 
 

@@ -15,13 +15,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import psutil
+from flax.traverse_util import flatten_dict, unflatten_dict
 
 from fakeface_jax.data import forging
 from fakeface_jax.data.batches import Plan, read_batches
 from fakeface_jax.data.reading.views import augmentations
 from fakeface_jax.devices import on_cpu, replicate, to_devices
 from fakeface_jax.errors import UserError, of_disk
-from fakeface_jax.models.resnet import normalize
+from fakeface_jax.models.network import normalize
 from fakeface_jax.progress import Bar
 from fakeface_jax.training.feature_file import FOLDER, FeatureFile, FeatureMemory, bytes_in_words, find_complete
 
@@ -86,17 +87,8 @@ class Trunk:
 
 def variables_before(cut, model, variables):
   """Those of the layers that run before a cut."""
-  part, _, number = cut.partition("/conv")
-  whole = {"conv1", "bn1", *model.parts[: model.parts.index(part)]}
-  runs = lambda layer: layer.startswith("downsample") or int(layer[-1]) < int(number)
-
-  def before(tree):
-    kept = {name: node for name, node in tree.items() if name in whole}
-    if number and part in tree:
-      kept[part] = {layer: node for layer, node in tree[part].items() if runs(layer)}
-    return kept
-
-  return {collection: before(tree) for collection, tree in variables.items()}
+  before = lambda tree: {path: leaf for path, leaf in flatten_dict(tree).items() if model.before(cut, path)}
+  return {collection: unflatten_dict(before(tree)) for collection, tree in variables.items()}
 
 
 class TrunkPass:

@@ -17,8 +17,9 @@ from fakeface_jax.explain.engine import Engine, explain_batch
 from fakeface_jax.explain.methods import DEFAULT_METHODS, METHODS, resolve_methods
 from fakeface_jax.explain.scale import measure_scale
 from fakeface_jax.models import abstract_variables, init_variables
+from fakeface_jax.models.network import normalize
 from fakeface_jax.models.pretrained import depth_of, to_state_dict
-from fakeface_jax.models.resnet import normalize, resnet
+from fakeface_jax.models.resnet import resnet
 from fakeface_jax.runs.records import first_images, split_of_run
 from fakeface_jax.workdir import read_config
 

@@ -174,7 +174,8 @@ def forward_flops(small):
   import numpy as np
 
   from fakeface_jax.models import abstract_variables
-  from fakeface_jax.models.resnet import normalize, resnet
+  from fakeface_jax.models.network import normalize
+  from fakeface_jax.models.resnet import resnet
 
   _leave_the_chip()
   depth, size = (18, 64) if small else (50, 224)

@@ -12,7 +12,7 @@ from fakeface_jax.evaluation.predict import make_predict_step
 from fakeface_jax.explain.engine import lower
 from fakeface_jax.explain.methods import DEFAULT_METHODS, METHODS, resolve_methods
 from fakeface_jax.models import abstract_variables
-from fakeface_jax.models.resnet import normalize
+from fakeface_jax.models.network import normalize
 from fakeface_jax.pretraining.backbone import first_state
 from fakeface_jax.pretraining.pretexts import Heads, chosen_questions
 from fakeface_jax.pretraining.rendered import SIDE, parameter_count
@@ -82,7 +82,7 @@ def _training(name, model, size, devices):
   trainable = "all" if name == "all_layers_step" else "last_block"
   mask = trainable_mask(model, variables["params"], trainable)
   params, frozen = split_params(variables["params"], mask)
-  tx = make_optimizer(1e-3)
+  tx = make_optimizer(1e-3, mask)
   tail = steps.make_tail_step(model, tx, mask)
   trunk = None if trainable == "all" else Trunk(model, first_trained_cut(model, mask), variables, size)
   state = jax.eval_shape(

@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.torch_resnet import from_state_dict
 from fakeface_jax.data.schema import LABELS
-from fakeface_jax.models.resnet import MEAN_RGB, STD_RGB
+from fakeface_jax.models.network import MEAN_RGB, STD_RGB
 
 
 @dataclass

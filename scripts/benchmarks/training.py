@@ -24,8 +24,9 @@ from fakeface_jax.devices import on_cpu
 from fakeface_jax.errors import UserError
 from fakeface_jax.evaluation.predict import make_predict_step, predict_split
 from fakeface_jax.models import abstract_variables, init_variables
+from fakeface_jax.models.network import normalize
 from fakeface_jax.models.pretrained import save_safetensors
-from fakeface_jax.models.resnet import normalize, resnet
+from fakeface_jax.models.resnet import resnet
 from fakeface_jax.training.optimizer import first_trained_cut, make_optimizer, split_params, trainable_mask
 from fakeface_jax.training.steps import TrainState, make_feature_steps, make_image_step, make_tail_step, zero_totals
 from fakeface_jax.training.trunk import DEVICE_BATCH, Trunk
@@ -60,7 +61,7 @@ def flops_ratios(depth, size, batch_size, trainable):
   model, variables = resnet(depth), abstract_variables(resnet(depth), size)
   mask = trainable_mask(model, variables["params"], trainable)
   params, frozen = split_params(variables["params"], mask)
-  tx = make_optimizer(1e-3)
+  tx = make_optimizer(1e-3, mask)
   trunk, tail_step = Trunk(model, first_trained_cut(model, mask), variables, size), make_tail_step(model, tx, mask)
   state = jax.eval_shape(
       lambda params, stats: TrainState(params, stats, tx.init(params), zero_totals()), params, variables["batch_stats"])

@@ -17,7 +17,7 @@ from fakeface_jax.detector import Detector
 from fakeface_jax.evaluation.face_regions import FACE_REGIONS
 from fakeface_jax.evaluation.probability import probability_of_fake
 from fakeface_jax.explain.methods import resolve_methods
-from fakeface_jax.models.resnet import normalize
+from fakeface_jax.models.network import normalize
 from tests.explain.tiny import Small
 
 SIDE = 32

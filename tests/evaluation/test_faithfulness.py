@@ -17,7 +17,7 @@ from fakeface_jax.evaluation.faithfulness import (
     probability_without,
 )
 from fakeface_jax.explain.fill import blur
-from fakeface_jax.models.resnet import normalize
+from fakeface_jax.models.network import normalize
 from tests.explain.tiny import Network, linear, pictures
 
 SIZE = 16

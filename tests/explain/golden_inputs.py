@@ -16,8 +16,9 @@ import numpy as np
 from PIL import Image
 from skimage import data
 
+from fakeface_jax.models.network import normalize
 from fakeface_jax.models.pretrained import load_pretrained, to_state_dict
-from fakeface_jax.models.resnet import normalize, resnet
+from fakeface_jax.models.resnet import resnet
 from tests.models.seeded import state_dict, template
 
 TARGET = 1

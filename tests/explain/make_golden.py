@@ -17,7 +17,6 @@ import torch
 from benchmarks.captum_reference import CaptumReference
 from benchmarks.torch_resnet import from_state_dict
 
-from fakeface_jax.explain.capture import conv_layers
 from fakeface_jax.models.resnet import resnet
 from tests.explain import golden_inputs as inputs
 from tests.models.seeded import sample
@@ -29,7 +28,7 @@ def explanations(given, dtype):
   """{name: whole map}."""
   captum = CaptumReference(from_state_dict(given.depth, given.weights, dtype))
   images, target = given.images, inputs.TARGET
-  layers = conv_layers(resnet(given.depth))[-10:]
+  layers = resnet(given.depth).convolutions[-10:]
   arrays = {"logits": captum.logits(images)}
   arrays |= {f"gradcam/{layer}": cam for layer, cam in captum.grad_cam(images, target, layers).items()}
   arrays["guided_backprop"] = captum.guided_backprop(images, target)

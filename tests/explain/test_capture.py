@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fakeface_jax.errors import UserError
-from fakeface_jax.explain.capture import apply_with_taps, conv_layers, layer_shapes, resolve_layers
+from fakeface_jax.explain.capture import apply_with_taps, layer_shapes, resolve_layers
 from fakeface_jax.models import init_variables
 from fakeface_jax.models.resnet import resnet
 
@@ -40,11 +40,11 @@ def test_taps_leave_the_logits_alone_until_they_hold_something(network):
 
 
 def test_conv_layers_come_in_the_order_of_the_pass():
-  assert conv_layers(resnet(50))[-10:] == (
+  assert resnet(50).convolutions[-10:] == (
       "layer4_0/conv1", "layer4_0/conv2", "layer4_0/conv3", "layer4_0/downsample_0", "layer4_1/conv1",
       "layer4_1/conv2", "layer4_1/conv3", "layer4_2/conv1", "layer4_2/conv2", "layer4_2/conv3")
-  assert conv_layers(resnet(18))[:3] == ("conv1", "layer1_0/conv1", "layer1_0/conv2")
-  assert [len(conv_layers(resnet(depth))) for depth in (18, 34, 50, 101, 152)] == [20, 36, 53, 104, 155]
+  assert resnet(18).convolutions[:3] == ("conv1", "layer1_0/conv1", "layer1_0/conv2")
+  assert [len(resnet(depth).convolutions) for depth in (18, 34, 50, 101, 152)] == [20, 36, 53, 104, 155]
 
 
 def test_layers_may_be_named_as_torchvision_does():

@@ -12,7 +12,8 @@ from fakeface_jax.errors import UserError
 from fakeface_jax.explain import engine as engines
 from fakeface_jax.explain.engine import Engine
 from fakeface_jax.explain.methods import METHODS, resolve_methods
-from fakeface_jax.models.resnet import normalize, resnet
+from fakeface_jax.models.network import normalize
+from fakeface_jax.models.resnet import resnet
 from tests.explain.tiny import QUICK, check_close, pictures, small
 
 BUT_SHAP = {name: QUICK.get(name, {}) for name in METHODS if name != "shap"}

@@ -8,7 +8,7 @@ import pytest
 from fakeface_jax.errors import UserError
 from fakeface_jax.explain.fill import BLUR, blur, fill_images
 from fakeface_jax.explain.occlusion import occlusion
-from fakeface_jax.models.resnet import normalize
+from fakeface_jax.models.network import normalize
 from tests.explain.tiny import Network, explain, linear
 
 BRIGHT = np.arange(1, 10, dtype=np.float32).reshape(3, 3, 1)

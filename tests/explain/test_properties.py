@@ -18,7 +18,8 @@ from fakeface_jax.explain.layer_cam import layer_cam
 from fakeface_jax.explain.methods import METHODS, resolve_methods
 from fakeface_jax.explain.score_cam import score_cam
 from fakeface_jax.models import init_variables
-from fakeface_jax.models.resnet import normalize, resnet
+from fakeface_jax.models.network import normalize
+from fakeface_jax.models.resnet import resnet
 from tests.explain.tiny import QUICK, SIZE, check_close, pictures, small
 
 # The same examples on every machine: on which side of a ReLU a rounding falls is no property.

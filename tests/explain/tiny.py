@@ -1,13 +1,13 @@
 """Networks small enough to be worked out by hand."""
 
 from collections.abc import Callable
-from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from fakeface_jax.models import network
 from fakeface_jax.models.convolution import Convolution
 
 
@@ -72,12 +72,10 @@ def cam(method, model, images, **settings):
   return explain(method, model, images, layers=("layer",), **settings)["layer"]
 
 
-class Small(nn.Module):
+class Small(network.Network):
   """Two convolutions: all that the methods ask of a network, compiled in no time."""
 
-  act: Callable = nn.relu
-  dtype: Any = jnp.float32
-  blocks, kernels = (), {"conv1": (3, 3, 3, 8), "conv2": (3, 3, 8, 12)}
+  parts = ("conv1", "conv2", "head")
 
   @nn.compact
   def __call__(self, x):

@@ -13,8 +13,9 @@ from seeded import STAGES, images, sample, state_dict, template
 from fakeface_jax.errors import UserError
 from fakeface_jax.explain.guided_backprop import guided_relu
 from fakeface_jax.models.convolution import Convolution, max_pool
+from fakeface_jax.models.network import normalize
 from fakeface_jax.models.pretrained import from_state_dict, torchvision_key
-from fakeface_jax.models.resnet import DEPTHS, normalize, resnet
+from fakeface_jax.models.resnet import DEPTHS, resnet
 
 # Measured: 1.1e-6 at most. Anything structural, such as a padding or an epsilon, shows from 1e-3 on.
 TOLERANCE = 1e-5

@@ -167,7 +167,7 @@ def shapes_of(trainable, batch_size=8):
   variables = abstract_variables(MODEL, 32)
   mask = trainable_mask(MODEL, variables["params"], trainable)
   params, frozen = split_params(variables["params"], mask)
-  tx = make_optimizer(1e-3)
+  tx = make_optimizer(1e-3, mask)
   trunk, tail = Trunk(MODEL, first_trained_cut(MODEL, mask), variables, 32), make_tail_step(MODEL, tx, mask)
   state = jax.eval_shape(
       lambda params, stats: TrainState(params, stats, tx.init(params), zero_totals()), params, variables["batch_stats"])

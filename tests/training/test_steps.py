@@ -7,7 +7,8 @@ import pytest
 from fakeface_jax.devices import check_batch_size, to_devices
 from fakeface_jax.errors import UserError
 from fakeface_jax.models import init_variables
-from fakeface_jax.models.resnet import normalize, resnet
+from fakeface_jax.models.network import normalize
+from fakeface_jax.models.resnet import resnet
 from fakeface_jax.training.optimizer import (
   first_trained_cut,
   make_optimizer,
@@ -26,7 +27,7 @@ def start(trainable, learning_rate=1e-2):
   variables = jax.tree.map(np.asarray, init_variables(MODEL, jax.random.key(0), 32))
   mask = trainable_mask(MODEL, variables["params"], trainable)
   params, frozen = split_params(variables["params"], mask)
-  tx = make_optimizer(learning_rate)
+  tx = make_optimizer(learning_rate, mask)
   state = jax.tree.map(jnp.array, TrainState(params, variables["batch_stats"], tx.init(params), zero_totals()))
   cut = first_trained_cut(MODEL, mask)
   trunk = None if cut == "stem" else Trunk(MODEL, cut, variables, 32)

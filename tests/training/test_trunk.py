@@ -10,7 +10,8 @@ import pytest
 from fakeface_jax.data.reading.images import decode_image, encode_image
 from fakeface_jax.errors import UserError
 from fakeface_jax.models import init_variables
-from fakeface_jax.models.resnet import normalize, resnet
+from fakeface_jax.models.network import normalize
+from fakeface_jax.models.resnet import resnet
 from fakeface_jax.training import trunk as trunks
 from fakeface_jax.training.feature_file import FOLDER, FeatureFile
 from fakeface_jax.training.trunk import Trunk, TrunkPass

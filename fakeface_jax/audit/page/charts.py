@@ -1,6 +1,5 @@
 """The charts of each part of an audit, each with its gist in words."""
 
-import re
 from collections import Counter
 
 from fakeface_jax.drawing.charts import Line, ceiling, histogram, line_chart, number_axis, share_axis, steps_axis
@@ -48,11 +47,15 @@ def detection(part):
   return charts
 
 
-def localization(part):
-  """{'energy': the chart of energy by layer, of methods that have several}; empty where none has."""
+def localization(part, order=()):
+  """{'energy': the chart of energy by layer, of methods that have several}; empty where none has.
+
+  Args: `order`: the layers as the network runs through them; any that are not among these come last.
+  """
   counts = Counter(row["method"] for row in part["maps"] if row["layer"])
   maps = [row for row in part["maps"] if counts[row["method"]] > 1]
-  layers = sorted({row["layer"] for row in maps}, key=_layer_order)
+  there = dict.fromkeys(row["layer"] for row in maps)
+  layers = [layer for layer in dict.fromkeys([*order, *there]) if layer in there]
   if not layers:
     return {}
   titles = list(dict.fromkeys(row["title"] for row in maps))
@@ -78,13 +81,6 @@ def localization(part):
 def energy_of(row):
   """A map's mean energy inside the mask; None where it is not known."""
   return row["all"]["energy"][0] if row["all"] and row["all"]["energy"] else None
-
-
-def _layer_order(layer):
-  """Sorts layers as the network runs through them: the outcome of a block (layer4_0) after its convolutions."""
-  block, _, inside = layer.partition("/")
-  numbers = [int(number) for number in re.findall(r"\d+", block)]
-  return (re.sub(r"\d+", "", block), numbers, not inside, inside)
 
 
 def faithfulness(part):

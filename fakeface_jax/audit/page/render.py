@@ -1,6 +1,7 @@
 """The report of an audit as one HTML file that asks nobody for anything: pictures, styles and script are within."""
 
 import base64
+from functools import partial
 from pathlib import Path
 
 import jinja2
@@ -27,13 +28,14 @@ GROUPINGS = {"regions": "Manipulated region", "difficulty": "Difficulty", "sourc
 USUAL_ALARMS = 0.05  # the share of false alarms whose threshold is among the key figures
 
 
-def render_page(audit: dict, folder) -> str:
+def render_page(audit: dict, folder, layers=()) -> str:
   """The report as HTML.
 
   Args:
     audit: what `audit.json` holds. Every section, thresholds, the best map, parts of the face and the sanity check may
       instead be {"reason": why it is not there}, and every figure None.
     folder: where the pictures lie that `audit["cases"]["items"]` names. One that is not there is said in its place.
+    layers: the network's, in the order in which it runs through them; without them they stand as they come.
   Returns: the text of a page without any outside request.
   """
   audit = numerals.finite(audit)
@@ -43,8 +45,8 @@ def render_page(audit: dict, folder) -> str:
   return templates.get_template("report.html.j2").render(
       **audit, style=text("style.css"), script=text("page.js"),
       verdicts=[(title, audit[key]) for key, title in PARTS.items()], key_figures=_key_figures(audit),
-      charts=_charts(audit), score_rows=_score_rows(audit["detection"]), groupings=_groupings(audit["detection"]),
-      by_energy=by_energy, by_best_layer=_best_layers(by_energy),
+      charts=_charts(audit, layers), score_rows=_score_rows(audit["detection"]),
+      groupings=_groupings(audit["detection"]), by_energy=by_energy, by_best_layer=_best_layers(by_energy),
       emphasised=audit_charts.EMPHASISED, method_titles={name: method.title for name, method in METHODS.items()},
       case_groups=_case_groups(audit["cases"]), case_filters=_case_filters(audit["cases"]), absences=_absences(audit),
       picture=lambda name: _data_uri(Path(folder) / name))
@@ -175,9 +177,9 @@ def _value(interval):
   return interval[0] if interval else None
 
 
-def _charts(audit):
+def _charts(audit, layers):
   """{name: Markup, or a list of it} of every part that is there."""
-  makers = {"detection": audit_charts.detection, "localization": audit_charts.localization,
+  makers = {"detection": audit_charts.detection, "localization": partial(audit_charts.localization, order=layers),
             "faithfulness": audit_charts.faithfulness, "robustness": audit_charts.robustness}
   return {part: {} if missing(audit[part]) else make(audit[part]) for part, make in makers.items()}
 
