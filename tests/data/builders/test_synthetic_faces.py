@@ -49,7 +49,7 @@ def test_every_split_is_half_real_and_shares_no_picture(records):
 
 
 def test_no_tensorflow_and_no_jax_is_loaded():
-  code = ("import sys; from fakeface_jax.data import synthetic_faces;"
+  code = ("import sys; from fakeface_jax.data.builders import synthetic_faces;"
           "print([m for m in ('tensorflow', 'jax') if m in sys.modules])")  # fmt: skip
   done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
   assert done.stdout == "[]\n" and done.stderr == ""
