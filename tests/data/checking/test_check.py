@@ -18,7 +18,7 @@ class Records(SimpleNamespace):
 
   def __init__(self, records, **metadata):
     splits = {split: len(several) for split, several in records.items()}
-    super().__init__(name="memory", splits=splits, metadata=metadata, records=records)
+    super().__init__(name="memory", splits=splits, metadata=metadata, notices=[], records=records)
 
   def __getitem__(self, split):
     return self.records[split]
