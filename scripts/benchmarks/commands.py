@@ -10,6 +10,13 @@ SCRIPTS = ROOT / "scripts"
 SCRATCH = ROOT / "configs" / "scratch.py"  # for train.py: every layer, from random weights
 
 
+def own_process(module, *arguments):
+  """The command that runs benchmarks.MODULE in a process of its own, wherever that starts."""
+  program = (f"import runpy, sys; sys.path[:0] = {[str(SCRIPTS), str(ROOT)]};"
+             f" runpy.run_module('benchmarks.{module}', run_name='__main__', alter_sys=True)")
+  return [sys.executable, "-c", program, *arguments]
+
+
 def run_script(name, *flags):
   """Runs scripts/NAME.py. Raises: UserError with its last line where it fails."""
   command = [sys.executable, str(SCRIPTS / f"{name}.py"), *flags]

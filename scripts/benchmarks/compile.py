@@ -14,7 +14,7 @@ import tempfile
 import time
 
 from benchmarks.chips import CHIPS
-from benchmarks.commands import SCRIPTS
+from benchmarks.commands import own_process
 from benchmarks.compilers import TARGETS, chosen_targets, devices_of, environment, missing, versions
 from benchmarks.programs import PROGRAMS, lowered
 from fakeface_jax.errors import UserError
@@ -70,9 +70,9 @@ def _compiled(name, target, depth, size, dtype, programs):
   """Yields (program, figures) from processes that compile one after the other."""
   left = programs
   while left is None or left:
-    command = [sys.executable, "-m", "benchmarks.compile", name, str(depth), str(size), dtype, *(left or [])]
+    command = own_process("compile", name, str(depth), str(size), dtype, *(left or []))
     with tempfile.TemporaryFile("w+") as errors, subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=errors, text=True, cwd=SCRIPTS,
+        command, stdout=subprocess.PIPE, stderr=errors, text=True,
         env={**os.environ, **environment(target)}) as process:
       for line in process.stdout:
         message = json.loads(line)

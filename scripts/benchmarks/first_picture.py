@@ -8,7 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.commands import SCRIPTS
+from benchmarks.commands import SCRIPTS, own_process
 
 RUNS = 3
 
@@ -28,8 +28,8 @@ def bench_first_picture(depth=50, size=224):
       start = time.perf_counter()
       subprocess.run([*command, "--out", f"{folder}/panels{number}"], check=True, capture_output=True, env=environment)
       seconds.append(time.perf_counter() - start)
-    command = [sys.executable, "-m", "benchmarks.first_picture", str(run), str(photograph)]
-    stages = subprocess.run(command, check=True, capture_output=True, text=True, cwd=SCRIPTS, env=environment)
+    command = own_process("first_picture", str(run), str(photograph))
+    stages = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
   figures = {
       "first_call": seconds[0], "whole_command": sorted(seconds[1:])[RUNS // 2],
       "stages": json.loads(stages.stdout.splitlines()[-1])}

@@ -29,7 +29,7 @@ import time
 from importlib.util import find_spec
 from pathlib import Path
 
-from benchmarks.commands import SCRIPTS
+from benchmarks.commands import own_process
 from fakeface_jax.commands.app import ROOT
 from fakeface_jax.errors import UserError
 from fakeface_jax.workdir import write_whole
@@ -85,10 +85,10 @@ def _not_installed(*packages):
 
 def _part(part, small, log, seconds):
   """The figures that a part prints as its last line. Whatever ends this process, but SIGKILL, ends the part too."""
-  command = [sys.executable, "-m", "benchmarks.gpu", part, *["small"] * small]
+  command = own_process("gpu", part, *["small"] * small)
   before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
   with open(log, "w") as file, subprocess.Popen(
-      command, stdout=subprocess.PIPE, stderr=file, text=True, cwd=SCRIPTS, start_new_session=True) as process:
+      command, stdout=subprocess.PIPE, stderr=file, text=True, start_new_session=True) as process:
     try:
       said, _ = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.commands import SCRIPTS
+from benchmarks.commands import SCRIPTS, own_process
 from benchmarks.photographs import SIDE, write_data_set
 from fakeface_jax.commands.app import ROOT
 from fakeface_jax.data.batches import plan_batches, read_batches
@@ -171,9 +171,8 @@ def run_torch(folder, trainable, depth, size, batch_size, accelerated):
       depth=depth, trainable=trainable, batch_size=batch_size,
       inference_batch_size=DEVICE_BATCH if accelerated else batch_size,  # as ours takes them
       resize=SIDE, crop=size, epochs=TORCH_EPOCHS, workers=workers)
-  command = [
-      sys.executable, "-m", "benchmarks.torch_training", str(folder / "faces"),
-      str(folder / "weights.safetensors"), json.dumps(options)]
+  command = own_process(
+      "torch_training", str(folder / "faces"), str(folder / "weights.safetensors"), json.dumps(options))
   return json.loads(_output(command).splitlines()[-1])
 
 
@@ -209,7 +208,7 @@ def _train_command(folder, trainable, depth, size, batch_size, epochs, accelerat
 def _output(command, log=None, **environment):
   place = subprocess.PIPE if log is None else log
   process = subprocess.run(
-      command, stdout=place, stderr=place, text=True, cwd=SCRIPTS, env={**os.environ, **environment})
+      command, stdout=place, stderr=place, text=True, env={**os.environ, **environment})
   if process.returncode:
     raise UserError(f"{' '.join(command)} failed: {(process.stderr or 'see the log').strip().splitlines()[-1:]}")
   return process.stdout

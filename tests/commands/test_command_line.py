@@ -43,7 +43,16 @@ def test_every_scripts_help_is_short_and_leaves_with_0(script, capsys, name):
   assert left.value.code == 0 and len(text.splitlines()) < 70 and "--verbosity" not in text and "absl" not in text
   assert f"scripts/{name}.py" in text and max(map(len, text.splitlines())) < 121
   own = re.findall(r"^[A-Z_]+ = flags\.DEFINE_\w+\(\s*\"(\w+)\"", (ROOT / "scripts" / f"{name}.py").read_text(), re.M)
-  assert (own and all(f"\n  --{flag}" in text for flag in own)) or name == "check_data"
+  assert (own and all(f"\n  --{flag}" in text for flag in own)) or name in ("check_data", "bench")
+
+
+def test_a_benchmarks_help_shows_its_own_flags(script, capsys, monkeypatch):
+  for command, own in (("layers", {"out", "overwrite", "repeats"}), ("gpu", {"out", "small", "parts"})):
+    monkeypatch.setattr(sys, "argv", ["bench.py", command, "--help"])
+    with pytest.raises(SystemExit):
+      script("bench", command, "--help")
+    assert set(re.findall(r"^  --(\w+)", capsys.readouterr().out, re.M)) == own
+    command_line.forget()
 
 
 @pytest.mark.parametrize("flag", ["-h", "--help", "-help", "--helpfull", "--helpshort", "-?"])
