@@ -9,14 +9,16 @@ import numpy as np
 from PIL import Image
 from skimage.data import astronaut
 
+from fakeface_jax import models
 from fakeface_jax.data import datasets
-from fakeface_jax.detector import Detector
+from fakeface_jax.detector import Detector, load
 from fakeface_jax.explain import methods
+from fakeface_jax.training.fine_tuning import train
 from tests.conftest import ROOT
 from tests.explain.tiny import small
 
 TEXT = (ROOT / ".github" / "CONTRIBUTING.md").read_text()
-METHOD, DATA_SET = (
+METHOD, DATA_SET, NETWORK = (
     textwrap.dedent(block) for block in re.findall(r"^ *```python\n(.*?)^ *```$", TEXT, re.MULTILINE | re.DOTALL))
 
 
@@ -55,3 +57,14 @@ def test_the_data_set(monkeypatch, tmp_path):
   records = [data["all"][i] for i in range(20)]
   assert sorted((record["source"].decode(), record["label"]) for record in records) == sorted(
       (f"toy/images/{path.name}", int(path.name.startswith("fake"))) for path in images.iterdir())
+
+
+def test_the_network(monkeypatch, config, tmp_path):
+  own = written(monkeypatch, "fakeface_jax.models.chain", NETWORK)
+  monkeypatch.setitem(models.NETWORKS, "chain", eval(line_for("chain"), vars(own)))
+  config = config.copy_and_resolve_references()
+  config.model.name, config.epochs = "chain", 1
+  train(config, str(tmp_path / "run"))
+  (result,) = load(tmp_path / "run").explain([astronaut()])
+  assert [result["gradcam"][layer].shape for layer in ("early", "middle", "late")] == [(32, 32), (16, 16), (8, 8)]
+  assert result["guided_backprop"].any()
