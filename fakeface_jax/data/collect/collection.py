@@ -9,9 +9,9 @@ from datetime import datetime
 from pathlib import Path
 
 from fakeface_jax.data.collect.cropping import LeftOut, cut_out, encode, face_square, haar_detector, in_srgb
-from fakeface_jax.data.collect.duplicates import BITS, NEAR, KnownHashes, add_folder, from_hex, hashes_of, to_hex
 from fakeface_jax.data.collect.fetching import Busy, Fetcher, Stopped
 from fakeface_jax.data.collect.journal import Journal
+from fakeface_jax.data.collect.known_pictures import BITS, NEAR, KnownHashes, add_folder, from_hex, hashes_of, to_hex
 from fakeface_jax.data.collect.sources import FORMS, open_source
 from fakeface_jax.data.reading.images import decode_image
 from fakeface_jax.data.schema import LABELS

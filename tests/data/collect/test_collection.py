@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from fakeface_jax.data.collect import collection, duplicates, journal
+from fakeface_jax.data.collect import collection, journal, known_pictures
 from fakeface_jax.data.collect.collection import collect
 from fakeface_jax.data.collect.fetching import Fetcher
 from fakeface_jax.data.reading.images import read_image
@@ -260,7 +260,7 @@ def test_a_disk_that_is_full_from_the_beginning_is_one_line_too(tmp_path, monkey
   def full(*_):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-  for module, name, answer in ((journal, "write_whole", "cannot be used"), (duplicates, "write_whole", "be written")):
+  for module, name, answer in ((journal, "write_whole", "cannot be used"), (known_pictures, "write_whole", "be written")):
     with monkeypatch.context() as patch, pytest.raises(UserError, match=f"{answer}: .*No space left on device"):
       patch.setattr(module, name, full)
       collect(tmp_path / "out", {"fake": [fakes]}, 1, size=SIZE, detect=detect, against=str(tmp_path / "in"))

@@ -1,4 +1,4 @@
-"""Near-duplicates: the same picture in another size, encoding or crop, told by a perceptual hash."""
+"""Pictures that are known already, also in another size, encoding or crop, told by a perceptual hash."""
 
 import hashlib
 import json

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fakeface_jax.data.collect.duplicates import (
+from fakeface_jax.data.collect.known_pictures import (
   BITS,
   NEAR,
   WORDS,
