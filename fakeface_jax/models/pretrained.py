@@ -218,7 +218,7 @@ def to_torch(leaf):
 def check_is_resnet(tensors, wanted, source):
   """Raises a UserError in one sentence where nothing but perhaps a head is the network's."""
   if not any(key in wanted and key not in HEAD for key in tensors):
-    kind = "ResNet" if depth_of(wanted) else "network like the one that is to train"
+    kind = "ResNet" if any(map(ANCHOR.fullmatch, wanted)) else "network like the one that is to train"
     raise UserError(
         f"{source}: holds no {kind} under the names of torchvision, timm or transformers, but"
         f" {shortened(list(tensors), 3) or 'nothing'}; give the weights of a {kind}")
