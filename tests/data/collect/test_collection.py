@@ -260,9 +260,9 @@ def test_a_disk_that_is_full_from_the_beginning_is_one_line_too(tmp_path, monkey
   def full(*_):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-  for module, name, answer in ((journal, "write_whole", "cannot be used"), (known_pictures, "write_whole", "be written")):
+  for module, answer in ((journal, "cannot be used"), (known_pictures, "be written")):
     with monkeypatch.context() as patch, pytest.raises(UserError, match=f"{answer}: .*No space left on device"):
-      patch.setattr(module, name, full)
+      patch.setattr(module, "write_whole", full)
       collect(tmp_path / "out", {"fake": [fakes]}, 1, size=SIZE, detect=detect, against=str(tmp_path / "in"))
 
 
