@@ -55,3 +55,18 @@ def test_the_data_set(monkeypatch, tmp_path):
   records = [data["all"][i] for i in range(20)]
   assert sorted((record["source"].decode(), record["label"]) for record in records) == sorted(
       (f"toy/images/{path.name}", int(path.name.startswith("fake"))) for path in images.iterdir())
+
+
+def test_every_paper_that_a_docstring_names_is_cited_with_its_place():
+  cited = (ROOT / ".github" / "CITATION.md").read_text().splitlines()
+  paper = re.compile(r"\b([A-Z][\w-]+)(?: et al\.| (?:&|and) [A-Z]\w+)?,? \(?((?:19|20)\d\d)\b")
+  for path in sorted((ROOT / "fakeface_jax").rglob("*.py")):
+    place = path.relative_to(ROOT / "fakeface_jax").as_posix()
+    for name, year in paper.findall(" ".join(path.read_text().split())):
+      if (name, year) != ("JPEG", "2000"):
+        assert any(name in line and f", {year}." in line and place in line for line in cited), (name, year, place)
+
+
+def test_the_places_of_papers_are_there():
+  for place in re.findall(r"`([\w/]+\.py)`", (ROOT / ".github" / "CITATION.md").read_text()):
+    assert (ROOT / "fakeface_jax" / place).is_file(), place
