@@ -68,3 +68,18 @@ def test_the_network(monkeypatch, config, tmp_path):
   (result,) = load(tmp_path / "run").explain([astronaut()])
   assert [result["gradcam"][layer].shape for layer in ("early", "middle", "late")] == [(32, 32), (16, 16), (8, 8)]
   assert result["guided_backprop"].any()
+
+
+def test_every_paper_that_a_docstring_names_is_cited_with_its_place():
+  cited = (ROOT / ".github" / "CITATION.md").read_text().splitlines()
+  paper = re.compile(r"\b([A-Z][\w-]+)(?: et al\.| (?:&|and) [A-Z]\w+)?,? \(?((?:19|20)\d\d)\b")
+  for path in sorted((ROOT / "fakeface_jax").rglob("*.py")):
+    place = path.relative_to(ROOT / "fakeface_jax").as_posix()
+    for name, year in paper.findall(" ".join(path.read_text().split())):
+      if (name, year) != ("JPEG", "2000"):
+        assert any(name in line and f", {year}." in line and place in line for line in cited), (name, year, place)
+
+
+def test_the_places_of_papers_are_there():
+  for place in re.findall(r"`([\w/]+\.py)`", (ROOT / ".github" / "CITATION.md").read_text()):
+    assert (ROOT / "fakeface_jax" / place).is_file(), place
