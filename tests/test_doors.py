@@ -231,7 +231,7 @@ def seen_of(run, folder):
   return {picture.tobytes() for picture in load(run).prepare(images).pixels}
 
 
-@pytest.mark.parametrize("batch_size", BATCH_SIZES)
+@pytest.mark.parametrize("batch_size", [pytest.param(1, marks=pytest.mark.slow), 8])
 def test_the_audit_and_the_pages_of_its_cases(
     run, faces, files, answers, batch_size, tmp_path, monkeypatch, asked_of_the_engine):
   drawn = {}
@@ -288,6 +288,7 @@ np.savez(out, devices=jax.device_count(), **found)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("devices", [1, 4])
 def test_other_numbers_of_devices(run, files, answers, devices, tmp_path):
   environment = os.environ | {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}", "NPROC": "8"}

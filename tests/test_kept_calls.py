@@ -281,6 +281,7 @@ print(len(traced), float(call(np.ones((3, 3), np.float32))[0, 0]))
 """
 
 
+@pytest.mark.slow
 def test_processes_may_keep_the_same_call_at_once(tmp_path):
   start = lambda: subprocess.Popen(
       [sys.executable, "-c", PROCESS, str(tmp_path)], stdout=subprocess.PIPE, text=True, cwd=ROOT)
@@ -311,6 +312,7 @@ finally:
 """
 
 
+@pytest.mark.slow
 def test_a_second_start_traces_nothing_imports_little_and_draws_the_same(finished, tmp_path):
   run = tmp_path / "run"
   shutil.copytree(finished[0], run)

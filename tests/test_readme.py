@@ -175,6 +175,7 @@ def test_readme_has_commands_and_snippets():
   assert {language for language, _ in BLOCKS} == {"", "python"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [one for one in OURS if not any(name in one for name in ONLY_PARSED)])
 def test_a_command_runs(command, at_small_size):
   with parsed(small(command)) as (module, positional):

@@ -140,6 +140,7 @@ def test_what_a_folder_holds_besides_is_not_touched(finished, tmp_path, name):
   assert (tmp_path / name).read_text() == '{"weights": 1}'
 
 
+@pytest.mark.slow
 def test_interrupted_it_goes_on(finished, flawed, tmp_path, monkeypatch):
   calls, usual = [], robustness_module.corrupted_probabilities
 
@@ -159,6 +160,7 @@ def test_interrupted_it_goes_on(finished, flawed, tmp_path, monkeypatch):
   assert sum(len(row["levels"]) for row in audit["robustness"]["corruptions"]) == len(set(calls))
 
 
+@pytest.mark.slow
 def test_data_without_masks_that_the_epoch_was_chosen_on(finished, tmp_path):
   audit, out, left_out = audit_run(finished[0], split="val", out=tmp_path, methods=["gradcam"], batch_size=16)
   assert left_out == [] and audit["about"]["split"] == "val" and audit["about"]["images"] == 16
@@ -189,6 +191,7 @@ def test_a_run_that_cannot_be_audited(run, change, words):
   assert not (run / "audit" / "report.html").exists()
 
 
+@pytest.mark.slow
 def test_the_command(audited, flawed):
   _, out, _, workdir = audited
   finished = run_script(

@@ -14,6 +14,8 @@ from fakeface_jax.pretraining import backbone, pretexts
 from fakeface_jax.pretraining.backbone import pretrain
 from fakeface_jax.runs.records import read_lines
 
+pytestmark = pytest.mark.slow
+
 
 def tiny(**changes) -> ConfigDict:
   config = default.get_config()

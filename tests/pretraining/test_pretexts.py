@@ -45,6 +45,7 @@ def test_the_mask_is_asked_for_where_it_is(batch):
     assert losses(answers, batch)[name] > 1
 
 
+@pytest.mark.slow
 def test_the_first_quarter_shows_formulas_and_the_others_the_faces_that_the_labels_say():
   grey = np.uint8([40, 120, 200])
   faces = np.broadcast_to(grey[:, None, None, None], (3, 192, 192, 3))

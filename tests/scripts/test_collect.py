@@ -4,6 +4,8 @@ import pytest
 
 from tests.conftest import run_script
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(("arguments", "answer"), [
     (["--out=out", "--real=unsplash:portrait"], "error: unsplash:portrait: needs the access key"),

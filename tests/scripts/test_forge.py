@@ -5,6 +5,8 @@ import pytest
 from tests.conftest import run_script
 from tests.data.builders.test_forged import write
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_folder_is_forged_and_what_cannot_be_read_listed(tmp_path):
   root = write(tmp_path / "faces", 6)

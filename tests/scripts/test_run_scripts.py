@@ -45,6 +45,7 @@ def test_explain_writes_panels_and_maps_and_lists_what_it_could_not_read(run, fa
   assert maps["gradcam/layer4_1/conv2"].shape == (1, 1) and maps["guided_gradcam"].dtype == np.float32
 
 
+@pytest.mark.slow
 def test_explain_by_methods_and_settings_of_choice_measures_their_scale_once(run, fakes, tmp_path):
   arguments = [
       "--workdir", run, "--out", tmp_path / "panels", "--methods", "occlusion,expected_gradients,feature_maps",
@@ -67,6 +68,7 @@ def test_explain_by_methods_and_settings_of_choice_measures_their_scale_once(run
   assert rounded != probability and abs(rounded - probability) < 0.05
 
 
+@pytest.mark.slow
 def test_explain_sanity_writes_its_verdicts(run):
   result = run_script("explain", "--workdir", run, "--sanity", "--methods=gradcam,guided_backprop", "--each=1")
   assert result.returncode == 0, result.stderr
@@ -74,6 +76,7 @@ def test_explain_sanity_writes_its_verdicts(run):
   assert "guided backprop" in result.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("arguments", "answer"), [
     (["--methods=gradcam,cam"], "error: there is no method 'cam'; methods: gradcam, gradcam_plus_plus"),
     (["--layers=fc"], "error: 'fc' comes after global pooling and has no map; layers: conv1"),

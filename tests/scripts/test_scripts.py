@@ -5,6 +5,7 @@ import pytest
 from tests.conftest import run_script
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("script", "arguments", "answer"), [
     ("train", ["--config.data.nme=x"], "error: there is no flag --config.data.nme; did you mean --config.data.name=x?"),
     ("train", ["--config.epochs=many"], "flag --config.epochs=many: invalid literal for int()"),

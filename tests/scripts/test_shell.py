@@ -11,6 +11,8 @@ import pytest
 
 from tests.conftest import ROOT, run_script
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = [sys.executable, str(ROOT / "scripts" / "contact_sheet.py")]
 
 

@@ -86,6 +86,7 @@ def test_a_damaged_file_is_made_again_from_the_checkpoint(run, damage, caplog):
   jax.tree.map(np.testing.assert_array_equal, load_file(path), tensors)
 
 
+@pytest.mark.slow
 def test_a_run_whose_files_are_damaged_is_used_and_the_report_makes_them_again(run, caplog):
   contents = {name: (run / name).read_bytes() for name in ("map_scale.json", "background.npz")}
   for data in (b"", b"{", b'{"gradcam": "strong"}', b"[1]", b'{"gradcam": NaN}', contents["background.npz"][:99]):

@@ -53,7 +53,8 @@ def assert_same(ours, theirs):
 
 
 @pytest.mark.parametrize(("trainable", "views", "forge"), [
-    ("last_block", 1, 0.0), ("last_conv", 1, 0.0), ("head", 1, 0.0), ("last_block", 3, 0.5)])
+    ("last_block", 1, 0.0), *(pytest.param(*case, marks=pytest.mark.slow) for case in (
+        ("last_conv", 1, 0.0), ("head", 1, 0.0), ("last_block", 3, 0.5)))])
 def test_with_features_and_without_it_is_the_same_training(recipe, tmp_path, trainable, views, forge):
   changes = {"trainable": trainable, "data__views": views, "data__forge": forge}
   with_images = run(recipe, tmp_path / "images", trunk="none", **changes)
@@ -74,6 +75,7 @@ def test_the_share_that_is_forged_reaches_the_training_images(recipe, monkeypatc
   assert asked == [0.0, 0.25]
 
 
+@pytest.mark.slow
 def test_every_home_gives_the_same_bits_whatever_its_pieces(recipe, tmp_path, monkeypatch):
   on_device = run(recipe, tmp_path / "device", trunk="device")
   monkeypatch.setattr(tables, "PIECE_STEPS", 2)
@@ -83,6 +85,7 @@ def test_every_home_gives_the_same_bits_whatever_its_pieces(recipe, tmp_path, mo
     assert all(jax.tree.leaves(jax.tree.map(np.array_equal, other[2], on_device[2])))
 
 
+@pytest.mark.slow
 def test_another_learning_rate_skips_the_pass(recipe, tmp_path, monkeypatch, caplog):
   run(recipe, tmp_path / "one", epochs=1)
   monkeypatch.setattr(TrunkPass, "compute", lambda self, rows: pytest.fail("computed again"))
@@ -92,6 +95,7 @@ def test_another_learning_rate_skips_the_pass(recipe, tmp_path, monkeypatch, cap
   assert not (tmp_path / "two" / "trunk").exists()
 
 
+@pytest.mark.slow
 def test_a_part_of_the_data_trains_alike_over_features_and_another_part_is_not_mistaken_for_it(
     recipe, tmp_path, monkeypatch):
   changes = {"epochs": 1, "data__train_size": 28}
@@ -105,6 +109,7 @@ def test_a_part_of_the_data_trains_alike_over_features_and_another_part_is_not_m
   assert passes == ["train"]
 
 
+@pytest.mark.slow
 def test_killed_within_an_epoch_it_ends_with_the_same_bits(recipe, tmp_path, monkeypatch):
   monkeypatch.setattr(tables, "PIECE_STEPS", 2)
   whole = run(recipe, tmp_path / "whole")
@@ -129,6 +134,7 @@ def test_killed_within_an_epoch_it_ends_with_the_same_bits(recipe, tmp_path, mon
   assert ignore_speed(again[1]) == ignore_speed(whole[1])
 
 
+@pytest.mark.slow
 def test_devices_and_processes_give_the_same_losses(recipe, tmp_path):
   _, two, _ = run(recipe, tmp_path / "two", epochs=1)
   config = recipe.copy_and_resolve_references()
@@ -144,6 +150,7 @@ def test_devices_and_processes_give_the_same_losses(recipe, tmp_path):
     assert row["val_loss"] == pytest.approx(two[0]["val_loss"], rel=1e-3), folder
 
 
+@pytest.mark.slow
 def test_killed_in_the_pass_it_goes_on_and_ends_with_the_same_bits(recipe, tmp_path):
   changes = {"epochs": 1, "data__views": 30}  # 1,920 rows, 32 at once
   _, _, whole = run(recipe, tmp_path / "whole" / "run", **changes)

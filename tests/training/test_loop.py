@@ -95,6 +95,7 @@ def finish(process):
   return output
 
 
+@pytest.mark.slow
 def test_devices_and_processes_give_the_same_losses(config, finished, tmp_path):
   two = read_history(finished[0])
   finish(start_training(config, tmp_path / "one"))
@@ -117,6 +118,7 @@ def kill_after(process, reached):
   process.stdout.close()
 
 
+@pytest.mark.slow
 def test_killed_and_started_again_it_ends_with_the_same_bits(config, tmp_path):
   config = config.copy_and_resolve_references()
   config.batch_size, config.checkpoint_minutes = 4, 0.0  # 16 steps an epoch, a checkpoint in the middle
@@ -150,6 +152,7 @@ def test_a_finished_run_started_again_only_scores_again_and_makes_what_is_missin
     assert (run / name).read_bytes() == (finished[0] / name).read_bytes(), name
 
 
+@pytest.mark.slow
 def test_a_full_disk_at_the_scores_names_the_file_and_leaves_the_old_ones(finished, config, run, monkeypatch):
   def full(path, content):
     raise OSError(errno.ENOSPC, "No space left on device", str(path))
@@ -171,6 +174,7 @@ def test_the_best_epoch_is_kept_and_used(finished):
   assert all(jax.tree.leaves(jax.tree.map(np.array_equal, loaded, kept)))
 
 
+@pytest.mark.slow
 def test_early_stopping_forgives_as_many_epochs_as_it_says(config, tmp_path, monkeypatch):
   config = config.copy_and_resolve_references()
   config.epochs, config.early_stopping_patience = 9, 1
@@ -217,6 +221,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpo
     assert checkpoints.latest == 4
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_line_and_loses_nothing(config, tmp_path, monkeypatch):
   free = iter([10**12, 10**6])
   monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=next(free)))
@@ -232,6 +237,7 @@ def end(process):
   return process.returncode, output
 
 
+@pytest.mark.slow
 def test_an_error_of_one_of_two_processes_ends_both_with_a_line_each(config, finished, tmp_path):
   (tmp_path / "file").write_text("")
   for workdir, answer in ((tmp_path / "file" / "run", "cannot be used"), (finished[0], "another config")):
@@ -244,6 +250,7 @@ def test_an_error_of_one_of_two_processes_ends_both_with_a_line_each(config, fin
     assert "Traceback" not in first[1] + second[1]
 
 
+@pytest.mark.slow
 def test_of_two_processes_the_first_ones_clock_says_when_a_checkpoint_is_due():
   address = f"127.0.0.1:{free_port()}"
   code = (
@@ -276,6 +283,7 @@ def test_too_few_images_and_unwritable_folders(config, tmp_path, monkeypatch):
     fine_tuning.train(few, str(tmp_path / "few"))
 
 
+@pytest.mark.slow
 def test_a_broken_file_is_left_out_listed_at_the_end_and_told_by_the_exit_code(config, faces_folder, tmp_path):
   shutil.copytree(faces_folder, tmp_path / "faces")
   whole = (tmp_path / "faces" / "train" / "fake" / "000.png").read_bytes()

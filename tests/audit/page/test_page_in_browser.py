@@ -14,8 +14,8 @@ from selenium.webdriver.common.keys import Keys  # noqa: E402
 from selenium.webdriver.support.ui import Select  # noqa: E402
 
 PROGRAMS = {name: shutil.which(name) for name in ("chromium", "chromedriver")}
-pytestmark = pytest.mark.skipif(
-    None in PROGRAMS.values(), reason=f"needs {' and '.join(name for name, path in PROGRAMS.items() if not path)}")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(
+    None in PROGRAMS.values(), reason=f"needs {' and '.join(name for name, path in PROGRAMS.items() if not path)}")]
 
 
 @pytest.fixture(scope="module")

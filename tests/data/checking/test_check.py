@@ -142,6 +142,7 @@ def folder(tmp_path):
   return tmp_path / "faces"
 
 
+@pytest.mark.slow
 def test_the_script(folder, tmp_path):
   (folder / "test" / "real" / "copy.jpg").write_bytes((folder / "train" / "real" / "03.jpg").read_bytes())
   arguments = ["check_data", folder, "--out", tmp_path / "check.json"]

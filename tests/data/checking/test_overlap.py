@@ -118,6 +118,7 @@ def test_a_run_whose_own_data_are_gone_says_that_it_cannot_tell(run, tmp_path):
   assert count == 4 and "gone: no such folder" in found["reason"] and "cannot be told" in in_words(found)
 
 
+@pytest.mark.slow
 def test_the_audit_says_it_first(run, faces, sizes, tmp_path, monkeypatch):
   monkeypatch.setattr(audit_module, "CORRUPTIONS", {})
   monkeypatch.setattr(audited_cases, "EACH", 1)
@@ -136,6 +137,7 @@ def test_a_run_tested_on_the_folder_it_is_trained_on_takes_the_test_split(faces,
   assert len(RunSplits(config, quiet=True)["test"]) == sizes["test"]
 
 
+@pytest.mark.slow
 def test_the_command_prints_it_and_writes_it(run, faces, sizes, tmp_path):
   shutil.copytree(faces, tmp_path / "copy")
   result = run_script(

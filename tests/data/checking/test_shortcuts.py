@@ -87,6 +87,7 @@ def test_which_class_is_larger_does_not_matter():
   assert more["verdict"].startswith("says much: ")
 
 
+@pytest.mark.slow
 def test_a_slight_difference_among_many_images_is_not_called_and_a_clear_one_is_not_acquitted():
   labels = np.arange(12000) % 2
   random = np.random.default_rng(0)
@@ -108,6 +109,7 @@ def test_few_images_do_not_shout():
   assert line(labels, labels)["found"]
 
 
+@pytest.mark.slow
 def test_chance_is_rarely_called():
   random, labels = np.random.default_rng(0), np.arange(60) % 2
   lines = [line(random.normal(size=60), labels) for _ in range(40)]

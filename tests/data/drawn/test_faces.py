@@ -165,6 +165,7 @@ def _global_cues(jpeg):
           "bytes": saved["file bytes"]["bytes"], "quality": saved["JPEG tables"]["quality"]}  # fmt: skip
 
 
+@pytest.mark.slow
 def test_whole_pictures_do_not_give_the_class_away():
   made = [examples.render_example(11, index, size=SIZE) for index in range(1200)]
   labels = np.asarray([example["label"] for example in made])

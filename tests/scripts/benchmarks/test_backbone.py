@@ -8,6 +8,8 @@ from benchmarks import backbone
 
 from fakeface_jax.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 
 def faces(folder):
   for split in ("train", "val"):

@@ -12,6 +12,8 @@ from benchmarks import gpu, training
 
 from fakeface_jax.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def told(monkeypatch):

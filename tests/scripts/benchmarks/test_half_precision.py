@@ -7,6 +7,8 @@ from skimage.data import astronaut
 
 from fakeface_jax.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def photographs(tmp_path):

@@ -3,6 +3,8 @@
 import pytest
 from benchmarks.training import flops_ratios
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(("trainable", "cached"), [("last_block", 0.95), ("last_conv", 0.67)])
 def test_a_step_costs_three_tails_and_over_images_the_trunk_besides(trainable, cached):
