@@ -156,7 +156,7 @@ def _fields(chosen):
       trace = trace.tb_next
     what = " ".join(f"{type(error).__name__}: {error}".split())
     raise UserError(f"--config={chosen} fails{line}: {what}; expected a get_config() that returns a ConfigDict, see"
-                    " configs/resnet.py") from error  # fmt: skip
+                    " configs/resnet.py") from error
 
 
 def _comments(path):

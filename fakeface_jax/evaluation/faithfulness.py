@@ -152,7 +152,7 @@ def faithfulness(per_map, sanity):
     row = {key: one[key] for key in ("method", "title", "layer")}
     for kind in KINDS:
       row[kind] = {fill: {"auc": mean_interval(of[kind][fill]), "curve": np.mean(one[kind][fill], axis=0).tolist()}
-                   for fill in FILLS}  # fmt: skip
+                   for fill in FILLS}
     row["gain"] = {} if one["method"] is None else {
         title: {kind: {fill: mean_interval(_gain(kind, of, baseline)[fill]) for fill in FILLS} for kind in KINDS}
         for title, baseline in baselines.items()}
@@ -161,7 +161,7 @@ def faithfulness(per_map, sanity):
     maps.append(row)
   images = len(areas[0]["deletion"]["inpaint"]) if areas else 0
   return {"verdict": _verdict(maps, areas, baselines), "images": images, "fractions": list(FRACTIONS), "fills": FILLS,
-          "maps": maps, "sanity": sanity}  # fmt: skip
+          "maps": maps, "sanity": sanity}
 
 
 def _gain(kind, of, baseline):
@@ -188,7 +188,7 @@ def _verdict(maps, areas, baselines):
   best = min(rivals, key=lambda i: area(areas[i], choosing))
   chance = min(random, key=lambda title: area(baselines[title], np.arange(count)))
   gain = {title: {fill: mean_interval(values[judging]) for fill, values in _gain("deletion", areas[best], of).items()}
-          for title, of in baselines.items()}  # fmt: skip
+          for title, of in baselines.items()}
   words = {RANDOM[0]: "pixels at random", RANDOM[1]: "patches at random", CENTRE: "the middle of the picture first"}
   surely = "lowers" if gain[chance]["inpaint"][1] > 0 else "does not surely lower"
   sentences = [
@@ -205,7 +205,7 @@ def _verdict(maps, areas, baselines):
   if len(rivals) > 1:
     sentences.append(f"This map was the best of {len(rivals)} on half of the images; the figures are of the others.")
   better = {title: sum(maps[i]["gain"][title]["deletion"]["inpaint"][1] > 0 for i in rivals)
-            for title in (chance, CENTRE) if title in baselines}  # fmt: skip
+            for title in (chance, CENTRE) if title in baselines}
   beats = " and ".join(f"{number} surely beat {words[title]}" for title, number in better.items())
   return " ".join([*sentences, f"On all {count} images, of {len(rivals)} maps {beats}."])
 

@@ -60,7 +60,7 @@ def robustness(labels, clean, by_level, *, bootstrap=1000):
        "levels": [measured(level, by_level[name][level]) for level in corruption.levels if level in by_level[name]]}
       for name, corruption in CORRUPTIONS.items() if name in by_level]
   return {"verdict": _verdict(untouched, corruptions), "images": len(labels), "clean": untouched,
-          "corruptions": corruptions}  # fmt: skip
+          "corruptions": corruptions}
 
 
 def _level(level, labels, clean, probabilities, bootstrap):

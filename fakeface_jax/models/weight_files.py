@@ -24,7 +24,7 @@ TORCH_SUFFIXES = (".pth", ".pt", ".bin", ".ckpt", ".tar")
 DEEPEST = 6  # levels of dicts within dicts in a checkpoint that are looked through
 DTYPES = {
     "F16": np.float16, "BF16": jnp.bfloat16, "F32": np.float32, "F64": np.float64, "I64": np.int64, "I32": np.int32,
-    "I16": np.int16, "I8": np.int8, "U8": np.uint8, "BOOL": np.bool_}  # fmt: skip
+    "I16": np.int16, "I8": np.int8, "U8": np.uint8, "BOOL": np.bool_}
 
 
 def weights_path(source):

@@ -9,7 +9,7 @@ from fakeface_jax.runs.records import first_images
 
 def record(label, difficulty, value, mask):
   return {"image": encode_image(np.full((32, 32, 3), value, np.uint8), "PNG"), "label": label, "difficulty": difficulty,
-          "mask": encode_image(mask, "PNG"), "source": b"x"}  # fmt: skip
+          "mask": encode_image(mask, "PNG"), "source": b"x"}
 
 
 def test_a_row_for_every_class_and_difficulty_and_the_mask_outlined_below_fakes():

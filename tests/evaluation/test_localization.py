@@ -84,7 +84,7 @@ def test_it_looks_where_the_fake_is():
     (0.15, "It looks nearer to the fake than chance, but less near than what always points at the middle"),
     (0.105, "There is no sign that it looks where the fake is"),
     (0.05, "It looks elsewhere than where the fake is"),
-])  # fmt: skip
+])
 def test_it_can_say_no(energy, answer):
   verdict = studied([measured(scattered(energy), "gradient", None)], 100)["verdict"]
   assert verdict.startswith(f"{answer}: gradient puts {100 * energy:.0f}% (")

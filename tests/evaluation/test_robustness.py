@@ -55,7 +55,7 @@ def test_the_mildest_level_is_named_on_either_side_and_what_lasts_too():
 def test_a_fall_of_f1_counts_as_well_as_flips():
   labels, clean = np.tile(LABELS, 10), np.where(np.tile(LABELS, 10) == 1, 0.9, 0.1)
   of = lambda flips: robustness(labels, clean, {"noise": {5: np.where(np.arange(80) < flips, 1 - clean, clean)}},
-                                bootstrap=10)["verdict"]  # fmt: skip
+                                bootstrap=10)["verdict"]
   assert of(3).startswith("The verdicts last")
   assert "noise of 5 grey values (6% flip, macro F1 1.00 to 0.94)" in of(5)
 

@@ -121,4 +121,4 @@ def _drawn(seed, count, size):
         yield pickle.load(outputs[index % workers])
       except (EOFError, pickle.UnpicklingError) as error:
         raise RuntimeError(f"a helper that draws faces ended before picture {index} of {count}; see its report above"
-                           ) from error  # fmt: skip
+                           ) from error

@@ -67,7 +67,7 @@ def check_data(dataset, *, sample=SAMPLE, seed=0) -> dict:
       "duplicates": {kind: {**found, "pairs": [[f"{splits[i]}: {names[i]}" for i in pair] for pair in found["pairs"]]}
                      for kind, found in duplicates.found.items()},
       "shortcuts": shortcuts([figures[i] for i in measured], labels[measured], duplicates.groups[measured], seed=seed),
-      "sampled": len(measured), "seed": seed}  # fmt: skip
+      "sampled": len(measured), "seed": seed}
   return result | dict(zip(("wrong", "remarks"), _judgement(result), strict=True))
 
 
@@ -90,7 +90,7 @@ def _judgement(result):
     wrong.append(f"{pixels['across_classes']:,} images are both real and fake: the same pixels under both labels")
   if near["across_classes"]:
     remarks.append(f"{near['across_classes']:,} images have a nearly identical one of the other class, as fakes made"
-                   " from photographs of the same set have")  # fmt: skip
+                   " from photographs of the same set have")
   same = max(found["within_split"] for found in (pixels, near))
   if same:
     remarks.append(f"{same:,} images have a copy in their own split and count more than others")
@@ -109,7 +109,7 @@ def table(result) -> str:
   lines += ["", f"{'copies':20}{'images':>8}{'in one split':>14}{'across splits':>15}{'across classes':>16}"]
   for kind, found in result["duplicates"].items():
     lines.append(f"{kind:20}{found['images']:8,}{found['within_split']:14,}{found['across_splits']:15,}"
-                 f"{found['across_classes']:16,}")  # fmt: skip
+                 f"{found['across_classes']:16,}")
   pairs = list(dict.fromkeys(
       tuple(pair) for found in result["duplicates"].values() for pair in found["pairs"]))
   lines += [one_line(f"  {first} ~ {second}") for first, second in pairs[:SHOWN]]
@@ -125,7 +125,7 @@ def table(result) -> str:
   if any(result["shortcuts"][name]["found"] for name in TEXTURE if name in result["shortcuts"]):
     lines.append(f"({' and '.join(TEXTURE)} may be traces of what made the fakes; the other lines are none)")
   lines += [""] + (["Something is wrong:", *(f"  {one}" for one in result["wrong"])] if result["wrong"] else
-                   ["Nothing wrong was found."])  # fmt: skip
+                   ["Nothing wrong was found."])
   return "\n".join(lines + (["To be known:", *(f"  {one}" for one in result["remarks"])] if result["remarks"] else []))
 
 

@@ -126,7 +126,7 @@ class Duplicates:
       for name, here in (kinds | {"across_classes": label & ~split, "within_split": ~label & ~split}).items():
         room = EXAMPLES - len(named[name])
         named[name] |= {tuple(sorted(pair)): True for pair in
-                        zip(first[here][:room].tolist(), second[here][:room].tolist(), strict=True)}  # fmt: skip
+                        zip(first[here][:room].tolist(), second[here][:room].tolist(), strict=True)}
     summary = {name: int(values[stands_for].sum()) for name, values in has.items()}
     return summary | {"pairs": [pair for several in named.values() for pair in several][:EXAMPLES]}
 

@@ -59,7 +59,7 @@ def shortcuts(figures, labels, groups=None, *, seed=0) -> dict:
     return {name: dict(nothing) for name in names}
   folds = StratifiedGroupKFold(min(FOLDS, *members), shuffle=True, random_state=seed)
   splits = [(train, test) for train, test in folds.split(labels, labels, groups)
-            if all(len(np.unique(labels[side])) == 2 for side in (train, test))]  # fmt: skip
+            if all(len(np.unique(labels[side])) == 2 for side in (train, test))]
   result = {}
   with threadpoolctl.threadpool_limits(1):  # so little work is slower on several threads, by far where others run too
     for name in names:

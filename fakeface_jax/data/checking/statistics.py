@@ -19,7 +19,7 @@ FREQUENCIES = np.linspace(0.03, 0.5, 16)  # cycles per pixel
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF")
 MODES = ("L", "P", "RGB", "RGBA", "CMYK")
 MARKS = ("adobe", "comment", "dpi", "exif", "icc_profile", "jfif", "jfif_density", "photoshop", "xmp",
-         "XML:com.adobe.xmp")  # of `Image.info`  # fmt: skip
+         "XML:com.adobe.xmp")  # of `Image.info`
 SUBSAMPLINGS = {0: "4:4:4", 1: "4:2:2", 2: "4:2:0"}  # Pillow's numbers for them
 
 

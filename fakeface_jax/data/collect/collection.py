@@ -67,7 +67,7 @@ def collect(out, sources, count, *, size, detect=None, against=None, fetcher=Non
       raise UserError(f"{text} is named twice; name every source once, for one class")
   fetcher = fetcher or Fetcher()
   opened = {label: [open_source(text, fetcher, **options) for text in of_class]
-            for label, of_class in sources.items() if of_class}  # fmt: skip
+            for label, of_class in sources.items() if of_class}
   detect = detect or haar_detector()
   against = against and str(Path(against).resolve())
   with Journal(out, {"size": size, "against": against}) as journal:

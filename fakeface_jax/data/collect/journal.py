@@ -30,7 +30,7 @@ from fakeface_jax.workdir import write_whole
 FILE = "collect.jsonl"
 DATA_COLUMNS = ("images_id", "label")
 MANIFEST_COLUMNS = ("file", "class", "address", "page", "author", "author_page", "licence", "fetched_at", "sha256",
-                    "phash", "crop")  # fmt: skip
+                    "phash", "crop")
 LEFT_OUT_COLUMNS = ("class", "address", "page", "reason", "detail", "fetched_at", "sha256")
 REMOVED = "removed by hand"
 NOT_UTF8 = "backslashreplace"  # what becomes of bytes in names that are no UTF-8, so that a table can be read
@@ -193,7 +193,7 @@ class Journal:
   def write_tables(self):
     """Makes all three tables anew."""
     tables = (("data.csv", DATA_COLUMNS, map(_data, self.kept)), ("MANIFEST.csv", MANIFEST_COLUMNS, self.kept),
-              ("left_out.csv", LEFT_OUT_COLUMNS, self.left_out))  # fmt: skip
+              ("left_out.csv", LEFT_OUT_COLUMNS, self.left_out))
     for name, columns, rows in tables:
       write_whole(self.out / name, (",".join(columns) + "\n" + _lines(columns, rows)).encode(errors=NOT_UTF8))
 

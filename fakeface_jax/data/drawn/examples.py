@@ -15,7 +15,7 @@ CONTENT = 0  # moves when the same seed draws other pictures, so that no older o
 
 # How often a fake's region is tampered with: mostly what people look at; the rest is rare, and hard to learn.
 _WEIGHTS = {"left_eye": 5, "right_eye": 5, "nose": 5, "mouth": 5, "ears": 1, "hair": 0.6, "background": 0.6, "face": 2,
-            "other": 0.8}  # fmt: skip
+            "other": 0.8}
 
 
 def _region(rng, name, masks):
@@ -59,7 +59,7 @@ def compose(seed, index, size):
     image, changed = manipulate.forge(rng, image, donor, region, difficulty, operation)
     mask, regions, operations = np.maximum(mask, changed), [*regions, name], [*operations, operation]
   return {"genuine": genuine, "image": image, "mask": mask, "regions": regions, "operations": operations,
-          "difficulty": difficulty}  # fmt: skip
+          "difficulty": difficulty}
 
 
 def render_example(seed, index, *, size=96):

@@ -49,7 +49,7 @@ def test_every_split_is_half_real_and_shares_no_picture(records):
 
 def test_no_tensorflow_and_no_jax_is_loaded():
   code = ("import sys; from fakeface_jax.data.builders import synthetic_faces;"
-          "print([m for m in ('tensorflow', 'jax') if m in sys.modules])")  # fmt: skip
+          "print([m for m in ('tensorflow', 'jax') if m in sys.modules])")
   done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
   assert done.stdout == "[]\n" and done.stderr == ""
 
@@ -74,7 +74,7 @@ def test_a_config_equal_to_the_default_is_the_default(tmp_path):
   ({"seed": -1}, "seed must be .* at least 0"),
   ({"num_train": 2.5}, "num_train must be a whole number"),
   ({"size": True}, "size must be a whole number"),
-])  # fmt: skip
+])
 def test_impossible_settings_are_named(changes, word):
   with pytest.raises(UserError, match=word):
     SyntheticFacesConfig(**changes)

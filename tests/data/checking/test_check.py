@@ -162,7 +162,7 @@ def test_the_script(folder, tmp_path):
 @pytest.mark.parametrize(("arguments", "answer"), [
     ([], "error: name one data set, or a folder with real/ and fake/"),
     (["nowhere"], "error: there is no data set and no folder 'nowhere'"),
-])  # fmt: skip
+])
 def test_mistakes_are_answered_in_one_line(arguments, answer, tmp_path):
   result = run_script("check_data", *arguments, cwd=tmp_path)
   assert result.returncode == 1 and result.stderr.startswith(answer) and result.stderr.count("\n") == 1

@@ -44,7 +44,7 @@ def trimmed(image):
     lambda image: printed(image, "JPEG", quality=40), lambda image: printed(image, "WEBP", quality=30),
     lambda image: printed(scaled(image)), lambda image: printed(brighter(image)), lambda image: printed(trimmed(image)),
     lambda image: printed(brighter(scaled(image)), "JPEG", quality=60),
-])  # fmt: skip
+])
 def test_changed_copies_are_near_and_nothing_else_is(copy):
   pictures = [picture(seed) for seed in range(30)]
   prints = [printed(image) for image in pictures] + [copy(image) for image in pictures[:6]]
@@ -71,7 +71,7 @@ def test_equal_numbers_in_another_shape_are_no_copy():
   upright = printed(np.arange(1800, dtype=np.uint8).reshape(20, 30, 3))
   lying = printed(np.arange(1800, dtype=np.uint8).reshape(30, 20, 3))
   assert upright.pixels != lying.pixels and upright.pixels == printed(
-      np.arange(1800, dtype=np.uint8).reshape(20, 30, 3), "BMP").pixels  # fmt: skip
+      np.arange(1800, dtype=np.uint8).reshape(20, 30, 3), "BMP").pixels
 
 
 def test_a_copy_of_copies_is_named_in_every_place():

@@ -38,10 +38,10 @@ def test_a_fair_set_says_nothing():
   lines = lines_of()
   assert found(lines) == set() and lines.keys() == MEANINGS.keys()
   assert lines["size"] == {
-      "auc": 0.5, "interval": [0.5, 0.5], "found": False, "verdict": "the same in all images"}  # fmt: skip
+      "auc": 0.5, "interval": [0.5, 0.5], "found": False, "verdict": "the same in all images"}
   for line in lines.values():
     assert line["interval"][0] <= 0.55 and line["verdict"] in (
-        "the same in all images", "no better than chance", "too few images to tell")  # fmt: skip
+        "the same in all images", "no better than chance", "too few images to tell")
 
 
 @pytest.mark.parametrize(("fakes", "expected"), [
@@ -50,7 +50,7 @@ def test_a_fair_set_says_nothing():
     ({"sides": (96, 96)}, {"size", "file bytes"}),
     ({"comment": b"made by a machine"}, {"metadata"}),
     ({"warmth": 40}, {"colour"}),
-])  # fmt: skip
+])
 def test_the_right_line_speaks(fakes, expected):
   lines = lines_of(**fakes)
   assert found(lines) - set(TEXTURE) == expected  # texture feels compression and scale as well

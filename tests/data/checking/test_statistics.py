@@ -51,7 +51,7 @@ def test_subsampling_and_progression():
   for subsampling, name in enumerate(("4:4:4", "4:2:2", "4:2:0")):
     figures = figures_of(pixels(), subsampling=subsampling, progressive=subsampling == 1)["JPEG tables"]
     assert [figures[other] for other in ("4:4:4", "4:2:2", "4:2:0")] == [float(name == other) for other in (
-        "4:4:4", "4:2:2", "4:2:0")]  # fmt: skip
+        "4:4:4", "4:2:2", "4:2:0")]
     assert figures["progressive"] == (subsampling == 1)
 
 
@@ -71,7 +71,7 @@ def exif(text):
 @pytest.mark.parametrize("options", [
     {"exif": exif("camera")}, {"comment": b"made by"}, {"icc_profile": b"profile" * 9}, {"dpi": (300, 300)},
     {"xmp": b"<x:xmpmeta/>"},
-])  # fmt: skip
+])
 def test_metadata_change_nothing_else(options):
   assert differing(figures_of(pixels()), figures_of(pixels(), **options)) == {"metadata"}
 

@@ -80,7 +80,7 @@ def test_what_is_unfit_is_left_out_with_its_reason(site, clock, tmp_path):
       "d_smaller.png": jpeg(np.asarray(Image.fromarray(face(51)).resize((110, 110)))),
       "e_dark.jpg": jpeg(face(52, dark=True)), "f_small.jpg": jpeg(face(50, side=80)),
       "g_broken.jpg": jpeg(face(53))[:900], "h_other_class.jpg": jpeg(face(0), quality=70),
-      "i_wide.jpg": jpeg(face(54, width=200))})  # fmt: skip
+      "i_wide.jpg": jpeg(face(54, width=200))})
   result = run(tmp_path / "out", site, clock, fakes, count=2)
   assert result.kept == {"real": 2, "fake": 2}
   assert result.left_out == {
@@ -88,7 +88,7 @@ def test_what_is_unfit_is_left_out_with_its_reason(site, clock, tmp_path):
   (name, reason), = result.unreadable
   assert name.endswith("g_broken.jpg") and "truncated or damaged" in reason
   rows = {row["address"].rpartition("/")[2]: (row["reason"], row["detail"])
-          for row in table(tmp_path / "out" / "left_out.csv")}  # fmt: skip
+          for row in table(tmp_path / "out" / "left_out.csv")}
   assert rows["b_copy.jpg"] == ("copy", "of fake/fake_00001.jpg")
   assert rows["f_small.jpg"] == ("face too small", "50 px with its surroundings, 64 px needed")
   assert rows["h_other_class.jpg"][1].startswith("of real/real_00001.jpg; ")
@@ -112,7 +112,7 @@ def test_no_picture_of_the_training_set_comes_in_whatever_its_size_or_crop(site,
       "cut.jpg": jpeg(np.asarray(cut.crop((45, 38, 195, 188)).resize((64, 64))), quality=95)})  # its face
   write_images(training, {"broken.jpg": b"no image"})
   fakes = write_images(tmp_path / "in", {"a.jpg": jpeg(np.asarray(whole)), "b.jpg": jpeg(np.asarray(cut)),
-                                         "c.jpg": jpeg(face(62)), "d.jpg": jpeg(face(63))})  # fmt: skip
+                                         "c.jpg": jpeg(face(62)), "d.jpg": jpeg(face(63))})
   for _ in range(2):  # the second time the hashes are kept
     result = run(tmp_path / "out", site, clock, fakes, count=2, against=str(training))
     assert result.kept == {"real": 2, "fake": 2} and result.left_out == {"near-duplicate": 3}
@@ -176,7 +176,7 @@ def tables(out):
   """All that may not depend on interruptions: pictures, and tables without their times."""
   files = {path.relative_to(out): path.read_bytes() for path in sorted(out.glob("*/*.jpg"))}
   rows = [[{key: value for key, value in row.items() if key != "fetched_at"} for row in table(out / name)]
-          for name in ("data.csv", "MANIFEST.csv", "left_out.csv")]  # fmt: skip
+          for name in ("data.csv", "MANIFEST.csv", "left_out.csv")]
   return files, [sorted(of_table, key=str) for of_table in rows]
 
 

@@ -12,7 +12,7 @@ SETTINGS = {"size": 64, "against": None}
 def keep(journal, number, label="real"):
   journal.keep(b"picture", key=f"key {number}", **{"class": label}, file=journal.next_file(label), address=f"a{number}",
                page="", author='Ann "A", B', author_page="", licence="", fetched_at="", sha256=f"s{number}", phash="",
-               crop="", hashes=[], report_to=f"r{number}")  # fmt: skip
+               crop="", hashes=[], report_to=f"r{number}")
 
 
 def test_what_was_done_is_there_again(tmp_path):
@@ -20,7 +20,7 @@ def test_what_was_done_is_there_again(tmp_path):
     keep(journal, 1)
     keep(journal, 2, "fake")
     journal.leave_out(key="key 3", **{"class": "fake"}, address="a3", page="", reason="no face found", detail="",
-                      fetched_at="", sha256="s3")  # fmt: skip
+                      fetched_at="", sha256="s3")
     journal.page("unsplash:x", {"number": 1, "pages": 4, "photos": []})
     journal.reported("key 1")
     tables = {path.name: path.read_text() for path in tmp_path.glob("*.csv")}

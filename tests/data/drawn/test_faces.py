@@ -159,10 +159,10 @@ def _global_cues(jpeg):
   image = np.asarray(Image.open(io.BytesIO(jpeg)))
   planes = figures.colour_planes(image)
   quantiles = {f"{name} quantile {q}": np.quantile(plane, q) for name, plane in planes.items()
-               for q in (0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98)}  # fmt: skip
+               for q in (0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98)}
   saved = figures.file_figures(jpeg, "drawn")
   return {**figures.colour_figures(planes), **quantiles, **figures.sharpness_figures(planes["grey"]),
-          "bytes": saved["file bytes"]["bytes"], "quality": saved["JPEG tables"]["quality"]}  # fmt: skip
+          "bytes": saved["file bytes"]["bytes"], "quality": saved["JPEG tables"]["quality"]}
 
 
 @pytest.mark.slow
@@ -204,7 +204,7 @@ def test_a_camera_leaves_no_more_than_noise_and_jpeg():
 
 def _photograph(seed=0, shape=(60, 90)):
   return np.clip(0.5 + 0.15 * np.stack([manipulate.lattice(np.random.default_rng([seed, c]), shape, 9)
-                                        for c in range(3)], -1), 0, 1)  # fmt: skip
+                                        for c in range(3)], -1), 0, 1)
 
 
 def _disc(shape=(60, 90), centre=(30, 40), radius=14):
@@ -258,7 +258,7 @@ def test_misplacing_by_nothing_gives_the_picture_back():
 def test_a_shifted_region_is_lighter_or_darker_and_of_any_hue():
   grey, region = np.full((60, 90, 3), 0.5, np.float32), _disc()
   shifts = np.stack([(manipulate.shift_colour(np.random.default_rng(seed), grey, region, 0.3) - grey)[0, 0]
-                     for seed in range(400)])  # fmt: skip
+                     for seed in range(400)])
   light = shifts.mean(1)
   assert abs(light.mean()) < 0.05 and 0.2 < np.abs(light).min() < np.abs(light).max() < 0.31
   casts = shifts - light[:, None]

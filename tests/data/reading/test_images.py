@@ -178,7 +178,7 @@ PNG_TROUBLE = {
     "many texts": b"".join(png_chunk(b"zTXt", b"k\0\0" + zlib.compress(bytes(1_000_000))) for _ in range(70)),
     "a broken sum": png_chunk(b"tEXt", b"k\0v", 1), "a short gamma": png_chunk(b"gAMA", b"1"),
     "no animation": png_chunk(b"acTL", b"1"), "a broken profile": png_chunk(b"iCCP", b"k\0\7zz"),
-    "nonsense for EXIF": png_chunk(b"eXIf", b"\xff" * 30)}  # fmt: skip
+    "nonsense for EXIF": png_chunk(b"eXIf", b"\xff" * 30)}
 
 
 @pytest.mark.parametrize("trouble", PNG_TROUBLE)
