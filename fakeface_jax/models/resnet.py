@@ -8,6 +8,7 @@ The network runs in two parts: `stop="layer4_2"` returns what enters that block 
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -86,7 +87,7 @@ class ResNet(Network):
   """
 
   stage_sizes: tuple[int, ...]
-  block: type[Block]
+  block: Any
 
   @property
   def title(self):
