@@ -188,7 +188,7 @@ def test_expected_gradients_tell_their_error():
 
 @pytest.mark.parametrize("background", [None, np.zeros((0, 4, 5, 3))])
 def test_expected_gradients_without_references_say_what_to_give(background):
-  with pytest.raises(UserError, match=r"^expected_gradients compares with other photographs; give some"):
+  with pytest.raises(UserError, match=r"^expected_gradients compares with other photographs; give it some"):
     explain(expected_gradients, linear(WEIGHTS), noise(1, 4, 5, 3), background=background)
 
 
