@@ -49,6 +49,7 @@ def test_every_module_is_imported_without_what_only_linux_has():
   elsewhere(IMPORTS)
 
 
+@pytest.mark.slow
 def test_a_detector_trains_and_explains_without_what_only_linux_has(config, faces_folder, tmp_path):
   small = config.copy_and_resolve_references()
   small.epochs, small.data.dir = 1, str(tmp_path / "records")

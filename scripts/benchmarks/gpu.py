@@ -283,7 +283,8 @@ def exactness(small):
   tests = "tests/explain/test_golden.py"
   which = "equal_captums and not live" + " and resnet18" * small
   command = [sys.executable, "-m", "pytest", "-s", "-q", "-p", "no:cacheprovider", tests, "-k", which,
-             "-o", "filterwarnings=default"]  # such as of pytest-timeout, which may not be there
+             "-o", "addopts=--import-mode=importlib",
+             "-o", "filterwarnings=default"]  # such as of pytest-timeout, which may not be there, as pytest-xdist
   environment = {"JAX_PLATFORMS": "", **os.environ}  # where nothing is said, tests take the CPU
   done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment)
   print(done.stdout, done.stderr, file=sys.stderr)

@@ -94,7 +94,7 @@ def check(network, errors):
   assert max(errors.values()) <= TOLERANCE, errors
 
 
-@pytest.mark.parametrize("name", ["resnet18", "resnet50", "photographs"])
+@pytest.mark.parametrize("name", ["resnet18", pytest.param("resnet50", marks=pytest.mark.slow), "photographs"])
 def test_explanations_equal_captums(ours, name):
   with np.load(Path(__file__).parent / "golden" / f"{name}.npz") as file:
     golden = dict(file)
@@ -112,6 +112,7 @@ def test_explanations_equal_captums(ours, name):
   check(f"{name}, golden", errors_of(got, expected, largest))
 
 
+@pytest.mark.slow
 def test_explanations_equal_captums_live(ours):
   pytest.importorskip("captum")
   import torch

@@ -5,6 +5,8 @@ import pytest
 from fakeface_jax.pretraining import residuals
 from fakeface_jax.pretraining.backbone import high_pass
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_flat_picture_has_a_colour_and_no_residual():
   found = np.array(residuals.statistics(jnp.full((1, 64, 64, 3), 1.0) * jnp.array([200.0, 100.0, 40.0])))

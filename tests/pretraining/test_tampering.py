@@ -6,6 +6,8 @@ from jax import random
 
 from fakeface_jax.pretraining import scenes, tampering
 
+pytestmark = pytest.mark.slow
+
 CROP, COUNT = 48, 48
 
 

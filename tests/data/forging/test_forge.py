@@ -240,6 +240,7 @@ def test_donors_are_other_real_photographs(monkeypatch):
   assert alone(*RECORDS[1], (0, 1, 0))[1] == FAKE and donors == [None]
 
 
+@pytest.mark.slow
 def test_a_view_has_one_outcome_for_good_and_only_views_0_draws_anew_each_epoch():
   source = [{"image": encode_image(image, "PNG"), "label": label, "source": b""} for image, label in RECORDS[:6]]
 

@@ -66,6 +66,7 @@ def test_on_a_slice_of_tpus_a_step_costs_its_floor_and_only_what_trains_is_all_r
     assert 0 < beside < 0.01 * rows[step]["trained_bytes"]  # the loss, and what BatchNorm has to know
 
 
+@pytest.mark.slow
 def test_on_this_cpu_the_set_takes_one_forward_pass():
   model = resnet(18)
   rows = {}
@@ -116,6 +117,7 @@ def test_a_compiler_that_is_missing_or_of_another_version_is_said(monkeypatch, t
   assert re.search(expected, said[0])
 
 
+@pytest.mark.slow
 def test_a_compiler_that_aborts_costs_one_program(monkeypatch, tmp_path):
   """As XLA's do on a failed check."""
   (tmp_path / "sitecustomize.py").write_text(
