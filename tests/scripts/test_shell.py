@@ -58,7 +58,7 @@ def press(*pauses):
   """(exit code, what a terminal showed) of a script that works for ever, with Ctrl-C after each pause, in seconds."""
   code = (
       "import sys, time; sys.path.insert(0, sys.argv[1]); sys.modules['__main__'].__doc__ = ''\n"
-      "from fakeface_jax import app\n"
+      "from fakeface_jax.commands import app\n"
       "def main(arguments):\n"
       "  try:\n"
       "    print('works', flush=True)\n"
