@@ -72,6 +72,7 @@ def _guard(main, arguments):
       return NOBODY_READS
     if isinstance(error, OSError) and not interrupts.pressed():  # a full disk, no right to write: wherever it happens
       print(f"error: {of_disk(error)}", file=sys.stderr)
+      surroundings.drop_unwritten()
       return 1
     if not (isinstance(error, KeyboardInterrupt) or interrupts.pressed()):
       raise

@@ -42,6 +42,14 @@ def drop_output():
   os.close(nowhere)
 
 
+def drop_unwritten():
+  """`drop_output` where standard output takes nothing: Python would try again at its end, and fail once more."""
+  try:
+    sys.stdout.flush()
+  except OSError:
+    drop_output()
+
+
 def in_ipython():
   """Whether this process is a notebook's or IPython's, which runs a script within it by %run."""
   return hasattr(builtins, "__IPYTHON__")
