@@ -43,7 +43,7 @@ def drop_output():
 
 
 def drop_unwritten():
-  """`drop_output` where standard output takes nothing: Python would try again at its end, and fail once more."""
+  """`drop_output` where standard output takes nothing: Python would try again at its end."""
   try:
     sys.stdout.flush()
   except OSError:
