@@ -1,8 +1,9 @@
 """Our explanations against captum's: golden values in double precision, and live on other images where captum is.
 
 `pytest -n 0 -s` prints the errors: the largest difference over the largest value of the whole map, or over the largest
-logit where the value is itself a small difference of logits. Ours are in single precision, but for ResNet-50 and photographs
-on paths: among the many ReLU inputs at many points there is always one as near to zero as single precision rounds.
+logit where the value is itself a small difference of logits. Ours are in single precision, but for ResNet-50 and
+photographs on paths: among the many ReLU inputs at many points there is always one as near to zero as single precision
+rounds.
 """
 
 from pathlib import Path
