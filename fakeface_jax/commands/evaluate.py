@@ -1,7 +1,5 @@
 """Scoring a finished detector on any data set."""
 
-import logging
-
 import jax
 
 from fakeface_jax.data.splits import RunSplits, what_to_score
@@ -11,8 +9,6 @@ from fakeface_jax.evaluation.predict import predict_records
 from fakeface_jax.evaluation.probability import probability_of_fake
 from fakeface_jax.evaluation.scores import scores
 from fakeface_jax.workdir import read_config
-
-log = logging.getLogger(__name__)
 
 
 def evaluate_run(workdir, data=None, split=None, batch_size=None):
