@@ -121,17 +121,17 @@ def check_config(config, fields):
   values = flatten_config(config.to_dict())
   if ("pretexts" in values) != ("pretexts" in fields):
     script = "pretrain.py" if "pretexts" in values else "train.py"
-    raise UserError(f"--config: these are fields of another script's config; use scripts/{script}")
+    raise UserError(f"these are fields of another script's config; use scripts/{script}")
   found = problems_of(values, fields)
   for name in values:
     if name not in fields:
       near = difflib.get_close_matches(name, fields, 1)
       found[name] = ": there is no such field" + (f"; the nearest is {near[0]}" if near else "")
   if found:
-    raise UserError("; ".join(f"--config.{name}{problem}" for name, problem in found.items()))
+    raise UserError("; ".join(f"config.{name}{problem}" for name, problem in found.items()))
   side = values.get("data.crop") or values["crop"]
   size, memory = values["batch_size"] * side**2 * 3, psutil.virtual_memory().total
   if size > memory / 2:
     raise UserError(
-        f"--config.batch_size={values['batch_size']}: a batch of {side} px takes {size / 2**30:,.0f} GiB, and this"
+        f"config.batch_size={values['batch_size']}: a batch of {side} px takes {size / 2**30:,.0f} GiB, and this"
         f" machine has {memory / 2**30:,.0f} GiB of memory; use a smaller one")

@@ -51,7 +51,7 @@ def check_batch_size(batch_size):
   if batch_size < 1 or batch_size % devices:
     nearest = max(1, round(batch_size / devices)) * devices
     raise UserError(
-        f"--config.batch_size={batch_size} cannot be split over {devices} devices; use a multiple, such as {nearest}")
+        f"config.batch_size={batch_size} cannot be split over {devices} devices; use a multiple, such as {nearest}")
 
 
 def available_memory():

@@ -19,12 +19,12 @@ def check_new(path, overwrite=False):
   path = Path(path)
   if os.path.lexists(path):
     if not path.is_file():
-      raise UserError(f"--out {path} is there and no file; name a new file")
+      raise UserError(f"out={path} is there and no file; name a new file")
     if not overwrite:
-      raise UserError(f"--out {path} is there already; --overwrite replaces it, or choose another --out")
+      raise UserError(f"out={path} is there already; overwrite=True replaces it, or choose another file")
   place = next(parent for parent in path.absolute().parents if parent.exists())
   if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
-    raise UserError(f"--out {path} cannot be written: {place} is no folder that you may write to; choose another --out")
+    raise UserError(f"out={path} cannot be written: {place} is no folder that you may write to; choose another place")
 
 
 def write_new(path, content, overwrite=False):

@@ -36,7 +36,7 @@ def held(workdir):
   """
   with ExitStack() as stack:
     try:
-      stack.enter_context(locked(workdir, busy=f"--workdir {workdir} is being worked in"))
+      stack.enter_context(locked(workdir, busy=f"workdir={workdir} is being worked in"))
     except OSError as error:
       raise _unusable(workdir, error) from error
     yield
@@ -45,7 +45,7 @@ def held(workdir):
 def _unusable(workdir, error):
   reason = of_disk(error)
   advice = "" if ";" in reason else "; choose a folder that you may write to"
-  return UserError(f"--workdir {workdir} cannot be used: {reason}{advice}")
+  return UserError(f"workdir={workdir} cannot be used: {reason}{advice}")
 
 
 def claim_workdir(workdir, config):
@@ -60,20 +60,20 @@ def claim_workdir(workdir, config):
     try:
       there = _read_object(path)
     except FileNotFoundError:
-      refuse_strangers(workdir, RUN_FILES, "--workdir")
+      refuse_strangers(workdir, RUN_FILES, "workdir")
       path.parent.mkdir(parents=True, exist_ok=True)
     except _Damaged as error:
       if has_checkpoint(workdir):
-        raise UserError(f"{error}; it says what run this is: put it back, or choose another --workdir") from error
+        raise UserError(f"{error}; it says what run this is: put it back, or choose another folder") from error
       log.warning("%s and is written anew.", error)
     if there is not None:
       ours, theirs = (SINCE_ADDED | flatten_config(of) for of in (wanted, there))
       differing = [key for key in sorted(ours | theirs) if ours.get(key) != theirs.get(key)]
       if ours.keys() != theirs.keys() and not has_checkpoint(workdir):
-        refuse_strangers(workdir, [CONFIG_FILE], "--workdir")
+        refuse_strangers(workdir, [CONFIG_FILE], "workdir")
       if differing and has_checkpoint(workdir):
         changes = ", ".join(f"{key} (there {theirs.get(key)!r}, now {ours.get(key)!r})" for key in differing)
-        raise UserError(f"--workdir {workdir} holds a run of another config: {changes}; choose another --workdir")
+        raise UserError(f"workdir={workdir} holds a run of another config: {changes}; choose another folder")
     if there is None or differing:  # where it never got anywhere, nothing is lost
       write_whole(path, json.dumps(wanted, indent=2) + "\n")
     if not os.access(path.parent, os.W_OK):
@@ -198,7 +198,7 @@ def last_run(folder="runs"):
       (max(file.lstat().st_mtime for file in path.iterdir() if not file.name.startswith(".")), path) for path in paths)
   if not runs:
     raise UserError(
-        f"there is no trained run below {folder}/; train one with scripts/train.py, or name one with --workdir")
+        f"there is no trained run below {folder}/; train one with scripts/train.py, or name one with workdir=")
   return str(runs[-1][1])
 
 
@@ -208,9 +208,9 @@ RUN_FILES = (  # all that is written into a run's folder
     "curves.png", "examples.png")
 
 
-def refuse_strangers(folder, names, option="--out"):
+def refuse_strangers(folder, names, option="out"):
   """Raises UserError where a folder in which we have not been yet holds something under a name of ours."""
   for name in names:
     if os.path.lexists(Path(folder, name)):
-      raise UserError(f"{option} {folder} holds {name}, which this command did not write and would replace;"
-                      f" choose another {option}")
+      raise UserError(f"{option}={folder} holds {name}, which this command did not write and would replace;"
+                      f" choose another folder")

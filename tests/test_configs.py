@@ -61,7 +61,7 @@ def test_a_field_out_of_its_range_is_named_with_the_value_and_the_range(module, 
       config = ConfigDict(module.get_config().to_dict(), type_safe=False)
       *groups, last = name.split(".")
       functools.reduce(getattr, groups, config)[last] = value
-      answer = f"--config.{name}={value!r}: expected {fields[name].words}"
+      answer = f"config.{name}={value!r}: expected {fields[name].words}"
       with pytest.raises(UserError, match=f"^{re.escape(answer)}$"):
         check_config(config, fields)
 
@@ -80,7 +80,7 @@ def test_every_field_is_in_the_table_and_every_config_within_it():
 def test_what_does_not_go_together_or_is_not_there_is_named():
   config = resnet.get_config()
   config.data.crop = 81
-  with pytest.raises(UserError, match=r"^--config\.data\.crop=81: expected at most data\.resize=80$"):
+  with pytest.raises(UserError, match=r"^config\.data\.crop=81: expected at most data\.resize=80$"):
     check_config(config, FINE_TUNING)
   config = resnet.get_config()
   config.epoch = 3
@@ -89,7 +89,7 @@ def test_what_does_not_go_together_or_is_not_there_is_named():
     check_config(config, FINE_TUNING)
   config = resnet.get_config()
   config.data.resize, config.data.crop, config.batch_size = 2048, 2048, 65536
-  with pytest.raises(UserError, match=r"--config\.batch_size=65536: a batch of 2048 px takes 768 GiB"):
+  with pytest.raises(UserError, match=r"config\.batch_size=65536: a batch of 2048 px takes 768 GiB"):
     check_config(config, FINE_TUNING)
   for module, fields, script in ((resnet, PRETRAINING, "train"), (pretrain, FINE_TUNING, "pretrain")):
     with pytest.raises(UserError, match=rf"another script's config; use scripts/{script}\.py"):

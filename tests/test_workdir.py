@@ -46,7 +46,7 @@ def test_a_run_that_never_got_to_a_checkpoint_gives_way(tmp_path):
 @pytest.mark.parametrize("name", RUN_FILES)
 def test_a_folder_with_files_of_the_user_that_a_run_would_replace_is_left_alone(tmp_path, name):
   (tmp_path / name).write_text('{"model": "my own"}')
-  with pytest.raises(UserError, match=f"--workdir .* holds {name}, which this command did not write and would replace"):
+  with pytest.raises(UserError, match=f"workdir=.* holds {name}, which this command did not write and would replace"):
     claim_workdir(tmp_path, config())
   assert [path.name for path in tmp_path.iterdir()] == [name] and (tmp_path / name).read_text() == '{"model": "my own"}'
 
@@ -67,7 +67,7 @@ def test_a_damaged_config_file_is_written_anew_or_where_a_run_depends_on_it_name
   assert read_config(tmp_path).seed == 0
   (tmp_path / "checkpoints" / "4").mkdir(parents=True)
   (tmp_path / "config.json").write_bytes(content)
-  with pytest.raises(UserError, match=r"config\.json is damaged \(.*put it back, or choose another --workdir"):
+  with pytest.raises(UserError, match=r"config\.json is damaged \(.*put it back, or choose another folder"):
     claim_workdir(tmp_path, config())
 
 
@@ -90,7 +90,7 @@ def test_a_config_file_of_another_shape_is_named_with_the_field(tmp_path, change
 def test_a_folder_is_one_processs_at_a_time_and_names_it(tmp_path):
   with (
       held(tmp_path / "run"),
-      pytest.raises(UserError, match=rf"--workdir \S*run is being worked in by process {os.getpid()} on \S+; wait"),
+      pytest.raises(UserError, match=rf"workdir=\S*run is being worked in by process {os.getpid()} on \S+; wait"),
       held(tmp_path / "run")):
     pass
   with held(tmp_path / "run"):

@@ -59,10 +59,10 @@ def audit_run(workdir, *, data=None, split=None, out=None, methods=None, batch_s
   out = Path(user_path(out or own))
   try:
     out.mkdir(parents=True, exist_ok=True)
-    with locked(out, busy=f"--out {out} is being written to"):
+    with locked(out, busy=f"out={out} is being written to"):
       return _audit(workdir, data, split, out, own, methods, batch_size, overwrite)
   except OSError as error:
-    raise UserError(f"--out {out} cannot be written: {of_disk(error)}") from error
+    raise UserError(f"out={out} cannot be written: {of_disk(error)}") from error
 
 
 def _audit(workdir, data, split, out, own, methods, batch_size, overwrite):

@@ -70,9 +70,11 @@ def forget():
 
 
 def in_flags(message):
-  """A message of the library, which speaks of a parameter 'target=...', as one of the flag '--target=...'."""
-  name = re.match(r"\w*", message).group()
-  return f"--{message}" if message[len(name) :].startswith(("=", ".")) and name in flags.FLAGS else message
+  """A message of the library, which speaks Python ('target=x', 'config.epochs'), with the script's flags in it."""
+  names = [name for name in own_flags() if name != "config"]
+  message = re.sub(r"(?<![\w./'\"-])(\w+)=(True\b)?",
+                   lambda found: f"--{found[1]}{'' if found[2] else '='}" if found[1] in names else found[0], message)
+  return re.sub(r"(?<![\w./'\"-])config\.(?!json\b)(?=\w)", "--config.", message) if _has_config() else message
 
 
 def own_flags():

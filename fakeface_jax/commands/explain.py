@@ -53,10 +53,10 @@ def explain_items(
   out = Path(out)
   try:
     out.mkdir(parents=True, exist_ok=True)
-    with locked(out, busy=f"--out {out} is being written to"):
+    with locked(out, busy=f"out={out} is being written to"):
       return _Explanations(detector, items, out, target, layers, methods, check, overwrite).run()
   except OSError as error:
-    raise UserError(f"--out {out} cannot be written: {of_disk(error)}") from error
+    raise UserError(f"out={out} cannot be written: {of_disk(error)}") from error
 
 
 class _Explanations:

@@ -80,8 +80,8 @@ class Explained:
     if replaced and not overwrite:
       first = replaced[0]
       raise UserError(
-          f"--out {self.out} holds pictures of {len(replaced)} of these images, the first {asked[first].name}, made"
-          f" {self._difference(self._images[stems[first]])}; --overwrite replaces them, or choose another --out")
+          f"out={self.out} holds pictures of {len(replaced)} of these images, the first {asked[first].name}, made"
+          f" {self._difference(self._images[stems[first]])}; overwrite=True replaces them, or choose another folder")
     new = {source: item.stem for source, item in todo.items() if source not in stems}
     taken = [LINES_FILE, STATE_FILE, *RUN_FILES, *os.listdir(self.out)]
     taken += [stem + suffix for stem in self._images for suffix in SUFFIXES]

@@ -144,7 +144,7 @@ def with_background(detector, folder):
   """The detector with photographs of a folder to compare with, its first; one that cannot be read is an error."""
   files, problems = find_images([folder])
   if not files:
-    raise UserError(f"--background {folder}: {problems[0][1]}")
+    raise UserError(f"background={folder}: {problems[0][1]}")
   for path, reason in problems:
     log.warning("--background: %s %s", path, reason)
   images = [read_image(file) for file in files[:BACKGROUND_IMAGES]]

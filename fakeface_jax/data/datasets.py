@@ -88,12 +88,12 @@ def open_dataset(name, *, path=None, data_dir=None):
     builder = published_builder(cls, path, data_dir) if issubclass(cls, PublishedBuilder) else cls(data_dir=data_dir)
   elif name == "forged":
     if not path:
-      raise UserError("data set 'forged' needs to know of which photographs: --config.data.path=/my/real/faces")
+      raise UserError("data set 'forged' needs to know of which photographs: config.data.path=/my/real/faces")
     builder = forged_builder(path, data_dir=data_dir)
   elif name == "folder" or path_kind(name) == FOLDER:
     path = path if name == "folder" else name
     if not path:
-      raise UserError("data set 'folder' needs to know which: --config.data.path=/my/faces (with real/ and fake/)")
+      raise UserError("data set 'folder' needs to know which: config.data.path=/my/faces (with real/ and fake/)")
     builder = folder_builder(path, data_dir=data_dir)
   else:
     names = [*BUILDERS, "folder", "forged"]
@@ -104,7 +104,7 @@ def open_dataset(name, *, path=None, data_dir=None):
   except OSError as error:
     raise UserError(
         f"the records of {name} could not be written below {builder.data_dir}: {of_disk(error)}; another place:"
-        " --config.data.dir=FOLDER, or TFDS_DATA_DIR in the environment") from error
+        " config.data.dir=FOLDER, or TFDS_DATA_DIR in the environment") from error
   return Dataset(name, builder)
 
 

@@ -23,7 +23,7 @@ class RunSplits:
   def __init__(self, config, *, quiet=False):
     self.config, self._data, self._quiet = config, config.data, quiet
     if self._data.get("test_path") and not self._data.get("test_name"):
-      raise UserError(f"--config.data.test_path={self._data.test_path} needs --config.data.test_name: a data set's "
+      raise UserError(f"config.data.test_path={self._data.test_path} needs config.data.test_name: a data set's "
                       "name, or folder")
 
   @functools.cached_property
@@ -136,9 +136,9 @@ def balanced_part(labels, size, seed):
   """
   counts = [int(np.sum(labels == label)) for label in range(len(LABELS))]
   if size < 0 or size % 2:
-    raise UserError(f"--config.data.train_size={size}: expected an even number (half real, half fake), or 0 for all")
+    raise UserError(f"config.data.train_size={size}: expected an even number (half real, half fake), or 0 for all")
   if size // 2 > min(counts):
-    raise UserError(f"--config.data.train_size={size} needs {size // 2:,} images of each class, and the train split "
+    raise UserError(f"config.data.train_size={size} needs {size // 2:,} images of each class, and the train split "
                     f"has {counts[0]:,} real and {counts[1]:,} fake; use at most {2 * min(counts)}, or 0 for all")
   chosen = [np.random.default_rng([seed, label]).permutation(np.flatnonzero(labels == label))[:size // 2]
             for label in range(len(LABELS))]

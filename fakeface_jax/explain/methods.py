@@ -188,6 +188,6 @@ def parse_methods(names: Sequence[str] | None, assignments: Iterable[str]) -> di
     left, equals, value = assignment.partition("=")
     name, dot, setting = left.partition(".")
     if not (equals and dot):
-      raise UserError(f"--set={assignment} is not of the form METHOD.SETTING=VALUE, such as occlusion.window=24")
+      raise UserError(f"set={assignment} is not of the form METHOD.SETTING=VALUE, such as occlusion.window=24")
     methods.setdefault(name, {})[setting] = value
   return _with_all(methods)

@@ -16,9 +16,9 @@ def make_model(config):
   name = config.get("name", SINCE_ADDED["model.name"])
   if name not in NETWORKS:
     near = did_you_mean(name, NETWORKS)
-    raise UserError(f"--config.model.name={name!r} is not known; use {' or '.join(NETWORKS)}{near}")
+    raise UserError(f"config.model.name={name!r} is not known; use {' or '.join(NETWORKS)}{near}")
   if config.dtype not in DTYPES:
-    raise UserError(f"--config.model.dtype={config.dtype!r} is not known; use {' or '.join(DTYPES)}")
+    raise UserError(f"config.model.dtype={config.dtype!r} is not known; use {' or '.join(DTYPES)}")
   return NETWORKS[name](config.depth, dtype=DTYPES[config.dtype])
 
 

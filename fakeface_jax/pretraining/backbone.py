@@ -62,12 +62,12 @@ def pretrain(config, workdir):
 def check_sizes(config):
   """Raises UserError for a crop or a batch that cannot be divided as is needed."""
   if config.crop % 32:
-    raise UserError(f"--config.crop={config.crop} must be a multiple of 32 px, the grid of the network's last layer")
+    raise UserError(f"config.crop={config.crop} must be a multiple of 32 px, the grid of the network's last layer")
   share = config.batch_size // jax.device_count()
   if share % FORMULAS:
     enough = -(-share // FORMULAS) * FORMULAS * jax.device_count()
     raise UserError(
-        f"--config.batch_size={config.batch_size} gives each device {share} images; a quarter of them show formulas, so"
+        f"config.batch_size={config.batch_size} gives each device {share} images; a quarter of them show formulas, so"
         f" give a multiple of {FORMULAS} to each, such as {enough} in all")
 
 

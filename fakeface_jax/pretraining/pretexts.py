@@ -32,7 +32,7 @@ def chosen_questions(names):
   chosen = [name.strip() for name in names.split(",") if name.strip()]
   unknown = [name for name in chosen if name not in PRETEXTS]
   if unknown or not chosen:
-    raise UserError(f"--config.pretexts: there is no {(unknown or [''])[0]!r}; use some of {','.join(PRETEXTS)}")
+    raise UserError(f"config.pretexts: there is no {(unknown or [''])[0]!r}; use some of {','.join(PRETEXTS)}")
   return tuple(question for name in PRETEXTS if name in chosen for question in PRETEXTS[name])
 
 

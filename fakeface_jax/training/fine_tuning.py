@@ -89,7 +89,7 @@ def check_splits(splits):
     if use != "test" and not has_both_classes(source):
       raise UserError(
           f"the {use} split has {len(source)} images but not both classes; add images, make the splits yourself"
-          f" (train/, val/, test/, each with real/ and fake/), or choose another with --config.data.{use}_split")
+          f" (train/, val/, test/, each with real/ and fake/), or choose another with config.data.{use}_split")
   if len(splits["train"]) < jax.device_count():
     raise UserError(
         f"{len(splits['train'])} training images are fewer than the {jax.device_count()} devices; use more images or"

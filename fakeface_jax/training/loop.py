@@ -119,7 +119,7 @@ class Loop(abc.ABC):
       kept = "no checkpoint was written yet" if best is None else f"the best epoch so far is kept (step {best})"
       raise UserError(
           f"the loss became {loss} in epoch {self.position['epoch'] + 1}, so training stops; {kept}; lower"
-          f" --config.learning_rate (now {self.config.learning_rate}) and use a new --workdir")
+          f" config.learning_rate (now {self.config.learning_rate}) and use a new workdir")
 
   def _finish_epoch(self, learning_rate, images_per_second):
     with self.stopwatch("validation"):

@@ -33,7 +33,7 @@ def trainable_mask(model, params, trainable):
     for pattern in patterns:
       if not any(fnmatchcase(path, pattern) for path in paths):
         raise UserError(
-            f"--config.trainable: {pattern!r} matches no parameter; use {', '.join(starts)}, or patterns over names"
+            f"config.trainable: {pattern!r} matches no parameter; use {', '.join(starts)}, or patterns over names"
             f" such as {', '.join(list(paths)[:2])}, {', '.join(list(paths)[-2:])}")
     mask = {path: any(fnmatchcase(path, pattern) for pattern in patterns) for path in paths}
   return traverse_util.unflatten_dict(mask, sep="/")

@@ -49,9 +49,9 @@ def choose_home(wanted, rows):
     return next(home for home in HOMES if fits[home])
   if not fits[wanted]:
     raise UserError(
-        f"--config.trunk={wanted}: {bytes_in_words(rows.nbytes)} of features do not fit (free:"
+        f"config.trunk={wanted}: {bytes_in_words(rows.nbytes)} of features do not fit (free:"
         f" {bytes_in_words(on_devices)} on {jax.local_device_count()} device(s), {bytes_in_words(in_memory)} in host"
-        " memory, of which features may take half); use --config.trunk=auto")
+        " memory, of which features may take half); use config.trunk=auto")
   return wanted
 
 

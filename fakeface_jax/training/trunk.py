@@ -137,7 +137,7 @@ class TrunkPass:
     except OSError as error:
       raise UserError(
           f"{path} ({self.nbytes / 2**20:,.0f} MiB) cannot be written: {of_disk(error)}; or train without it:"
-          " --config.trunk=none") from error
+          " config.trunk=none") from error
     return rows.rows()
 
   def _fits_on_disk(self, path):
@@ -150,7 +150,7 @@ class TrunkPass:
         f"the features of the {self.name} images take {bytes_in_words(self.nbytes)};"
         f" {bytes_in_words(free)} are free on the disk of {path.parent} and {bytes_in_words(memory)} in memory")
     if self.nbytes > memory / 2 or self.config.trunk == "file":
-      raise UserError(f"{sizes}; make room, use fewer --config.data.views, or go without: --config.trunk=none")
+      raise UserError(f"{sizes}; make room, use fewer config.data.views, or go without: config.trunk=none")
     log.warning("%s%s: they are not kept on disk, and a killed run computes them again.", sizes[0].upper(), sizes[1:])
     return False
 

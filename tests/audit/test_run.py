@@ -122,7 +122,7 @@ def test_given_again_nothing_is_computed_twice(audited, flawed, monkeypatch):
   monkeypatch.setattr(Detector, "explain_seen", never)
   monkeypatch.setattr(Engine, "explain", never)
   (out / "report.html").write_text("the user's now")
-  with pytest.raises(UserError, match=r"report\.html is there already; --overwrite replaces it, or choose another"):
+  with pytest.raises(UserError, match=r"report\.html is there already; overwrite=True replaces it, or choose another"):
     audit_run(workdir, data=str(flawed), methods=METHODS, batch_size=16)
   assert (out / "report.html").read_text() == "the user's now"
   again, *_ = audit_run(workdir, data=str(flawed), methods=METHODS, batch_size=16, overwrite=True)

@@ -150,8 +150,12 @@ def test_the_nearest_name():
 def test_the_librarys_parameters_are_called_as_the_scripts_flags(script):
   script("explain", "x.jpg")
   assert command_line.in_flags("target='both' is not known") == "--target='both' is not known"
-  for message in ("targets='both'", "occlusion.window=3 is odd", "target is not known", "no target=both", "=", ""):
+  assert command_line.in_flags("out=a/b is there; overwrite=True replaces it") == (
+      "--out=a/b is there; --overwrite replaces it")
+  for message in ("targets='both'", "occlusion.window=3 is odd", "target is not known", "/a/out=3.png", "=", "",
+                  "lower config.epochs"):
     assert command_line.in_flags(message) == message
   command_line.forget()
   script("train")
-  assert command_line.in_flags("config.epochs=0: too few") == "--config.epochs=0: too few"
+  assert command_line.in_flags("config.epochs=0: lower config.data.views, or another config.json, in a/config.x") == (
+      "--config.epochs=0: lower --config.data.views, or another config.json, in a/config.x")

@@ -130,7 +130,7 @@ def test_a_photograph_that_has_changed_is_explained_anew_where_that_is_allowed(d
   Image.fromarray(np.full((40, 50, 3), 90, np.uint8)).save(photograph)
   explain_items(detector, items_of_files([photograph]), tmp_path / "out", layers=LAYERS)
   Image.fromarray(np.full((40, 60, 3), 10, np.uint8)).save(photograph)
-  with pytest.raises(UserError, match="of that file as it was before; --overwrite replaces them"):
+  with pytest.raises(UserError, match="of that file as it was before; overwrite=True replaces them"):
     explain_items(detector, items_of_files([photograph]), tmp_path / "out", layers=LAYERS)
   explain_items(detector, items_of_files([photograph]), tmp_path / "out", layers=LAYERS, overwrite=True)
   assert len(lines_of(tmp_path / "out")) == 1 and (np.load(tmp_path / "out" / "photo.npz")["image"] == 10).all()
@@ -186,7 +186,7 @@ def test_a_damaged_explain_json_is_made_again_and_nothing_is_lost(detector, tmp_
   explain_items(detector, [item("b.png", 40)], tmp_path, layers=LAYERS)
   assert "explain.json cannot be read" in caplog.text and "made again" in caplog.text
   assert [line["path"] for line in lines_of(tmp_path)] == ["a.png", "b.png"]
-  with pytest.raises(UserError, match=r"the first a\.png, made with settings that are not known any more; --overwrite"):
+  with pytest.raises(UserError, match=r"the first a\.png, made with settings that are not known any more; overwrite=True"):
     explain_items(detector, [item("a.png", 40)], tmp_path, layers=LAYERS)
   assert (tmp_path / "a.png").read_bytes() == before
   explain_items(detector, [item("a.png", 40), item("b.png", 40)], tmp_path, layers=LAYERS, overwrite=True)
@@ -206,7 +206,7 @@ def test_a_done_line_whose_files_are_gone_or_cut_is_done_again(detector, tmp_pat
 
 def test_a_folder_that_cannot_be_written_is_named(detector, tmp_path):
   (tmp_path / "out").write_text("")
-  with pytest.raises(UserError, match=r"--out .*out cannot be written"):
+  with pytest.raises(UserError, match=r"out=.*out cannot be written"):
     explain_items(detector, [item("a.png", 1)], tmp_path / "out")
 
 

@@ -16,7 +16,7 @@ def test_a_folder_by_its_path(faces_folder, tmp_path):
 def test_what_is_neither_a_data_set_nor_a_folder(tmp_path):
   with pytest.raises(UserError, match=r"no data set and no folder 'nothing'; data sets: synthetic_faces, .*, folder"):
     open_dataset("nothing", data_dir=str(tmp_path))
-  with pytest.raises(UserError, match=r"needs to know which: --config\.data\.path"):
+  with pytest.raises(UserError, match=r"needs to know which: config\.data\.path"):
     open_dataset("folder", data_dir=str(tmp_path))
 
 

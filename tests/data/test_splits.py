@@ -92,7 +92,7 @@ def test_what_both_data_sets_left_out_is_told(hard_config, tmp_path):
 def test_a_path_without_a_name_is_refused(config, tmp_path):
   config = config.copy_and_resolve_references()
   config.data.test_path = str(tmp_path)
-  with pytest.raises(UserError, match=r"--config\.data\.test_path=.* needs --config\.data\.test_name"):
+  with pytest.raises(UserError, match=r"config\.data\.test_path=.* needs config\.data\.test_name"):
     RunSplits(config)
 
 

@@ -213,7 +213,7 @@ def test_a_config_says_which_network_and_older_ones_mean_a_resnet(tiny_config, c
   assert models.make_model(older.model).title == "ResNet-18"
   unknown = config.copy_and_resolve_references()
   unknown.model.name = "tinny"
-  with pytest.raises(UserError, match=r"--config.model.name='tinny' is not known; .*did you mean 'tiny'"):
+  with pytest.raises(UserError, match=r"config.model.name='tinny' is not known; .*did you mean 'tiny'"):
     models.make_model(unknown.model)
 
 

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.slow
 @pytest.mark.parametrize(("arguments", "answer"), [
     (["--out=out", "--real=unsplash:portrait"], "error: unsplash:portrait: needs the access key"),
     (["--out=out", "--fake=https://x.org/face"], "error: https://x.org/face: write url:https://x.org/face"),
-    (["--out=out"], "error: nothing to collect from; give --real and --fake"),
+    (["--out=out"], "error: nothing to collect from; give --real= and --fake="),
     (["--real=folder:."], "error: --out is needed: Folder for real/, fake/"),
 ])
 def test_mistakes_are_answered_in_one_line(arguments, answer, tmp_path):

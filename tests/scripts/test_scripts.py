@@ -23,9 +23,9 @@ from tests.conftest import run_script
     ("explain", ["a.png", ""], "error: an argument is empty (''); name a file or folder, '.' for the current one"),
     ("evaluate", ["--workdir=nowhere"], "error: nowhere is no run folder"),
     ("evaluate", ["--batch_size=0"], "flag --batch_size=0: 0 is not a positive integer"),
-    ("evaluate", ["--out=."], "error: --out . is there and no file; name a new file"),
-    ("check_data", ["folder", "--out=."], "error: --out . is there and no file; name a new file"),
-    ("bench", ["layers", "--out=."], "error: --out . is there and no file; name a new file"),
+    ("evaluate", ["--out=."], "error: --out=. is there and no file; name a new file"),
+    ("check_data", ["folder", "--out=."], "error: --out=. is there and no file; name a new file"),
+    ("bench", ["layers", "--out=."], "error: --out=. is there and no file; name a new file"),
     ("contact_sheet", ["--out=sheet.jpg"], "error: --out sheet.jpg is no name of a PNG file"),
 ])
 def test_mistakes_are_answered_in_one_line(script, arguments, answer, tmp_path):

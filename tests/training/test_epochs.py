@@ -165,7 +165,7 @@ def test_killed_in_the_pass_it_goes_on_and_ends_with_the_same_bits(recipe, tmp_p
 
 def test_an_unknown_home_is_refused_before_anything_is_computed(recipe, tmp_path, monkeypatch):
   monkeypatch.setattr(TrunkPass, "compute", lambda self, rows: pytest.fail("computed"))
-  with pytest.raises(UserError, match=r"--config\.trunk='disk': expected auto, device, host, file or none"):
+  with pytest.raises(UserError, match=r"config\.trunk='disk': expected auto, device, host, file or none"):
     run(recipe, tmp_path / "run", trunk="disk")
 
 

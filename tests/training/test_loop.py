@@ -245,8 +245,8 @@ def test_an_error_of_one_of_two_processes_ends_both_with_a_line_each(config, fin
     other.seed = 5
     first, second = (end(process) for process in start_two(other, workdir))
     assert (first[0], second[0]) == (1, 1)
-    assert f"error: process 0: --workdir {workdir}" in first[1] and answer in first[1]
-    assert f"error: another of the processes has ended: process 0: --workdir {workdir}" in second[1]
+    assert f"error: process 0: --workdir={workdir}" in first[1] and answer in first[1]
+    assert f"error: another of the processes has ended: process 0: --workdir={workdir}" in second[1]
     assert "Traceback" not in first[1] + second[1]
 
 
@@ -274,7 +274,7 @@ def test_too_few_images_and_unwritable_folders(config, tmp_path, monkeypatch):
     fine_tuning.train(nothing, str(tmp_path / "nothing"))
   blocked = tmp_path / "file"
   blocked.write_text("")
-  with pytest.raises(UserError, match=r"--workdir .* cannot be used: .*; choose a folder"):
+  with pytest.raises(UserError, match=r"workdir=.* cannot be used: .*; choose a folder"):
     fine_tuning.train(config, str(blocked / "run"))
   monkeypatch.setattr(fine_tuning.jax, "device_count", lambda: 128)
   few = config.copy_and_resolve_references()

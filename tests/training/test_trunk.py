@@ -168,5 +168,5 @@ def test_a_disk_that_fills_up_is_one_line(variables, source, config, tmp_path, m
     raise OSError(28, "No space left on device")
 
   monkeypatch.setattr(FeatureFile, "append", full)
-  with pytest.raises(UserError, match=r"train\.npy \(0 MiB\) cannot be written: .*No space left.*--config\.trunk=none"):
+  with pytest.raises(UserError, match=r"train\.npy \(0 MiB\) cannot be written: .*No space left.*config\.trunk=none"):
     trunk_pass(variables, source, config).open(tmp_path / "run")

@@ -187,4 +187,4 @@ def _download(cls, manual_dir, path):
 def _where(cls, manual_dir):
   page = cls.page or f"kaggle.com/datasets/{cls.kaggle}"
   return (f"get '{cls.title}' from {page} and put its zip, or what is in it, into {manual_dir}, or"
-          " name its folder with --config.data.path (--config.data.test_path of data to test on)")
+          " name its folder with config.data.path (config.data.test_path of data to test on)")

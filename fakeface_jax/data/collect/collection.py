@@ -61,7 +61,7 @@ def collect(out, sources, count, *, size, detect=None, against=None, fetcher=Non
   """
   texts = [text for of_class in sources.values() for text in of_class]
   if not texts:
-    raise UserError(f"nothing to collect from; give --real and --fake, each {FORMS}")
+    raise UserError(f"nothing to collect from; give real= and fake=, each {FORMS}")
   for text in texts:
     if texts.count(text) > 1:
       raise UserError(f"{text} is named twice; name every source once, for one class")
@@ -105,7 +105,7 @@ class _Collection:
           if not of_class.sources:
             self._finish(of_class)
     except OSError as error:
-      raise UserError(f"--out {self._journal.out} cannot be written: {error.strerror or error}; "
+      raise UserError(f"out={self._journal.out} cannot be written: {error.strerror or error}; "
                       "make room, and the same command goes on") from error
     left_out = collections.Counter(row["reason"] for row in self._journal.left_out)
     kept = {label: self._journal.number(label) for label in LABELS}

@@ -69,30 +69,30 @@ class Journal:
         self._file.close()
         raise
     except OSError as error:
-      raise UserError(f"--out {out} cannot be used: {error}; choose one with room that you may write to") from error
+      raise UserError(f"out={out} cannot be used: {error}; choose one with room that you may write to") from error
 
   def _open(self):
     path = self.out / FILE
     if not path.exists():
       strangers = [name for name in (*LABELS, *OTHER_FILES) if os.path.lexists(self.out / name)]
       if strangers:
-        raise UserError(f"--out {self.out} holds {strangers[0]}, but no {FILE}: it was not made by this command; "
-                        "choose another --out")
+        raise UserError(f"out={self.out} holds {strangers[0]}, but no {FILE}: it was not made by this command; "
+                        "choose another folder")
     for label in LABELS:
       (self.out / label).mkdir(parents=True, exist_ok=True)
     self._file = path.open("a+b", buffering=0)  # a full disk has to be heard of at once, and only once
     if not locks(self._file):
       self._file.close()
-      raise UserError(f"--out {self.out}: another command is collecting into it; let it end, or stop it")
+      raise UserError(f"out={self.out}: another command is collecting into it; let it end, or stop it")
 
   def _begin(self, settings):
     self._replay()
     if self._settings is None:
       self._append("settings", settings)
     elif self._settings != settings:
-      changes = ", ".join(f"--{key} {self._settings.get(key)} there, {value} now"
+      changes = ", ".join(f"{key}={self._settings.get(key)} there, {value} now"
                           for key, value in settings.items() if self._settings.get(key) != value)
-      raise UserError(f"--out {self.out} holds a collection made with other options ({changes}); choose another --out")
+      raise UserError(f"out={self.out} holds a collection made with other options ({changes}); choose another folder")
     for row in [row for row in self.kept if not (self.out / row["file"]).is_file()]:
       self.leave_out(**{key: row[key] for key in ("key", "class", "address", "page", "fetched_at", "sha256")},
                      reason=REMOVED, detail=row["file"])

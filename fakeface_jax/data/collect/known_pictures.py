@@ -83,10 +83,10 @@ def add_folder(known, folder, detect, cache):
   Raises: UserError where there is no such folder or no image in it.
   """
   if (kind := path_kind(folder)) != FOLDER:
-    raise UserError(f"--against {folder}: {'no such folder' if kind == NOTHING else 'is not a folder'}")
+    raise UserError(f"against={folder}: {'no such folder' if kind == NOTHING else 'is not a folder'}")
   files, problems = find_images([folder])
   if not files:
-    raise UserError("--against {}: {}".format(*problems[0]))
+    raise UserError("against={}: {}".format(*problems[0]))
   state = hashlib.sha256(repr([(str(file), _state(file)) for file in files]).encode()).hexdigest()
   kept = _read_cache(cache, state)
   if kept is None:

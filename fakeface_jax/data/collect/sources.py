@@ -35,7 +35,7 @@ def open_source(text, fetcher, *, delay=2.0, key=None, api=API):
   if kind == "unsplash" and rest.strip():
     key = key or os.environ.get(KEY_VARIABLE)
     if not key:
-      raise UserError(f"{text}: needs the access key of your Unsplash application: set {KEY_VARIABLE}, or give --key")
+      raise UserError(f"{text}: needs the access key of your Unsplash application: set {KEY_VARIABLE}, or give key=")
     return Unsplash(rest.strip(), fetcher, key, api)
   if kind == "url" and urlsplit(rest).scheme in ("http", "https") and host(rest):
     return Address(rest, fetcher, delay)

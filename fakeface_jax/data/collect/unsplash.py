@@ -112,7 +112,7 @@ class Unsplash(Source):
       headers["Authorization"] = f"Client-ID {self._key}"
     answer = self._fetcher.get(address, params=params, headers=headers, most=PAGE_BYTES)
     if answer.status == 401:
-      raise Stopped(f"the access key is not accepted (401{_errors(answer)}); check {KEY_VARIABLE} or --key")
+      raise Stopped(f"the access key is not accepted (401{_errors(answer)}); check {KEY_VARIABLE} or key=")
     remaining = answer.headers.get("X-Ratelimit-Remaining", "").strip()
     used_up = answer.status == 403 and (remaining == "0" or b"rate limit" in answer.body.lower())
     if answer.status == 403 and not used_up:

@@ -20,7 +20,7 @@ def decode_record(record, scratch=None):
   except UserError as error:
     raise UserError(
         f"{str(error).rpartition('; ')[0]}; it was sound when the data set was prepared: remove the prepared records"
-        " (in --config.data.dir, TFDS_DATA_DIR or ~/tensorflow_datasets), and they are made anew") from error
+        " (in config.data.dir, TFDS_DATA_DIR or ~/tensorflow_datasets), and they are made anew") from error
 
 
 def decode_mask(record):

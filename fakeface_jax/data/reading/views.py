@@ -17,7 +17,7 @@ def augmentations(names):
   chosen = tuple(name.strip() for name in names.split(",") if name.strip())
   unknown = [name for name in chosen if name not in AUGMENTATIONS]
   if unknown:
-    raise UserError(f"--config.data.augment: there is no {unknown[0]!r}; use some of {','.join(AUGMENTATIONS)}")
+    raise UserError(f"config.data.augment: there is no {unknown[0]!r}; use some of {','.join(AUGMENTATIONS)}")
   return chosen
 
 

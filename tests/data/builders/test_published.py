@@ -98,7 +98,7 @@ def test_missing_files_are_answered_with_where_to_get_them_and_where_to_put_them
   text = message(None, tmp_path)
   assert text.startswith(f"hard_fake_real: {manual} is not there; expected fake/*.jpg, real/*.jpg and data.csv: ")
   assert "'Hard Fake vs Real Faces' from kaggle.com/datasets/hamzaboulahia/hardfakevsrealfaces" in text
-  assert f"into {manual}," in text and "--config.data.path" in text and "pip install '.[kaggle]'" in text
+  assert f"into {manual}," in text and "config.data.path" in text and "pip install '.[kaggle]'" in text
   write_hard(manual)
   (manual / "data.csv").unlink()
   assert f"{manual} holds fake/, real/; expected" in message(None, tmp_path)

@@ -120,7 +120,7 @@ def test_no_picture_of_the_training_set_comes_in_whatever_its_size_or_crop(site,
     assert name.endswith("broken.jpg")
   details = [row["detail"].split(";")[0].rpartition("/")[2] for row in table(tmp_path / "out" / "left_out.csv")]
   assert sorted(details) == ["cut.jpg", "p1.jpg", "whole.png"]
-  with pytest.raises(UserError, match=r"made with other options \(--against .*train there, None now\)"):
+  with pytest.raises(UserError, match=r"made with other options \(against=.*train there, None now\)"):
     run(tmp_path / "out", site, clock, fakes, count=2)
 
 
@@ -292,7 +292,7 @@ def test_colours_are_those_that_the_profile_means(tmp_path):
 
 
 @pytest.mark.parametrize(("sources", "answer"), [
-    ({"real": [], "fake": []}, "nothing to collect from; give --real and --fake, each unsplash:QUERY, "),
+    ({"real": [], "fake": []}, "nothing to collect from; give real= and fake=, each unsplash:QUERY, "),
     ({"real": ["folder:."], "fake": ["folder:."]}, r"folder:\. is named twice"),
     ({"fake": ["folder:/nowhere"]}, "no such folder"),
 ])

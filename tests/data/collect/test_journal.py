@@ -98,7 +98,7 @@ def test_pictures_put_there_by_hand_stay(tmp_path):
 def test_other_options_do_not_go_into_the_same_collection(tmp_path):
   with Journal(tmp_path, SETTINGS):
     pass
-  with pytest.raises(UserError, match=r"made with other options \(--size 64 there, 128 now\); choose another --out"):
+  with pytest.raises(UserError, match=r"made with other options \(size=64 there, 128 now\); choose another folder"):
     Journal(tmp_path, SETTINGS | {"size": 128})
   assert json.loads((tmp_path / FILE).read_text()) == {"settings": SETTINGS}
 

@@ -77,7 +77,7 @@ def test_a_folders_hashes_are_kept_until_it_changes(tmp_path):
 
 
 def test_a_folder_that_is_none_or_empty_is_named(tmp_path):
-  with pytest.raises(UserError, match=r"--against .*/nowhere: no such folder"):
+  with pytest.raises(UserError, match=r"against=.*/nowhere: no such folder"):
     add_folder(KnownHashes(), tmp_path / "nowhere", detect, tmp_path / "cache")
-  with pytest.raises(UserError, match=r"--against .*: holds no image"):
+  with pytest.raises(UserError, match=r"against=.*: holds no image"):
     add_folder(KnownHashes(), tmp_path, detect, tmp_path / "cache")

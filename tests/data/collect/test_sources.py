@@ -43,7 +43,7 @@ def test_a_folder_gives_its_images_by_name(tmp_path, clock, journal):
 
 
 @pytest.mark.parametrize(("text", "answer"), [
-    ("unsplash:portrait", "unsplash:portrait: needs the access key .* set UNSPLASH_ACCESS_KEY, or give --key"),
+    ("unsplash:portrait", "unsplash:portrait: needs the access key .* set UNSPLASH_ACCESS_KEY, or give key="),
     ("https://x.org/face", "write url:https://x.org/face for an address"),
     ("url:x.org", "'url:x.org' is no source; expected unsplash:QUERY, url:https://... or folder:PATH"),
     ("unsplash:", "'unsplash:' is no source"),

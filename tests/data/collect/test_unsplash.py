@@ -112,7 +112,7 @@ def test_a_limit_that_others_have_used_up_is_asked_about_again_in_a_quarter_of_a
 
 @pytest.mark.parametrize(("fault", "reason"), [
     ((401, {}, b'{"errors": ["OAuth error: invalid"]}'),
-     r"the access key is not accepted \(401: OAuth error: invalid\); check UNSPLASH_ACCESS_KEY or --key"),
+     r"the access key is not accepted \(401: OAuth error: invalid\); check UNSPLASH_ACCESS_KEY or key="),
     ((403, {"X-Ratelimit-Remaining": "17"}, b'{"errors": ["You are not permitted"]}'),
      r"access is refused \(403: You are not permitted\)"),
     ((404, {}, b""), "answers 404 to a search"),
