@@ -14,7 +14,7 @@ def test_a_file_that_is_there_is_replaced_only_where_that_is_asked_for(tmp_path)
   assert not path.parent.exists()  # nothing is left behind by a command that fails before its end
   write_new(path, "first")
   for replace in (lambda: check_new(path), lambda: write_new(path, "second")):
-    with pytest.raises(UserError, match=r"scores\.json is there already; overwrite=True replaces it, or choose another"):
+    with pytest.raises(UserError, match=r"scores\.json is there already; overwrite=True replaces it, or choose"):
       replace()
   assert path.read_text() == "first"
   write_new(path, b"second", overwrite=True)

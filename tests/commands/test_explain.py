@@ -186,7 +186,7 @@ def test_a_damaged_explain_json_is_made_again_and_nothing_is_lost(detector, tmp_
   explain_items(detector, [item("b.png", 40)], tmp_path, layers=LAYERS)
   assert "explain.json cannot be read" in caplog.text and "made again" in caplog.text
   assert [line["path"] for line in lines_of(tmp_path)] == ["a.png", "b.png"]
-  with pytest.raises(UserError, match=r"the first a\.png, made with settings that are not known any more; overwrite=True"):
+  with pytest.raises(UserError, match=r"first a\.png, made with settings that are not known any more; overwrite=True"):
     explain_items(detector, [item("a.png", 40)], tmp_path, layers=LAYERS)
   assert (tmp_path / "a.png").read_bytes() == before
   explain_items(detector, [item("a.png", 40), item("b.png", 40)], tmp_path, layers=LAYERS, overwrite=True)
