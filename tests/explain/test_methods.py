@@ -129,7 +129,7 @@ def test_settings_of_another_form_are_refused(assignment):
   with pytest.raises(UserError) as error:
     parse_methods(None, [assignment])
   assert str(error.value) == (
-      f"--set={assignment} is not of the form METHOD.SETTING=VALUE, such as occlusion.window=24")
+      f"set={assignment} is not of the form METHOD.SETTING=VALUE, such as occlusion.window=24")
 
 
 # --- all of them on a network ----------------------------------------------------------------------------------------
