@@ -3,6 +3,7 @@
 explain    explanations: FLOPs, images/s, beside captum where it is installed
 first      the wait for the first picture, and where it goes
 many       time and memory of folders of 100 and 1,000 photographs
+page       50 people at once at the page, and 500 uploads in a row
 half       how far bfloat16 moves a run's probabilities and maps
 train      fine-tuning: FLOPs, whole runs, beside PyTorch where it is installed
 input      reading and decoding beside decoding alone
@@ -70,6 +71,15 @@ def many(workdir=None):
   from fakeface_jax.workdir import last_run
 
   return bench_many_pictures(workdir or last_run())
+
+
+def page(workdir=None, faces=()):
+  """50 people at once at the page, each with a photograph of --faces; --workdir: by default the last run."""
+  from benchmarks.page import bench_page
+
+  from fakeface_jax.workdir import last_run
+
+  return bench_page(workdir or last_run(), faces)
 
 
 def half(workdir=None, faces=()):
@@ -141,7 +151,7 @@ def gpu(out="bench_gpu", small=False, parts=None):
 
 
 COMMANDS = {
-    "explain": explain, "first": first, "many": many, "half": half, "train": train, "input": reading, "layers": layers,
+    "explain": explain, "first": first, "many": many, "page": page, "half": half, "train": train, "input": reading, "layers": layers,
     "forge": forge, "backbone": backbone, "compile": compiled, "gpu": gpu}
 chosen = next((argument for argument in sys.argv[1:] if argument in COMMANDS), None)
 
