@@ -1,12 +1,14 @@
 """What a folder of explanations holds, so that nothing in it is lost: which files are ours, of which image, made how.
 
 `explain.json` says it before a file is written: {"made": [{"settings", "scale", "scale_note"}], "images": {stem:
-{"source", "version", "made": index or null}}}; a line of `predictions.jsonl` says that the files of a stem are there.
+{"source", "version", "made": index or null}}}; a line of `predictions.jsonl` says that the files of a face are there.
+The first face of an image has the image's stem, the second the same with `.face2` after it.
 """
 
 import json
 import logging
 import os
+import re
 import zipfile
 from pathlib import Path
 
@@ -18,8 +20,14 @@ from fakeface_jax.workdir import RUN_FILES, refuse_strangers, write_whole
 log = logging.getLogger(__name__)
 
 STATE_FILE, LINES_FILE = "explain.json", "predictions.jsonl"
-PANEL, GRID, MAPS = SUFFIXES = (".png", ".feature_maps.png", ".npz")
-FILE_KEYS = ("panel", "feature_maps", "maps")  # of a line
+PANEL, GRID, MAPS, PHOTOGRAPH = SUFFIXES = (".png", ".feature_maps.png", ".npz", ".photograph.jpg")
+FILE_KEYS = ("panel", "feature_maps", "maps", "photograph")  # of a line
+_FACE = re.compile(r"\.face\d+(?=\.|$)")
+
+
+def stem_of_face(stem, number):
+  """The stem of the files of an image's faces, which are counted from 1."""
+  return stem if number == 1 else f"{stem}.face{number}"
 
 
 class Explained:
@@ -68,13 +76,13 @@ class Explained:
     for item in items:
       asked.setdefault(_source(item), item)
     for source, item in asked.items():
-      line = self._lines.get(stems.get(source))
-      if line is None:
+      lines = self._lines_of(stems.get(source))
+      if not lines:
         todo[source] = item
       elif self._images[stems[source]] != self._row(item):
         replaced.append(source)
         todo[source] = item
-      elif not self._is_there(line):
+      elif len(lines) < lines[0].get("faces", 1) or not all(map(self._is_there, lines)):
         log.warning("%s: of what was made of it not all is in %s any more, and is made again", item.name, self.out)
         todo[source] = item
     if replaced and not overwrite:
@@ -82,29 +90,36 @@ class Explained:
       raise UserError(
           f"out={self.out} holds pictures of {len(replaced)} of these images, the first {asked[first].name}, made"
           f" {self._difference(self._images[stems[first]])}; overwrite=True replaces them, or choose another folder")
-    new = {source: item.stem for source, item in todo.items() if source not in stems}
-    taken = [LINES_FILE, STATE_FILE, *RUN_FILES, *os.listdir(self.out)]
+    new = {source: _FACE.sub("_face", item.stem) for source, item in todo.items() if source not in stems}
+    there = os.listdir(self.out)
+    taken = [LINES_FILE, STATE_FILE, *RUN_FILES, *there, *(_FACE.sub("", name) for name in there)]
     taken += [stem + suffix for stem in self._images for suffix in SUFFIXES]
     stems |= dict(zip(new, free_stems(new.values(), SUFFIXES, taken), strict=True))
     self._images |= {stems[source]: self._row(item) for source, item in todo.items()}
     names = {item.name for item in todo.values()}
-    gone = {stems[source] for source in todo} | {
-        number for number, line in self._lines.items() if "error" in line and line["path"] in names}
+    again = {stems[source] for source in todo}
+    gone = {stem for stem, line in self._lines.items()
+            if (line["path"] in names if "error" in line else _FACE.sub("", stem) in again)}
     kept = [line for stem, line in self._lines.items() if stem not in gone]
     # In this order: a line of old pictures must not stand beside a state that calls them new.
     write_whole(self.out / LINES_FILE, "".join(json.dumps(line) + "\n" for line in kept))
     self._write_state()
-    for stem in (stems[source] for source in replaced):
-      for name in {stem + suffix for suffix in SUFFIXES} & {self._lines[stem].get(key) for key in FILE_KEYS}:
+    for line in (line for source in replaced for line in self._lines_of(stems[source])):
+      for name in _files_of(line):
         (self.out / name).unlink(missing_ok=True)
     return {item: stems[source] for source, item in todo.items()}
 
   def _row(self, item):
     return {"source": _source(item), "version": item.version, "made": self._number}
 
+  def _lines_of(self, stem):
+    """The lines of an image's faces, first to last."""
+    first = self._lines.get(stem)
+    stems = [stem_of_face(stem, number + 1) for number in range(first.get("faces", 1))] if first else []
+    return [self._lines[stem] for stem in stems if stem in self._lines]
+
   def _is_there(self, line):
-    names = [line[key] for key in FILE_KEYS if key in line]
-    return all((self.out / name).is_file() for name in names) and zipfile.is_zipfile(self.out / line["maps"])
+    return all((self.out / name).is_file() for name in _files_of(line)) and zipfile.is_zipfile(self.out / line["maps"])
 
   def _difference(self, row):
     if row["made"] is None:
@@ -116,6 +131,12 @@ class Explained:
   def _write_state(self):
     state = {"made": self._made, "images": self._images}
     write_whole(self.out / STATE_FILE, json.dumps(state, indent=1) + "\n")
+
+
+def _files_of(line):
+  """The names of the files that a line names, and that this command can have written."""
+  stem = line["maps"].removesuffix(MAPS)
+  return {stem + suffix for suffix in SUFFIXES} & {line.get(key) for key in FILE_KEYS}
 
 
 def _source(item):
@@ -139,17 +160,18 @@ def read_folder(out):
     made, images = [], {}
   for stem, line in lines.items():
     if "maps" in line:
-      images.setdefault(stem, {"source": os.path.abspath(line["path"]), "version": "", "made": None})
+      images.setdefault(_FACE.sub("", stem), {"source": os.path.abspath(line["path"]), "version": "", "made": None})
   return made, images, lines
 
 
 def names_of_ours(folder):
   """The names of the files in a folder that were made here of other pictures; none where it is not ours."""
   try:
-    images = read_folder(folder)[1]
+    _, images, lines = read_folder(folder)
   except (UserError, OSError):
     return set()
-  return {stem + suffix for stem in images for suffix in SUFFIXES}
+  faces = [stem for stem, line in lines.items() if "error" not in line]
+  return {stem + suffix for stem in [*images, *faces] for suffix in SUFFIXES}
 
 
 def _read_state(path):
@@ -180,7 +202,8 @@ def _read_lines(path):
     try:
       line = json.loads(text)
       stem = number if "error" in line else line["maps"].removesuffix(MAPS)
-      if not isinstance(line["path"], str) or (stem != number and line["maps"] != os.path.basename(stem) + MAPS):
+      if not isinstance(line["path"], str) or type(line.get("faces", 1)) is not int or (
+          stem != number and line["maps"] != os.path.basename(stem) + MAPS):
         raise ValueError
       lines[stem] = line
     except (ValueError, KeyError, TypeError, AttributeError):

@@ -11,6 +11,7 @@ from pathlib import Path
 from fakeface_jax.errors import UserError
 from fakeface_jax.explain.methods import CHANNELS, METHODS
 from fakeface_jax.page import words
+from fakeface_jax.page.report import write_files
 
 MAX_BYTES = "50mb"  # of an upload
 KEPT_SECONDS = 600  # that an upload, and what was made of it, is kept
@@ -59,18 +60,20 @@ def make_page(answers, title):
     told = nothing | {
         state: answer, facts: words.facts(answer), about_file: gr.Accordion(visible=True),
         view: words.view(answer, None, None, "The photograph; no face was found in it")}
-    if not answer.faces:
+    if not answer.looks:
       return told | {verdict: words.sentence(words.NO_FACE), whole: gr.Button(visible=True)}
     return told | {
-        faces: gr.Radio(choices=words.choices(answer), value=0, visible=len(answer.faces) > 1),
+        faces: gr.Radio(choices=words.choices(answer), value=0, visible=len(answer.looks) > 1),
         results: gr.Column(visible=True)} | choose_face(answer, 0, method, layer)
 
   def look_whole(path, method, layer):
     return look(path, method, layer, mode="none")
 
   def choose_face(answer, number, method, layer):
-    face, judgement = answer.faces[number]
-    return {verdict: words.card(judgement, face.note), near: words.neighbours(judgement),
+    if answer is None:
+      return {verdict: words.sentence(words.GONE)}
+    look = answer.looks[number]
+    return {verdict: words.card(look.judgement, look.face.note), near: words.neighbours(look.judgement),
             **choose_map(answer, number, method, layer)}
 
   def choose_map(answer, number, method, layer):
@@ -79,7 +82,7 @@ def make_page(answers, title):
     layers = answers.layers(method)
     layer = layer if layer in layers else (layers or (None,))[-1]
     try:
-      picture, name = answers.layer(answer, number, method, layer)
+      picture, name = answers.map(answer, number, method, layer)
     except UserError as error:
       gr.Warning(str(error))
       return {view: words.view(answer, number, None, "The photograph, without a map")}
@@ -88,11 +91,11 @@ def make_page(answers, title):
             layers_of: gr.Dropdown(choices=list(layers), value=layer, visible=bool(layers))}
 
   def take_along(answer, number):
-    if answer is None or not answer.faces:
+    if answer is None or not answer.looks:
       return [gr.DownloadButton(value=None, interactive=False)] * len(downloads)
-    folder = tempfile.mkdtemp(dir=page.GRADIO_CACHE)
+    folder = Path(tempfile.mkdtemp(dir=page.GRADIO_CACHE))
     return [gr.DownloadButton(value=str(path), interactive=True)
-            for path in answers.files(answer, number, Path(folder))]
+            for path in write_files(answers, answer, number, folder)]
 
   with gr.Blocks(title=title, analytics_enabled=False, delete_cache=(60, KEPT_SECONDS)) as page:
     state = gr.State(None, time_to_live=KEPT_SECONDS)

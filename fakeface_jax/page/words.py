@@ -47,7 +47,7 @@ def heading(title):
 
 def choices(answer):
   """[(what is to be read, number)] of the faces."""
-  return [(f"Face {i + 1}: {HEADINGS[judgement.verdict].lower()}", i) for i, (_, judgement) in enumerate(answer.faces)]
+  return [(f"Face {i + 1}: {HEADINGS[look.judgement.verdict].lower()}", i) for i, look in enumerate(answer.looks)]
 
 
 def card(judgement, note):
@@ -70,8 +70,8 @@ def view(answer, number, layer, alternative):
   width, height = answer.size
   boxes = Markup("").join(
       Markup('<rect class="{kind}" x="{0:.1f}" y="{1:.1f}" width="{2:.1f}" height="{2:.1f}"/>').format(
-          *face.window, kind=kind)
-      for i, (face, _) in enumerate(answer.faces) if face.window
+          *look.part, kind=kind)
+      for i, look in enumerate(answer.looks)
       for kind in ("ff-under", "" if i == number else "ff-other"))
   over = Markup('<img alt="" src="{}">').format(data_uri(layer, "png")) if layer else ""
   return Markup(

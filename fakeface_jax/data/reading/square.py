@@ -52,10 +52,3 @@ def _offset(free, place):
   if not 0 <= place <= 1:
     raise ValueError(f"position: expected fractions in 0..1, got {place}")
   return min(int(place * (free + 1)), free)
-
-
-def seen_square(shape: tuple[int, ...], resize: int, crop: int) -> tuple[float, float, float]:
-  """Where the window that `resize_and_crop` takes in the centre lies: (left, top, side), pixels of an image [H, W, ...]."""
-  height, width = shape[:2]
-  side = min(height, width) * crop / resize
-  return (width - side) / 2, (height - side) / 2, side
