@@ -1,9 +1,10 @@
-"""Explaining many images into a folder: panels, raw maps, and a line of `predictions.jsonl` for each.
+"""Explaining many images into a folder: panels, raw maps, and a line of `predictions.jsonl` for each of their faces.
 
 While a batch is computed, the next one is read and the last one drawn; no more than that is held in memory. A command
 that was interrupted goes on where it stopped when it is given again.
 """
 
+import dataclasses
 import io
 import itertools
 import json
@@ -12,11 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
-from fakeface_jax.commands.explained import GRID, LINES_FILE, MAPS, PANEL, Explained
+from fakeface_jax.commands.explained import GRID, LINES_FILE, MAPS, PANEL, PHOTOGRAPH, Explained, stem_of_face
+from fakeface_jax.data.faces.framing import cut
 from fakeface_jax.data.reading.images import encode_image
 from fakeface_jax.data.reading.square import resize_and_crop_mask
 from fakeface_jax.data.reading.threads import in_order
-from fakeface_jax.data.schema import LABELS, THRESHOLD
+from fakeface_jax.data.schema import LABELS
 from fakeface_jax.detector import Seen, checksum, flatten_maps
 from fakeface_jax.drawing.feature_grid import draw_feature_grid
 from fakeface_jax.drawing.panel import CALIBRATED, draw_panel
@@ -34,7 +36,8 @@ THREADS = 2
 
 
 def explain_items(
-    detector, items, out, *, target="fake", layers=None, methods=DEFAULT_METHODS, check=(), overwrite=False):
+    detector, items, out, *, faces="none", confidence=CONFIDENCE, target="fake", layers=None, methods=DEFAULT_METHODS,
+    check=(), best=None, overwrite=False):
   """Explains items batch by batch; one that cannot be read is noted and the rest goes on.
 
   What is in the folder stays: what other commands made of other images, and of these with the same settings, and
@@ -43,9 +46,13 @@ def explain_items(
   Args:
     detector: a `Detector`.
     items: list of `Item`.
-    out: folder for `<stem>.png`, `<stem>.npz`, `predictions.jsonl`, and `explain.json`, which says how they were made.
+    out: folder for `<stem>.png`, `<stem>.npz` and with faces `<stem>.photograph.jpg` of an image's first face,
+      `<stem>.face2.png` and so on of its others, `predictions.jsonl`, and `explain.json`, which says how they were made.
+    faces: which faces of a photograph, as `Detector.look` takes it.
+    confidence: of the verdicts, likewise.
     target, layers, methods: as `Detector.explain` takes them.
     check: sentences on which methods to trust, for the panels.
+    best: the (method, layer) whose map is drawn large; None for the last layer's.
     overwrite: whether what was made there of these images with other settings may be replaced.
   Returns: the list of (name, reason) of items that failed.
   Raises: UserError where something would be replaced, or cannot be written.
@@ -54,18 +61,21 @@ def explain_items(
   try:
     out.mkdir(parents=True, exist_ok=True)
     with locked(out, busy=f"out={out} is being written to"):
-      return _Explanations(detector, items, out, target, layers, methods, check, overwrite).run()
+      return _Explanations(
+          detector, items, out, faces, confidence, target, layers, methods, check, best, overwrite).run()
   except OSError as error:
     raise UserError(f"out={out} cannot be written: {of_disk(error)}") from error
 
 
 class _Explanations:
 
-  def __init__(self, detector, items, out, target, layers, methods, check, overwrite):
-    self.detector, self.out, self.check = detector, out, check
+  def __init__(
+      self, detector, items, out, faces, confidence, target, layers, methods, check, best, overwrite):
+    self.detector, self.out, self.check, self.best = detector, out, check, best
+    self.faces, self.confidence = faces, confidence
     self.target, self.methods = target, resolve_methods(detector.model, methods, layers)
     settings = {
-        "target": target, "methods": self.methods, "dtype": np.dtype(detector.model.dtype).name,
+        "faces": faces, "confidence": confidence, "target": target, "methods": self.methods, "dtype": np.dtype(detector.model.dtype).name,
         "pixels": [detector.resize, detector.crop], "weights": checksum(detector.variables),
         "background": checksum(detector.background)}
     known = detector.map_scale or {}
@@ -85,21 +95,25 @@ class _Explanations:
     return self.failures
 
   def _results(self, ahead):
-    """Yields (item, its explanation) of what can be read."""
-    read = in_order(self._read, self.stems, threads=THREADS, ahead=ahead)
+    """Yields (face, its explanation, its judgement) of what can be read."""
     with Bar("explaining", self.already + len(self.stems), done=self.already) as bar:
-      while batch := list(itertools.islice(read, self.detector.engine.batch_size)):
-        images = {item: seen for item, seen in batch if isinstance(seen, Seen)}
-        for item, error in batch:
-          if item not in images:
-            self.failures.append((item.name, error))
-            self._line({"path": item.name, "error": error})
-        results = self.detector.explain_seen(
-            Seen.joined(images.values()), self.target, methods=self.methods) if images else []
-        if results and self.explained.scale is None:
+      found = self._found(ahead, bar)
+      while batch := list(itertools.islice(found, self.detector.engine.batch_size)):
+        seen = Seen.joined(one.seen for one in batch)
+        results = self.detector.explain_seen(seen, self.target, methods=self.methods)
+        if self.explained.scale is None:
           self._take_scale(results)
-        yield from zip(images, results, strict=True)
-        bar.update(len(batch))
+        yield from zip(batch, results, self.detector.judge_seen(seen, self.confidence), strict=True)
+
+  def _found(self, ahead, bar):
+    """Yields what there is to explain, a `_Found` for each face; what cannot be read is noted."""
+    for item, found in in_order(self._read, self.stems, threads=THREADS, ahead=ahead):
+      if isinstance(found, str):
+        self.failures.append((item.name, found))
+        self._line({"path": item.name, "error": found})
+      else:
+        yield from (_Found(item, number, len(found), *one) for number, one in enumerate(found, 1))
+      bar.update(1)
 
   def _take_scale(self, results):
     """What the run has not measured is measured on the first images here, and then holds for all."""
@@ -110,32 +124,43 @@ class _Explanations:
         f"{CALIBRATED}; of {missing}: the strength that the strongest of {len(results)} images here reach")
 
   def _read(self, item):
-    """(item, its `Seen`, or why it cannot be read)."""
+    """(item, [(face, what the network sees of it, which part of the photograph that is)], or why there is none)."""
     try:
-      return item, self.detector.prepare([item.read()])
+      photograph = item.read()
     except UserError as error:
       return item, str(error)
+    faces = self.detector.faces(photograph, self.faces)
+    if not faces:
+      return item, "no face was found in it; --faces=none judges the whole picture"
+    return item, [
+        (dataclasses.replace(face, pixels=None), self.detector.prepare([face.pixels]), self.detector.part(face))
+        for face in faces]
 
   def _line(self, line):
     self.predictions.write(json.dumps(line) + "\n")
     self.predictions.flush()
 
   def _write(self, explained):
-    """The panel and the maps of one image; what `predictions.jsonl` says of it."""
-    item, result = explained
-    stem, files = self.stems[item], {}
+    """The panel and the maps of one face; what `predictions.jsonl` says of it."""
+    found, result, judgement = explained
+    item, files = found.item, {}
+    stem = stem_of_face(self.stems[item], found.number)
     line = {
-        "path": item.name,
-        "verdict": LABELS[int(result["probability"] >= THRESHOLD)],
-        "probability": result["probability"],
-        "target": LABELS[result["target"]],
-    }
+        "path": item.name, "verdict": judgement.verdict, "why": judgement.why, "probability": result["probability"],
+        "target": LABELS[result["target"]]}
+    if self.faces != "none":
+      line |= {"face": found.number, "faces": found.count, "box": found.face.box and found.face.box.edges,
+               "part": found.part, "note": found.face.note}
     kinds = {METHODS[name].kind for name in self.methods}
     if kinds != {CHANNELS}:
       line["panel"] = stem + PANEL
       panel = draw_panel(
-          result, item.name, self.explained.scale, self.explained.scale_note, self.check, self._mask(item), item.label)
+          result, item.name, self.explained.scale, self.explained.scale_note, self.check, self._mask(found), item.label,
+          judgement=judgement, best=self.best)
       files[PANEL] = encode_image(panel, "PNG", compress_level=1)
+    if kinds != {CHANNELS} and self.faces != "none":
+      line["photograph"] = stem + PHOTOGRAPH
+      files[PHOTOGRAPH] = encode_image(self._photograph(found, result), "JPEG", quality=90)
     if CHANNELS in kinds:
       line["feature_maps"] = stem + GRID
       files[GRID] = encode_image(
@@ -152,13 +177,34 @@ class _Explanations:
       write_whole(self.out / (stem + suffix), content)
     return line
 
-  def _mask(self, item):
+  def _photograph(self, found, result):
+    """uint8[H, W, 3]: the whole photograph with the map that is drawn large, and a box around the face."""
+    method, layer, key, values = large_map(result, self.best)
+    picture = on_photograph(
+        found.item.read(), evidence(METHODS[method].kind, values), found.part, self.explained.scale[key])
+    return with_boxes(picture, [found.face.box.edges] if found.face.box else [])
+
+  def _mask(self, found):
     """uint8[crop, crop] of what was changed, as the network sees it; None where that is not known."""
-    if item.mask is None:
+    if found.item.mask is None:
       return None
     try:
-      mask = resize_and_crop_mask(item.mask(), self.detector.resize, self.detector.crop)
+      mask = found.item.mask()
     except UserError as error:
       log.warning("%s; its outline is not drawn", error)
       return None
+    mask = cut(mask, found.face.window) if found.face.window else mask
+    mask = resize_and_crop_mask(mask, self.detector.resize, self.detector.crop)
     return None if why_unusable(mask) else mask
+
+
+@dataclasses.dataclass(frozen=True)
+class _Found:
+  """A face of an image: the how-manieth of how many, and which part of the image the network sees."""
+
+  item: Item
+  number: int
+  count: int
+  face: Face
+  seen: Seen
+  part: tuple[float, float, float]

@@ -84,7 +84,7 @@ class Answers:
     Returns: (a PNG with transparency, what it is in words).
     """
     result = self._result(answer, number, method)
-    name, of, key, values = next(
+    *_, (name, of, key, values) = (
         found for found in maps_with_keys(result) if found[0] == method and found[1] == (layer_of or found[1]))
     left, top, side = answer.looks[number].part
     scale = min(1, SHOWN / max(answer.size))
