@@ -17,7 +17,7 @@ SHARE = flags.DEFINE_bool("share", False, "Let gradio make a public link to the 
 
 def main(arguments):
   app.no_positional(arguments)
-  from fakeface_jax.page.app import open_page
+  from fakeface_jax.commands.page import open_page
   from fakeface_jax.workdir import last_run
 
   open_page(

@@ -31,6 +31,21 @@ def import_gradio():
   return gradio
 
 
+class KeptToItself:
+  """Adds POLICY to every answer of the server (ASGI)."""
+
+  def __init__(self, app):
+    self._app = app
+
+  async def __call__(self, scope, receive, send):
+    async def send_with_policy(message):
+      if message["type"] == "http.response.start":
+        message["headers"] = [*message["headers"], (b"content-security-policy", POLICY.encode())]
+      await send(message)
+
+    await self._app(scope, receive, send_with_policy if scope["type"] == "http" else send)
+
+
 def make_page(answers, title):
   """The page, as `gradio.Blocks`.
 
@@ -145,10 +160,13 @@ def launch(page, *, port=None, share=False, inline=None):
   Raises: UserError where the port is in use.
   """
   gr = import_gradio()
+  from starlette.middleware import Middleware
+
   try:
-    app, address, public = page.launch(
+    _, address, public = page.launch(
         server_port=port, share=share, inline=inline, quiet=True, prevent_thread_lock=True, max_file_size=MAX_BYTES,
         ssr_mode=False, enable_monitoring=False, footer_links=[], css=words.STYLE,
+        app_kwargs={"middleware": [Middleware(KeptToItself)]},
         theme=gr.themes.Default(font="system-ui", font_mono="monospace"))
   except OSError:
     raise UserError(f"port={port} is in use; choose another, or leave it out for one that is free") from None
