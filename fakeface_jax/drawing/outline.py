@@ -10,7 +10,7 @@ def outlined(picture, mask):
 
 
 def lines_around(mask, shape):
-  """(the white line, the dark ones), bool[H, W] each, around what a mask calls changed, for pictures of shape (H, W)."""
+  """(the white line, the dark ones), bool[H, W] each, around what a mask calls changed, for pictures of that shape."""
   from scipy import ndimage  # slow to import, and few need it
 
   inside = np.asarray(Image.fromarray(np.uint8(mask == 255) * np.uint8(255)).resize(

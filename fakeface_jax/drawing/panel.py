@@ -48,7 +48,8 @@ CONTRADICTION = (
     "Called {verdict}, and yet the last heatmap is strong for {target}: Grad-CAM weighs a convolution's raw output,"
     " where a negative weight times a negative output counts as evidence too. Go by the verdict, not by the colours.")
 BEST = "The large map, {title}, is the one that lies best on the masks of fakes in this run's audit."
-NEAREST, OTHERS, UNRELIABLE = "The most similar training images", "Other methods", "unreliable"
+NEAREST, UNRELIABLE = "The most similar training images", "unreliable"
+OTHERS, ALONE = "Other methods", "Maps"  # headings
 
 
 class Trust(NamedTuple):
@@ -85,11 +86,11 @@ def draw_panel(
   maps = [_Map(name, layer, values, scale[key]) for name, layer, key, values in maps_with_keys(result)]
   first = _large(maps, best, check.unreliable)
   many = Counter(one.name for one in maps)
-  rows = _rows(maps, many)
-  foot = GAP + LARGE + CAPTION + sum((CELL + CAPTION) + HEADING * bool(heading) for heading, _ in rows)
+  groups = _groups(maps, many)
+  foot = GAP + LARGE + CAPTION + sum(HEADING + len(rows) * (CELL + CAPTION) for _, rows in groups)
   notes = _notes(result, maps, scale_note, check, judgement, colours)
   notes += [BEST.format(title=first.title)] if best == (first.name, first.layer) else []
-  left, start = GAP + len(rows[-1][1]) * (CELL + GAP), foot - CELL - CAPTION
+  left, start = GAP + len(groups[-1][1][-1]) * (CELL + GAP), foot - CELL - CAPTION
   lines = _lines(notes, WIDTH - left)
   if WIDTH - left < LARGE or LINE * len(lines) > CELL + CAPTION:  # they do not fit beside the last row
     left, start, lines = GAP, foot, _lines(notes, WIDTH - GAP)
@@ -116,18 +117,18 @@ def draw_panel(
     _draw_neighbours(canvas, draw, (SIDE + CELL + GAP, low), judgement.neighbours)
 
   y = GAP + LARGE + CAPTION
-  for heading, members in rows:
-    if heading:
-      draw.text((GAP, y + HEADING - 12), heading, INK, font(HEAD), anchor="ls")
-      kinds = dict.fromkeys(one.kind for one in members)
-      for i, kind in enumerate(kinds):
-        corner = WIDTH - (len(kinds) - i) * (CELL + GAP), y + 4
-        _draw_legend(canvas, draw, corner, kind, target, colours)
-      y += HEADING
-    for i, one in enumerate(members):
-      title = one.layer if many[one.name] > 1 else one.title
-      cell((GAP + i * (CELL + GAP), y), title, _numbers(one, result), one.small(seen, colours), one.name)
-    y += CELL + CAPTION
+  for heading, rows in groups:
+    draw.text((GAP, y + HEADING - 12), heading, INK, font(HEAD), anchor="ls")
+    kinds = dict.fromkeys(one.kind for row in rows for one in row)
+    for i, kind in enumerate(kinds):
+      corner = WIDTH - (len(kinds) - i) * (CELL + GAP), y + 4
+      _draw_legend(canvas, draw, corner, kind, target, colours)
+    y += HEADING
+    for row in rows:
+      for i, one in enumerate(row):
+        title = one.layer if many[one.name] > 1 else one.title
+        cell((GAP + i * (CELL + GAP), y), title, _numbers(one, result), one.small(seen, colours), one.name)
+      y += CELL + CAPTION
   for i, line in enumerate(lines):
     draw.text((left, start + LINE * i), line, FAINT, font(SMALL))
   return canvas
@@ -174,22 +175,20 @@ def _large(maps, best, unreliable):
   raise ValueError("result: expected at least one map besides feature maps")
 
 
-def _rows(maps, many):
-  """Rows of (heading, its maps): first the heatmaps, by method, then all that a method has only one of.
-
-  A row that goes on with the one above has no heading.
-  """
-  groups = [
-      (METHODS[name].title, [one for one in maps if one.name == name]) for name, count in many.items() if count > 1]
-  single = [one for one in maps if many[one.name] == 1]
+def _groups(maps, many):
+  """[(heading, rows of its maps)]: methods of which there are several maps, then all that there is only one of."""
+  members = {name: [one for one in maps if one.name == name] for name, count in many.items() if count > 1}
+  groups = [(METHODS[name].title, several) for name, several in members.items()]
+  single = [one for one in maps if one.name not in members]
   if single:
-    groups.append((OTHERS if groups else "", single))
-  rows = []
-  for heading, members in groups:
-    count = -(-len(members) // COLUMNS)
-    length = -(-len(members) // count)
-    rows += [(heading if i == 0 else "", members[i : i + length]) for i in range(0, len(members), length)]
-  return rows
+    groups.append((OTHERS if groups else ALONE, single))
+  return [(heading, _in_rows(several)) for heading, several in groups]
+
+
+def _in_rows(members):
+  """As few rows as there can be, about as long as each other."""
+  length = -(-len(members) // -(-len(members) // COLUMNS))
+  return [members[i : i + length] for i in range(0, len(members), length)]
 
 
 def _numbers(one, result):

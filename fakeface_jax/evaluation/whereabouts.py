@@ -2,11 +2,13 @@
 
 import numpy as np
 
+from fakeface_jax.data.forging.landmarks import FRAMINGS, LANDMARKS, find_points
 from fakeface_jax.evaluation.placement import enlarged
 from fakeface_jax.lines import listed
 
 MOST = 0.6  # of a map's energy is "mostly"
 GAIN = 1.3  # times what an even spread would put there; with less than that nothing is said
+ALIKE = 0.75  # of a part's share; a part that has that much is named with it
 MANY = 3  # parts of a face that one sentence names at most
 SIDE = 96  # px, at which maps are looked at
 
@@ -51,6 +53,12 @@ def whereabouts(cam, points=None):
   return _in_picture(cam / total)
 
 
+def landmarks(pixels):
+  """The landmarks of the face in a picture uint8[H, W, 3], as `whereabouts` takes them; None where they are unknown."""
+  points, found_by = find_points(pixels, FRAMINGS[0])
+  return points / pixels.shape[1::-1] if found_by == LANDMARKS else None
+
+
 def _in_picture(energy):
   """The smallest part of the picture that has most of the energy; of several as small, the one with most."""
   found = []
@@ -68,8 +76,8 @@ def _on_face(energy, parts):
   if share[AROUND] >= max(MOST, GAIN * area[AROUND]):
     return "beside the face"
   strong = [part for part in np.argsort(-share[:AROUND], kind="stable") if share[part] >= GAIN * area[part] > 0]
-  for count in range(1, MANY + 2):  # both eyes, or both cheeks, are one of them
-    chosen = strong[:count]
+  for weakest in strong:
+    chosen = [part for part in strong if share[part] >= ALIKE * share[weakest]]
     names = _named(chosen)
     if share[chosen].sum() >= max(MOST, GAIN * area[chosen].sum()) and len(names) <= MANY:
       return f"on {listed(names)}"
