@@ -15,9 +15,10 @@ def lines_around(mask, shape):
 
   inside = np.asarray(Image.fromarray(np.uint8(mask == 255) * np.uint8(255)).resize(
       shape[::-1], Image.Resampling.BILINEAR)) > 127
-  grown = lambda steps: ndimage.binary_dilation(inside, iterations=steps)
+  width = max(1, round(min(shape) / 256))  # px
+  grown = lambda steps: ndimage.binary_dilation(inside, iterations=steps * width)
   line = grown(1) & ~inside
-  return line, grown(2) & ~ndimage.binary_erosion(inside, border_value=1) & ~line
+  return line, grown(2) & ~ndimage.binary_erosion(inside, iterations=width, border_value=1) & ~line
 
 
 def with_lines(picture, lines):

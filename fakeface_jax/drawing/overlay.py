@@ -16,7 +16,7 @@ VIOLET, JET = "violet", "jet"
 COLOURS = (VIOLET, JET)
 
 _HUE = (150, 0, 255)
-_THICKEST = 0.75  # how much of the photograph is covered in full colour; its features are still seen
+_THICKEST = 0.6  # how much of the photograph is covered in full colour; its features are still seen
 _EVEN = 1.3  # exponent with which equal steps of a map look about equal
 
 
