@@ -110,6 +110,12 @@ def seen_part(shape, resize, crop):
   return left, top, crop * min(steps)
 
 
+def seen_pixels(photograph, resize, crop):
+  """A photograph's own pixels uint8[side, side, 3] of what the network sees of it, for `panel.draw_panel`."""
+  left, top, side = (round(edge) for edge in seen_part(photograph.shape[:2], resize, crop))
+  return photograph[top : top + side, left : left + side]
+
+
 def on_photograph(photograph, cam, window, full, colours=VIOLET):
   """A map laid on the part of a whole photograph that it was made of, at the photograph's own resolution.
 

@@ -12,7 +12,7 @@ ALIKE = 0.75  # of a part's share; a part that has that much is named with it
 MANY = 3  # parts of a face that one sentence names at most
 SIDE = 96  # px, at which maps are looked at
 
-PLACES = {  # by (rows, columns), each a half of the picture or all of it
+PLACES = {  # by (rows, columns)
     ("upper", "left"): "in the upper left of the picture", ("upper", "right"): "in the upper right of the picture",
     ("lower", "left"): "in the lower left of the picture", ("lower", "right"): "in the lower right of the picture",
     ("upper", "middle"): "in the upper middle of the picture",
@@ -23,9 +23,11 @@ PLACES = {  # by (rows, columns), each a half of the picture or all of it
     ("upper", None): "in the upper half of the picture", ("lower", None): "in the lower half of the picture",
     (None, "left"): "in the left half of the picture", (None, "right"): "in the right half of the picture",
     ("middle", None): "across the middle of the picture, from left to right",
-    (None, "middle"): "down the middle of the picture, from top to bottom"}
+    (None, "middle"): "down the middle of the picture, from top to bottom",
+    ("around", "around"): "around the middle of the picture"}
 _HALVES = {"upper": slice(0, SIDE // 2), "lower": slice(SIDE // 2, SIDE), "left": slice(0, SIDE // 2),
-           "right": slice(SIDE // 2, SIDE), "middle": slice(SIDE // 4, SIDE - SIDE // 4), None: slice(0, SIDE)}
+           "right": slice(SIDE // 2, SIDE), "middle": slice(SIDE // 4, SIDE - SIDE // 4), None: slice(0, SIDE),
+           "around": slice(14, SIDE - 14)}  # squared, half of the picture too
 
 FACE_PARTS = (
     "the forehead", "the left eye", "the right eye", "the nose", "the mouth", "the chin", "the left cheek",
@@ -66,7 +68,7 @@ def _in_picture(energy):
     part = energy[_HALVES[rows], _HALVES[columns]]
     share, area = float(part.sum()), part.size / energy.size
     if share >= max(MOST, GAIN * area):
-      found.append((area, -share, words))
+      found.append((round(area, 1), -share, words))
   return min(found)[2] if found else None
 
 

@@ -16,6 +16,7 @@ from fakeface_jax.drawing.overlay import (
   on_photograph,
   relief,
   seen_part,
+  seen_pixels,
   tint,
   with_boxes,
 )
@@ -134,6 +135,9 @@ def test_the_part_that_is_seen_is_the_part_that_is_cut_out(shape, resize, crop):
   seen = resize_and_crop(place, resize, crop)
   middle = seen[crop // 2, crop // 2, :2] / 255 * shape[::-1]
   np.testing.assert_allclose(middle, [left + side / 2, top + side / 2], atol=0.012 * max(shape) + 1)
+  own = seen_pixels(place, resize, crop)
+  assert own.shape == (round(side), round(side), 3)
+  np.testing.assert_allclose(own[round(side) // 2, round(side) // 2, :2], seen[crop // 2, crop // 2, :2], atol=3)
   across = (seen[crop // 2, -1, 0] - float(seen[crop // 2, 0, 0])) / 255 * shape[1]
   np.testing.assert_allclose(across, side * (crop - 1) / crop, atol=0.02 * max(shape))
 

@@ -30,6 +30,7 @@ def test_halves_and_bands_are_named_where_nothing_smaller_holds_most():
   assert whereabouts(upper) == "in the upper half of the picture"
   assert whereabouts(upper.T) == "in the left half of the picture"
   assert whereabouts(band) == "down the middle of the picture, from top to bottom"
+  assert whereabouts(spot(0.5, 0.5, spread=0.25)) == "around the middle of the picture"
   assert whereabouts(band.T) == "across the middle of the picture, from left to right"
 
 
