@@ -35,7 +35,7 @@ def main(arguments):
   from fakeface_jax.devices import check_platform
   from fakeface_jax.explain.methods import parse_methods, resolve_methods
   from fakeface_jax.runs.background import with_run_background
-  from fakeface_jax.runs.sanity import check_run, sentences_of_run
+  from fakeface_jax.runs.sanity import check_run, trust_of_run
   from fakeface_jax.workdir import last_run
 
   check_platform()
@@ -56,7 +56,7 @@ def main(arguments):
 
   failures = explain_items(
       with_scale(detector, workdir, methods), items, out, target=TARGET.value, methods=methods,
-      check=sentences_of_run(workdir, methods), overwrite=OVERWRITE.value)
+      check=trust_of_run(workdir, methods), overwrite=OVERWRITE.value)
   print(f"{len(items) - len(failures)} of {len(items)} images explained in {out}")
   return app.exit_code(failures)
 

@@ -236,7 +236,7 @@ def test_the_audit_and_the_pages_of_its_cases(
     run, faces, files, answers, batch_size, tmp_path, monkeypatch, asked_of_the_engine):
   drawn = {}
 
-  def draw_panel(result, name, scale, note, check, mask, label):
+  def draw_panel(result, name, scale, note, check, mask, label, **_):
     drawn[name] = result, mask
     return Image.new("RGB", (8, 8))
 

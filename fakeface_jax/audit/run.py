@@ -30,13 +30,14 @@ from fakeface_jax.outputs import check_new
 from fakeface_jax.paths import user_path
 from fakeface_jax.progress import with_progress
 from fakeface_jax.runs.background import with_run_background
+from fakeface_jax.runs.best_map import AUDIT, FIGURES_FILE
 from fakeface_jax.workdir import read_config, refuse_strangers, write_whole
 
 log = logging.getLogger(__name__)
 
 SLOWEST = ("scorecam", "shap")  # hundreds of network evaluations for an image: only where asked for
 ROBUST = 300  # images that are corrupted
-PAGE_FILE, FIGURES_FILE = "report.html", "audit.json"
+PAGE_FILE = "report.html"
 CASES, PARTS = "cases", "parts"  # folders
 
 
@@ -55,7 +56,7 @@ def audit_run(workdir, *, data=None, split=None, out=None, methods=None, batch_s
     section lacks is said in that section's `reason`.
   """
   workdir = Path(user_path(workdir))
-  own = workdir / "audit"
+  own = workdir / AUDIT
   out = Path(user_path(out or own))
   try:
     out.mkdir(parents=True, exist_ok=True)

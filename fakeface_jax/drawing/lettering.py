@@ -45,8 +45,26 @@ def _dejavu():
 def draw_name(draw, place, name, fill, size, width, *, anchor="la"):
   """Draws a name, its beginning left out where it would be wider than `width` pixels."""
   letters = name_font(size)
-  text = shown = legible(name)
-  while draw.textlength(shown, letters) > width:
+  draw.text(place, shortened(legible(name), letters, width), fill, letters, anchor=anchor)
+
+
+def shortened(text, letters, width):
+  """A text, its beginning left out where it would be wider than `width` pixels."""
+  shown = text
+  while letters.getlength(shown) > width:
     text = text[max(1, len(text) // 50):]
     shown = f"…{text}"
-  draw.text(place, shown, fill, letters, anchor=anchor)
+  return shown
+
+
+@lru_cache
+def wrapped(text, letters, width):
+  """Lines of a text, a tuple, broken between words where they would be wider than `width` pixels."""
+  lines = []
+  for word in text.split():
+    longer = f"{lines[-1]} {word}" if lines else word
+    if lines and letters.getlength(longer) <= width:
+      lines[-1] = longer
+    else:
+      lines.append(word)
+  return tuple(lines)

@@ -1,75 +1,67 @@
-"""One picture per image: the photograph, where each layer saw evidence, and which pixels it came from.
+"""One picture per image: the verdict and where its evidence lies, large; below it the maps of all layers and methods.
 
-The only place where a map is brought to colours. Full colour means the same for every image (see `explain.scale`).
+Full colour means the same for every image (see `explain.scale`); maps are brought to colours by `drawing.overlay`.
 """
 
-import textwrap
+from collections import Counter
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw
 
 from fakeface_jax.data.schema import LABELS, THRESHOLD
-from fakeface_jax.drawing.lettering import draw_name, font
-from fakeface_jax.drawing.numerals import said
-from fakeface_jax.drawing.outline import outlined
-from fakeface_jax.evaluation.placement import enlarged
+from fakeface_jax.drawing.lettering import draw_name, font, shortened, wrapped
+from fakeface_jax.drawing.numerals import OUTCOMES, UNIT, chance, said
+from fakeface_jax.drawing.outline import lines_around, with_lines
+from fakeface_jax.drawing.overlay import JET, VIOLET, evidence, heatmap, legend, relief, tint
+from fakeface_jax.evaluation.whereabouts import whereabouts
 from fakeface_jax.explain.methods import ATTRIBUTION, HEATMAP, METHODS, SENSITIVITY
 from fakeface_jax.explain.scale import STRONGEST, drawn, maps_with_keys, strength
 
-CELL = 176  # px, side of a picture
-GAP = 8
-CAPTION = 34  # px below a picture
-HEADING = 20  # px above a row of heatmaps
-TOP = 44
-COLUMNS = 6  # of maps, beside one for the photograph
-WIDTH = (1 + COLUMNS) * (CELL + GAP) + GAP
-INK, FAINT, PAPER = (20, 20, 20), (110, 110, 110), (255, 255, 255)
+CELL = 256  # px, side of a small picture
+GAP = 12
+COLUMNS = 5
+LARGE = 2 * CELL + GAP  # px, side of the large picture
+WIDTH = COLUMNS * (CELL + GAP) + GAP
+CAPTION = 50  # px below a picture
+HEADING = 54  # px above a group of them
+LINE = 20  # px, of notes
+SIDE = LARGE + 2 * GAP  # where the words beside the large picture begin
+THUMBNAIL = 122  # px, four of them in the width of two small pictures
+INK, FAINT, PAPER = (20, 20, 20), (90, 90, 90), (255, 255, 255)
+TINY, SMALL, PLAIN, HEAD, TITLE = 12, 14, 15, 20, 30  # px, of letters
 CALIBRATED = f"full colour is how strongly the strongest {STRONGEST:.0%} of this run's validation fakes speak for fake"
+FAINTEST = 0.1  # of full colour; a map that nowhere reaches it says next to nothing
 
 NOTES = {
     HEATMAP: (
-        "Heatmaps lie over the photograph, one for each layer, first to last; all blue means that nothing spoke for"
+        "Heatmaps lie over the photograph, one for each layer, first to last; {untouched} means that nothing spoke for"
         " {target}."),
     SENSITIVITY: "Grey pictures: how a small change of each pixel would move {target}; nothing is mid-grey.",
     ATTRIBUTION: (
         "Red and blue: how much each place adds to the {target} logit or takes from it; no colour means nothing."),
 }
+UNTOUCHED = {VIOLET: "no colour", JET: "all blue"}
 SCALE_NOTE = "The scale is the same for every image: {note}."
 EIGEN = "Eigen-CAM shows what stands out to a layer, whatever the class."
 CONTRADICTION = (
     "Called {verdict}, and yet the last heatmap is strong for {target}: Grad-CAM weighs a convolution's raw output,"
     " where a negative weight times a negative output counts as evidence too. Go by the verdict, not by the colours.")
+BEST = "The large map, {title}, is the one that lies best on the masks of fakes in this run's audit."
+NEAREST, UNRELIABLE = "The most similar training images", "unreliable"
+OTHERS, ALONE = "Other methods", "Maps"  # headings
 
 
-def jet(values):
-  """Blue (0), cyan, green, yellow, red (1): float[...] -> uint8[..., 3]; values beyond 0..1 are clipped."""
-  level = 4 * np.clip(values, 0, 1)[..., None]
-  return (255 * np.clip(1.5 - np.abs(level - np.array([3.0, 2.0, 1.0])), 0, 1)).astype(np.uint8)
+class Trust(NamedTuple):
+  """What is known of a run's methods: sentences for whoever looks at their maps, and the names of those that failed."""
+
+  sentences: tuple = ()
+  unreliable: tuple = ()
 
 
-JET = jet(np.linspace(0, 1, 256))
-
-
-def heatmap(cam, image, full):
-  """A heatmap laid half over an image: float32[h, w] and uint8[H, W, 3] -> uint8[H, W, 3]; `full` is drawn red."""
-  level = enlarged(np.float32(255 * cam / max(full, 1e-12)), image.shape[:2])
-  return JET[np.clip(level, 0, 255).astype(np.uint8)] // 2 + image // 2
-
-
-def relief(gradient, full):
-  """Signed pixel values float32[H, W, 3] as uint8[H, W, 3]: mid-grey where nothing speaks, `full` black or white."""
-  return (128 + 127 * np.clip(gradient / max(full, 1e-12), -1, 1)).astype(np.uint8)
-
-
-def tint(attribution, image, full):
-  """Red for and blue against, over a pale grey image: float32[H, W] and uint8[h, w, 3] -> uint8[h, w, 3]."""
-  level = np.clip(enlarged(np.float32(attribution / max(full, 1e-12)), image.shape[:2]), -1, 1)[..., None]
-  pale = 160 + 0.35 * image.mean(axis=-1, keepdims=True)
-  colour = np.where(level > 0, np.array([200.0, 0, 20]), np.array([0.0, 60, 220]))
-  return (pale + np.abs(level) * (colour - pale)).astype(np.uint8)
-
-
-def draw_panel(result, name, scale, scale_note=CALIBRATED, check=(), mask=None, label=None):
+def draw_panel(
+    result, name, scale, scale_note=CALIBRATED, check=None, mask=None, label=None, *, judgement=None, best=None,
+    points=None, photograph=None, colours=VIOLET):
   """The panel of one image.
 
   Args:
@@ -77,113 +69,208 @@ def draw_panel(result, name, scale, scale_note=CALIBRATED, check=(), mask=None, 
     name: of the image, for the title.
     scale: {scale key: value drawn in full colour}, as `measure_scale` returns it.
     scale_note: what that value means, in words.
-    check: sentences on which methods to trust, as `sanity.sentences` returns them.
+    check: a `Trust`, as `runs.sanity.trust` returns it; None where nothing is known of the methods.
     mask: uint8[H, W] of what was changed (255) to draw the outline of, or None.
     label: 0 real, 1 fake, for the title; None where nobody knows.
-  Returns: a PIL image, RGB.
+    judgement: a `verdict.judgement.Judgement`, for the words and the training images beside the large picture; None
+      for the verdict of the probability alone.
+    best: (method, layer or None) of the map that is known to be this run's best, drawn large; where that is None or not
+      in the result, the last layer's Grad-CAM is.
+    points: float32[68, 2], the face's landmarks as fractions of what the network sees, to name its parts; or None.
+    photograph: uint8[h, w, 3], the original's own pixels of what the network sees, to draw the large map over (see
+      `overlay.seen_part`); None for the network's.
+    colours: of `overlay.COLOURS`.
+  Returns: a PIL image, RGB, `WIDTH` wide.
   """
-  target = LABELS[result["target"]]
-  photograph = _resized(result["image"])
-  outline = (lambda picture: picture) if mask is None else lambda picture: outlined(picture, mask)
-  rows, kinds = _rows(result, photograph, scale)
-  notes = _notes(result, kinds, scale, scale_note, check)
-  heights = [HEADING * any(heading for heading, *_ in row) + CELL + CAPTION + GAP for row in rows]
-  below = TOP + max(sum(heights), CELL + CAPTION + GAP + 76 * len(kinds))
-  canvas = Image.new("RGB", (WIDTH, below + 16 * len(notes) + GAP), PAPER)
+  check, target = check or Trust(), LABELS[result["target"]]
+  maps = [_Map(name, layer, values, scale[key]) for name, layer, key, values in maps_with_keys(result)]
+  first = _large(maps, best, check.unreliable)
+  many = Counter(one.name for one in maps)
+  groups = _groups(maps, many)
+  foot = GAP + LARGE + CAPTION + sum(HEADING + len(rows) * (CELL + CAPTION) for _, rows in groups)
+  notes = _notes(result, maps, scale_note, check, judgement, colours)
+  notes += [BEST.format(title=first.title)] if best == (first.name, first.layer) else []
+  left, start = GAP + len(groups[-1][1][-1]) * (CELL + GAP), foot - CELL - CAPTION
+  lines = _lines(notes, WIDTH - left)
+  if WIDTH - left < LARGE or LINE * len(lines) > CELL + CAPTION:  # they do not fit beside the last row
+    left, start, lines = GAP, foot, _lines(notes, WIDTH - GAP)
+  canvas = Image.new("RGB", (WIDTH, max(foot, start + LINE * len(lines) + GAP)), PAPER)
   draw = ImageDraw.Draw(canvas)
+  lines_of = {} if mask is None else {side: lines_around(mask, (side, side)) for side in (CELL, LARGE)}
+  outline = lambda picture: with_lines(picture, lines_of[len(picture)]) if lines_of else picture
+  cell = lambda corner, title, note, picture, name=None: _draw_cell(
+      canvas, draw, corner, title, note, outline(picture), name in check.unreliable)
 
-  title = said(result["probability"], label)
-  draw.text((GAP, 10), title, INK, font(20))
-  draw_name(draw, (WIDTH - GAP, 14), name, FAINT, 13, WIDTH - 5 * GAP - font(20).getlength(title), anchor="ra")
-  top = TOP + heights[0] - (CELL + CAPTION + GAP)
-  height, width = result["image"].shape[:2]
-  _cell(canvas, draw, (GAP, top), "what the network sees", f"{width} x {height} px", outline(photograph))
-  for i, kind in enumerate(kinds):
-    _legend(canvas, draw, (GAP, top + CELL + CAPTION + GAP + 76 * i), kind, target)
-  y = TOP
-  for row, height in zip(rows, heights, strict=True):
-    corner = y + height - (CELL + CAPTION + GAP)
-    for column, (heading, *cell) in enumerate(row, start=1):
-      x = GAP + column * (CELL + GAP)
-      draw.text((x, corner - HEADING + 1), heading, INK, font(15))
-      title, note, picture = cell
-      _cell(canvas, draw, (x, corner), title, note, outline(picture))
-    y += height
-  for i, line in enumerate(notes):
-    draw.text((GAP, below + 16 * i), line, FAINT, font(12))
+  picture = _resized(result["image"] if photograph is None else photograph, LARGE)
+  cell((GAP, GAP), first.title, _numbers(first, result), heatmap(first.evidence, picture, first.full, colours),
+       first.name)
+  _draw_legend(canvas, draw, (GAP + LARGE - CELL, GAP + LARGE + 4), HEATMAP, target, colours)
+  draw_name(draw, (SIDE, GAP), name, FAINT, SMALL, WIDTH - GAP - SIDE)
+  draw.text((SIDE, GAP + 24), _headline(result, label, judgement), INK, font(TITLE))
+  why = [judgement.why] if judgement else []
+  where = _where(first, target, points) if first.name not in check.unreliable else []
+  for i, line in enumerate(wrapped(" ".join(why + where), font(HEAD), WIDTH - GAP - SIDE)):
+    draw.text((SIDE, GAP + 74 + 28 * i), line, INK, font(HEAD))
+  low, seen = GAP + LARGE - CELL, _resized(result["image"], CELL)
+  cell((SIDE, low), "what the network sees", "{1} x {0} px".format(*result["image"].shape), seen)
+  if judgement:
+    _draw_neighbours(canvas, draw, (SIDE + CELL + GAP, low), judgement.neighbours)
+
+  y = GAP + LARGE + CAPTION
+  for heading, rows in groups:
+    draw.text((GAP, y + HEADING - 12), heading, INK, font(HEAD), anchor="ls")
+    kinds = dict.fromkeys(one.kind for row in rows for one in row)
+    for i, kind in enumerate(kinds):
+      corner = WIDTH - (len(kinds) - i) * (CELL + GAP), y + 4
+      _draw_legend(canvas, draw, corner, kind, target, colours)
+    y += HEADING
+    for row in rows:
+      for i, one in enumerate(row):
+        title = one.layer if many[one.name] > 1 else one.title
+        cell((GAP + i * (CELL + GAP), y), title, _numbers(one, result), one.small(seen, colours), one.name)
+      y += CELL + CAPTION
+  for i, line in enumerate(lines):
+    draw.text((left, start + LINE * i), line, FAINT, font(SMALL))
   return canvas
 
 
-def _rows(result, photograph, scale):
-  """Rows of (heading, title, note, picture), and the kinds of map among them: heatmaps by method, then all else."""
-  heatmaps, others, kinds = {}, [], []
-  for name, layer, key, values in maps_with_keys(result):
-    method, full = METHODS[name], scale[key]
-    note = f"max {strength(method.kind, values):.2g}, full colour {full:.2g}"
-    if name in result["completeness_error"]:
-      note = note.replace(", full colour", " of") + f", sum off {abs(result['completeness_error'][name]):.1g}"
-    kinds += [method.kind] if method.kind not in kinds else []
-    if method.kind == HEATMAP:
-      heatmaps.setdefault(name, []).append(["", layer, note, heatmap(values, photograph, full)])
-    elif method.kind == SENSITIVITY:
-      others.append(["", method.title, note, _resized(relief(values, full))])
-    else:
-      others.append(["", method.title, note, tint(drawn(method.kind, values), photograph, full)])
-  rows = []
-  for name, cells in heatmaps.items():
-    cells[0][0] = METHODS[name].title
-    lines = -(-len(cells) // COLUMNS)
-    length = -(-len(cells) // lines)
-    rows += [cells[i : i + length] for i in range(0, len(cells), length)]
-  for row in rows:
-    while len(row) < COLUMNS and others:
-      row.append(others.pop(0))
-  rows += [others[i : i + COLUMNS] for i in range(0, len(others), COLUMNS)]
-  return rows or [[]], kinds
+class _Map(NamedTuple):
+  """One map of one image: its method's name, its layer or None, and the value that is drawn in full colour."""
+
+  name: str
+  layer: str | None
+  values: np.ndarray
+  full: float
+
+  @property
+  def kind(self):
+    return METHODS[self.name].kind
+
+  @property
+  def title(self):
+    return METHODS[self.name].title + (f", {self.layer}" if self.layer else "")
+
+  @property
+  def evidence(self):
+    return evidence(self.kind, self.values)
+
+  def small(self, seen, colours):
+    """Its picture beside others, over what the network sees."""
+    if self.kind == HEATMAP:
+      return heatmap(self.values, seen, self.full, colours)
+    if self.kind == SENSITIVITY:
+      return _resized(relief(self.values, self.full), CELL)
+    return tint(drawn(self.kind, self.values), seen, self.full)
 
 
-def _notes(result, kinds, scale, scale_note, check):
+def _large(maps, best, unreliable):
+  """The map that is drawn large: the best, or else the last of Grad-CAM, or of what is no worse than others."""
+  for wanted in (
+      lambda one: best == (one.name, one.layer), lambda one: one.name == "gradcam",
+      lambda one: one.kind == HEATMAP and one.name != "eigencam", lambda one: one.name not in unreliable,
+      lambda one: True):
+    found = [one for one in maps if wanted(one)]
+    if found:
+      return found[-1]
+  raise ValueError("result: expected at least one map besides feature maps")
+
+
+def _groups(maps, many):
+  """[(heading, rows of its maps)]: methods of which there are several maps, then all that there is only one of."""
+  members = {name: [one for one in maps if one.name == name] for name, count in many.items() if count > 1}
+  groups = [(METHODS[name].title, several) for name, several in members.items()]
+  single = [one for one in maps if one.name not in members]
+  if single:
+    groups.append((OTHERS if groups else ALONE, single))
+  return [(heading, _in_rows(several)) for heading, several in groups]
+
+
+def _in_rows(members):
+  """As few rows as there can be, about as long as each other."""
+  length = -(-len(members) // -(-len(members) // COLUMNS))
+  return [members[i : i + length] for i in range(0, len(members), length)]
+
+
+def _numbers(one, result):
+  words = f"max {strength(one.kind, one.values):.2g}"
+  if one.name in result["completeness_error"]:
+    return f"{words} of {one.full:.2g}, sum off {abs(result['completeness_error'][one.name]):.1g}"
+  return f"{words}, full colour {one.full:.2g}"
+
+
+def _headline(result, label, judgement):
+  """The verdict and the truth, where it is known."""
+  if judgement is None:
+    return _capital(said(result["probability"], label))
+  verdict = judgement.verdict
+  words = f"{_capital(verdict)} ({chance(judgement.probability).replace(UNIT, ' %')} fake)"
+  if label is None:
+    return words
+  return f"{words}; in truth {LABELS[label]}" + (
+      f": {OUTCOMES[label][LABELS.index(verdict)]}" if verdict in LABELS else "")
+
+
+def _capital(words):
+  return words[0].upper() + words[1:]
+
+
+def _where(one, target, points):
+  """A sentence on where the large map lies, in a list; none where it is spread, or says nothing of the class."""
+  if one.name == "eigencam":
+    return []
+  if one.evidence.max() <= FAINTEST * one.full:
+    return [f"Next to nothing speaks for {target} in this map."]
+  words = whereabouts(one.evidence, points)
+  return [f"What speaks for {target} lies mostly {words}."] if words else []
+
+
+def _notes(result, maps, scale_note, check, judgement, colours):
   target = LABELS[result["target"]]
-  verdict = LABELS[int(result["probability"] >= THRESHOLD)]
-  notes = [*(NOTES[kind].format(target=target) for kind in kinds), SCALE_NOTE.format(note=scale_note)]
-  notes = [" ".join(notes), *check]
+  kinds = dict.fromkeys(one.kind for one in maps)
+  notes = [NOTES[kind].format(target=target, untouched=UNTOUCHED[colours]) for kind in kinds]
+  notes = [" ".join([*notes, SCALE_NOTE.format(note=scale_note)]), *check.sentences]
   if "eigencam" in result["settings"]:
     notes.append(EIGEN)
-  if "gradcam" in result["settings"]:
-    layer, cam = list(result["gradcam"].items())[-1]
-    if verdict != target and strength(HEATMAP, cam) >= scale[f"gradcam/{layer}"] > 0:
-      notes.append(CONTRADICTION.format(verdict=verdict, target=target))
-  return [line for note in notes for line in textwrap.wrap(note, WIDTH // 6)]
+  verdict = judgement.verdict if judgement else LABELS[int(result["probability"] >= THRESHOLD)]
+  cams = [one for one in maps if one.name == "gradcam"]
+  if cams and verdict in LABELS and verdict != target and strength(HEATMAP, cams[-1].values) >= cams[-1].full > 0:
+    notes.append(CONTRADICTION.format(verdict=verdict, target=target))
+  return notes
 
 
-def _resized(pixels):
-  return np.asarray(Image.fromarray(pixels).resize((CELL, CELL), Image.Resampling.BICUBIC))
+def _lines(notes, width):
+  return [line for note in notes for line in wrapped(note, font(SMALL), width - GAP)]
 
 
-def _cell(canvas, draw, corner, title, note, pixels):
+def _resized(pixels, side):
+  return np.asarray(Image.fromarray(pixels).resize((side, side), Image.Resampling.BICUBIC))
+
+
+def _draw_cell(canvas, draw, corner, title, note, pixels, unreliable=False):
+  (x, y), side = corner, len(pixels)
+  canvas.paste(Image.fromarray(pixels), corner)
+  if unreliable:
+    draw.rectangle((x, y, x + font(PLAIN).getlength(UNRELIABLE) + 16, y + 25), fill=INK)
+    draw.text((x + 8, y + 13), UNRELIABLE, PAPER, font(PLAIN), anchor="lm")
+  draw.text((x, y + side + 3), shortened(title, font(PLAIN), CELL), INK, font(PLAIN))
+  draw.text((x, y + side + 22), shortened(note, font(TINY), CELL), FAINT, font(TINY))
+
+
+def _draw_legend(canvas, draw, corner, kind, target, colours):
   x, y = corner
-  canvas.paste(Image.fromarray(pixels), (x, y))
-  draw.text((x, y + CELL + 2), shorten(title, 27), INK, font(13))
-  draw.text((x, y + CELL + 18), shorten(note, 36), FAINT, font(11))
+  title, (low, middle, high), bar = legend(kind, target, colours)
+  draw.text((x, y), title, INK, font(TINY))
+  canvas.paste(Image.fromarray(bar).resize((CELL, 10)), (x, y + 16))
+  for at, words, anchor in ((x, low, "la"), (x + CELL // 2, middle, "ma"), (x + CELL, high, "ra")):
+    draw.text((at, y + 28), words, FAINT, font(TINY), anchor=anchor)
 
 
-def _legend(canvas, draw, corner, kind, target):
+def _draw_neighbours(canvas, draw, corner, neighbours):
   x, y = corner
-  ramp = np.linspace(-1, 1, CELL)
-  bars = {
-      HEATMAP: (f"evidence for {target}", jet(np.linspace(0, 1, CELL)), ("none", "", "full colour or more")),
-      SENSITIVITY: (f"pixels that move {target}", np.repeat(relief(ramp[:, None], 1), 3, 1),
-                    ("lower it", "nothing", "raise it")),
-      ATTRIBUTION: (f"what adds to {target}", tint(ramp[None], np.full((1, CELL, 3), 128, np.uint8), 1)[0],
-                    ("takes away", "nothing", "adds")),
-  }
-  title, bar, (left, middle, right) = bars[kind]
-  draw.text((x, y), title, INK, font(13))
-  canvas.paste(Image.fromarray(np.ascontiguousarray(np.broadcast_to(bar, (16, CELL, 3)))), (x, y + 20))
-  draw.text((x, y + 38), left, FAINT, font(11))
-  draw.text((x + CELL // 2, y + 38), middle, FAINT, font(11), anchor="ma")
-  draw.text((x + CELL, y + 38), right, FAINT, font(11), anchor="ra")
-
-
-def shorten(text, length):
-  return text if len(text) <= length else "…" + text[1 - length :]
+  draw.text((x, y), NEAREST, INK, font(PLAIN))
+  for i, one in enumerate(neighbours[:4]):
+    left = x + i * (THUMBNAIL + GAP)
+    canvas.paste(Image.fromarray(_resized(one.thumbnail, THUMBNAIL)), (left, y + 26))
+    draw.text((left, y + 26 + THUMBNAIL + 3), LABELS[one.label], INK, font(PLAIN))
+    draw.text((left, y + 26 + THUMBNAIL + 22), f"distance {one.distance:.2g}", FAINT, font(TINY))
+    draw_name(draw, (left, y + 26 + THUMBNAIL + 38), one.name, FAINT, TINY, THUMBNAIL)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from fakeface_jax.drawing.figure import new_figure, save_figure
+from fakeface_jax.drawing.panel import Trust
 from fakeface_jax.errors import UserError
 from fakeface_jax.evaluation.sanity import ALIKE
 from fakeface_jax.explain.methods import METHODS
@@ -64,21 +65,21 @@ def table(result):
   return "\n".join(lines)
 
 
-def sentences_of_run(workdir, settings):
-  """What a layman should know of these methods, {name: settings}, from the run's own check or else the paper's."""
+def trust_of_run(workdir, settings):
+  """The `Trust` in these methods, {name: settings}, from the run's own check or else the paper's."""
   found = read_json(
       Path(workdir) / SANITY_FILE, _is_check, "what is known of other networks is said; scripts/explain.py --sanity"
       " checks this one again")
   measured = {name: scores["depends_on_weights"] for name, scores in found["methods"].items()} if found else {}
-  return sentences(measured, settings)
+  return trust(measured, settings)
 
 
 def _is_check(found):
   return all(isinstance(scores["depends_on_weights"], bool) for scores in found["methods"].values())
 
 
-def sentences(measured, names):
-  """As `sentences_of_run`; `measured` is {name: whether it depends on the weights} of the methods that were checked."""
+def trust(measured, names):
+  """As `trust_of_run`; `measured` is {name: whether it depends on the weights} of the methods that were checked."""
   failing = [name for name in names if measured.get(name) is False]
   known = [name for name in names if name not in measured and name in KNOWN_TO_FAIL]
   passing = [name for name in names if measured.get(name)]
@@ -89,7 +90,7 @@ def sentences(measured, names):
     lines.append(_failing(known, "networks with random weights draw much the same picture (Adebayo et al., 2018)."))
   if passing:
     lines.append(PASSES.format(methods=_titles(passing)))
-  return lines
+  return Trust(tuple(lines), tuple(failing + known))
 
 
 def _failing(names, why):

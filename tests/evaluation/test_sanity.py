@@ -10,7 +10,7 @@ from fakeface_jax.errors import UserError
 from fakeface_jax.evaluation.sanity import randomization_steps, rank_correlation, sanity, similarity
 from fakeface_jax.models import init_variables
 from fakeface_jax.models.resnet import resnet
-from fakeface_jax.runs.sanity import check_run, sentences, sentences_of_run
+from fakeface_jax.runs.sanity import check_run, trust, trust_of_run
 
 
 @pytest.fixture(scope="module")
@@ -72,14 +72,16 @@ def test_rank_correlation_and_similarity_of_known_pairs():
 
 def test_sentences_name_what_fails_in_words():
   methods = {"gradcam": {}, "guided_backprop": {}, "guided_gradcam": {}}
-  (known,) = sentences({}, methods)
+  (known,), unreliable = trust({}, methods)
   assert known.startswith("Guided backprop and Guided Grad-CAM: networks with random weights draw much the same")
+  assert unreliable == ("guided_backprop", "guided_gradcam")
   measured = {"gradcam": True, "guided_backprop": False, "guided_gradcam": True}
-  failing, passing = sentences(measured, methods)
+  (failing, passing), unreliable = trust(measured, methods)
+  assert unreliable == ("guided_backprop",)
   assert failing.startswith("Guided backprop: this network draws nearly the same with random numbers")
   assert "it shows what stands out" in failing
   assert passing.endswith("changed the pictures of Grad-CAM and Guided Grad-CAM, as it should.")
-  assert sentences({}, {"occlusion": {}}) == []
+  assert trust({}, {"occlusion": {}}) == ((), ())
 
 
 def test_a_run_keeps_its_check_and_its_panels_say_it(detector, tmp_path, capsys):
@@ -93,5 +95,6 @@ def test_a_run_keeps_its_check_and_its_panels_say_it(detector, tmp_path, capsys)
   assert "Eigen-CAM" in capsys.readouterr().out
   result = json.loads((tmp_path / "sanity.json").read_text())
   depends = result["methods"]["eigencam"]["depends_on_weights"]
-  (sentence,) = sentences_of_run(tmp_path, {"eigencam": {}})
+  (sentence,), unreliable = trust_of_run(tmp_path, {"eigencam": {}})
+  assert unreliable == (() if depends else ("eigencam",))
   assert ("as it should" in sentence) is depends and (tmp_path / "sanity.png").exists()

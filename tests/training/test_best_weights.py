@@ -12,7 +12,7 @@ from fakeface_jax.detector import load
 from fakeface_jax.errors import UserError
 from fakeface_jax.models import abstract_variables
 from fakeface_jax.models.resnet import resnet
-from fakeface_jax.runs.sanity import sentences_of_run
+from fakeface_jax.runs.sanity import trust_of_run
 from fakeface_jax.training.best_weights import load_best
 from fakeface_jax.training.checkpoints import Checkpoints
 
@@ -123,7 +123,7 @@ def test_damaged_predictions_are_named_with_what_makes_them_again(run, change):
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"methods": []}', '{"methods": {"gradcam": {}}}'])
 def test_without_its_own_sanity_check_what_is_known_of_others_is_said(run, content, caplog):
   (run / "sanity.json").write_text(content)
-  assert "Adebayo" in sentences_of_run(run, {"guided_backprop": {}})[0]
+  assert "Adebayo" in trust_of_run(run, {"guided_backprop": {}}).sentences[0]
   assert "sanity.json cannot be used" in caplog.text
 
 
