@@ -29,8 +29,8 @@ class RunSplits:
   @functools.cached_property
   def _own(self):
     if not self._data.get("name"):
-      raise UserError("this detector was trained by others, so it has no training, validation or test images of its"
-                      " own; name what it shall look at: data=NAME_OR_FOLDER, or photographs for scripts/explain.py")
+      raise UserError("this detector was trained by others and has no images of its own; give it some"
+                      " (data=NAME_OR_FOLDER, or photographs to explain)")
     return open_dataset(self._data.name, path=self._data.get("path"), data_dir=self._data.get("dir"))
 
   @functools.cached_property

@@ -92,7 +92,7 @@ def test_the_run_is_used_as_any_other_on_data_that_are_named(tensors, faces_fold
   assert words == f"{faces_folder}, test: 34 images" and scores["n"] == 34
   assert scores["seen_in_training"]["reason"] == "it was trained by others"
   for needs_data in (lambda: evaluate_run("runs/theirs"), lambda: items_of_run("runs/theirs", 1)):
-    with pytest.raises(UserError, match=r"trained by others, so it has no training, .* data=NAME_OR_FOLDER, or photog"):
+    with pytest.raises(UserError, match=r"trained by others and has no images .* \(data=NAME_OR_FOLDER, or photog"):
       needs_data()
   Image.fromarray(PHOTOGRAPH).save("face.png")
   assert explain_items(load("runs/theirs"), items_of_files(["face.png"]), "panels", methods=["gradcam"]) == []
