@@ -21,7 +21,7 @@ def get_config():
   config.data.name = "synthetic_faces"  # a data set's name, or 'folder' or 'forged' with its path
   config.data.path = config_dict.placeholder(str)  # of 'folder' (real/ and fake/, or train/real/...) or of an archive
   config.data.dir = config_dict.placeholder(str)  # where prepared records are kept; None: TFDS's own place
-  config.data.resize = 80  # px: an image's shorter side is brought to this length
+  config.data.resize = 80  # px: an image's shorter side is brought to this length; none: pixels stay as they are
   config.data.crop = 72  # px: side of the square that is cut out of it and that the network sees
   config.data.views = 4  # of a training image: 0: a new one every epoch; 1: its centre; n: drawn from n fixed ones
   config.data.augment = "crop,flip"  # what makes a view: crop, flip, jpeg (encoded again), blur

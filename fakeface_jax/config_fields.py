@@ -38,8 +38,13 @@ def one_of(*choices):
                lambda value: type(value) is type(choices[0]) and value in choices)
 
 
+def or_none(field):
+  """Of a field that has to be there, and for which None means something."""
+  return Field(f"{field.words}, or None", lambda value: value is None or field.holds(value))
+
+
 def optional(field):
-  return Field(f"{field.words}, or None", lambda value: value is None or field.holds(value), optional=True)
+  return dataclasses.replace(or_none(field), optional=True)
 
 
 TEXT = Field("some text", lambda value: isinstance(value, str) and value.strip() != "")
@@ -63,7 +68,7 @@ FINE_TUNING = _EVERY_RUN | {
     "data.name": TEXT,
     "data.path": optional(ANY_TEXT),
     "data.dir": optional(ANY_TEXT),
-    "data.resize": whole(8, 4096),
+    "data.resize": or_none(whole(8, 4096)),
     "data.crop": whole(8, 2048),
     "data.views": whole(0, 10_000),
     "data.augment": ANY_TEXT,
@@ -78,6 +83,15 @@ FINE_TUNING = _EVERY_RUN | {
     "plateau.factor": number(0, 1, above=True, below=True),
     "plateau.patience": whole(0, 100_000),
     "early_stopping_patience": whole(0, 100_000),
+}
+ADOPTED = {  # of a detector that others trained, see `runs.adopted`: it has no data of its own
+    **{name: _EVERY_RUN[name] for name in ("seed", "model.name", "model.depth", "model.dtype", "batch_size")},
+    "data.resize": FINE_TUNING["data.resize"],
+    "data.crop": FINE_TUNING["data.crop"],
+    "adopted.source": TEXT,
+    "adopted.sha256": TEXT,  # of the file
+    "adopted.logits": whole(1, 2),
+    "adopted.classes": one_of("real,fake", "fake,real"),
 }
 PRETRAINING = _EVERY_RUN | {
     "pretexts": TEXT,
@@ -108,7 +122,7 @@ def problems_of(values, fields):
       found |= {} if field.optional else {name: f" is missing: expected {field.words}"}
     elif not field.holds(values[name]):
       found[name] = f"={values[name]!r}: expected {field.words}"
-  if not found and values.get("data.crop", 0) > values.get("data.resize", math.inf):
+  if not found and values.get("data.crop", 0) > (values.get("data.resize") or math.inf):
     found["data.crop"] = f"={values['data.crop']}: expected at most data.resize={values['data.resize']}"
   return found
 
@@ -116,7 +130,7 @@ def problems_of(values, fields):
 def check_config(config, fields):
   """Raises UserError naming every field of a run's config that is unknown, missing, or out of its range.
 
-  Args: `fields`: FINE_TUNING or PRETRAINING.
+  Args: `fields`: FINE_TUNING, PRETRAINING or ADOPTED.
   """
   values = flatten_config(config.to_dict())
   if ("pretexts" in values) != ("pretexts" in fields):

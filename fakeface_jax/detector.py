@@ -23,7 +23,7 @@ from fakeface_jax.explain.methods import CHANNELS, DEFAULT_METHODS, METHODS, map
 from fakeface_jax.explain.scale import is_scale
 from fakeface_jax.explain.signature import Layers, Methods, Variables
 from fakeface_jax.models import DTYPES, make_model
-from fakeface_jax.paths import user_path
+from fakeface_jax.models.hub_runs import run_folder
 from fakeface_jax.training.best_weights import load_best
 from fakeface_jax.workdir import BACKGROUND_FILE, SCALE_FILE, read_config, read_json
 
@@ -78,7 +78,7 @@ class Detector:
 
   model: nn.Module
   variables: Variables
-  resize: int
+  resize: int | None
   crop: int
   batch_size: int | None = None
   map_scale: dict[str, float] | None = None
@@ -97,6 +97,10 @@ class Detector:
     Returns: their `Seen`.
     """
     images = photographs(images)
+    small = sum(min(image.shape[:2]) < self.crop for image in images)
+    if self.resize is None and small:
+      log.warning("%d of %d images: smaller than the %d px that the network sees, and laid on black, as this detector"
+                  " takes pixels as they are", small, len(images), self.crop)
     if len(images) == 0:
       return Seen(np.zeros((0, self.crop, self.crop, 3), np.uint8))
     return Seen(np.stack([resize_and_crop(image, self.resize, self.crop) for image in images]))
@@ -195,12 +199,12 @@ def load(workdir: str | os.PathLike, batch_size: int | None = None, dtype: str |
   """The `Detector` of a run folder's best epoch.
 
   Args:
-    workdir: the run's folder.
+    workdir: the run's folder, or the id 'OWNER/NAME' of one on the Hugging Face hub, which is downloaded once.
     batch_size: images, or network evaluations of methods that make many, per compiled call; None as in `Detector`.
     dtype: 'float32' or 'bfloat16' to compute in; None for that of the run's config.
-  Raises: UserError where the folder holds no run, or no finished epoch.
+  Raises: UserError where the folder holds no run, or no finished epoch, or the hub cannot be reached.
   """
-  workdir = Path(user_path(workdir))
+  workdir = run_folder(workdir)
   config = read_config(workdir)
   if dtype not in (None, *DTYPES):
     raise UserError(f"dtype={dtype!r} is not known; use {' or '.join(DTYPES)}")

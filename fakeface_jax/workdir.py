@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from fakeface_jax.config_fields import FINE_TUNING, SINCE_ADDED, flatten_config, problems_of
+from fakeface_jax.config_fields import ADOPTED, FINE_TUNING, SINCE_ADDED, flatten_config, problems_of
 from fakeface_jax.errors import UserError, of_disk
 from fakeface_jax.locks import locked
 from fakeface_jax.paths import user_path
@@ -24,6 +24,7 @@ BACKGROUND_FILE = "background.npz"
 SANITY_FILE = "sanity.json"
 SECONDS_FILE = "seconds.json"
 DATA_CHECK_FILE = "data_check.json"
+HUB_FILE = "hub.json"
 
 _numbers = itertools.count()
 
@@ -63,15 +64,15 @@ def claim_workdir(workdir, config):
       refuse_strangers(workdir, RUN_FILES, "workdir")
       path.parent.mkdir(parents=True, exist_ok=True)
     except _Damaged as error:
-      if has_checkpoint(workdir):
+      if holds_weights(workdir):
         raise UserError(f"{error}; it says what run this is: put it back, or choose another folder") from error
       log.warning("%s and is written anew.", error)
     if there is not None:
       ours, theirs = (SINCE_ADDED | flatten_config(of) for of in (wanted, there))
       differing = [key for key in sorted(ours | theirs) if ours.get(key) != theirs.get(key)]
-      if ours.keys() != theirs.keys() and not has_checkpoint(workdir):
+      if ours.keys() != theirs.keys() and not holds_weights(workdir):
         refuse_strangers(workdir, [CONFIG_FILE], "workdir")
-      if differing and has_checkpoint(workdir):
+      if differing and holds_weights(workdir):
         changes = ", ".join(f"{key} (there {theirs.get(key)!r}, now {ours.get(key)!r})" for key in differing)
         raise UserError(f"workdir={workdir} holds a run of another config: {changes}; choose another folder")
     if there is None or differing:  # where it never got anywhere, nothing is lost
@@ -102,6 +103,11 @@ def has_checkpoint(workdir):
   return any(path.name.isdigit() for path in Path(workdir).glob(f"{CHECKPOINTS}/*"))
 
 
+def holds_weights(workdir):
+  """Whether there is a network in a run's folder: a whole checkpoint, or a file, which is all that others have."""
+  return has_checkpoint(workdir) or (Path(workdir) / WEIGHTS_FILE).is_file()
+
+
 def read_config(workdir):
   """The config that a detector's run was started with.
 
@@ -118,7 +124,7 @@ def read_config(workdir):
     raise UserError(
         f"{workdir} holds a pretrained backbone, no detector; train one with"
         f" scripts/train.py --config.pretrained={Path(workdir) / WEIGHTS_FILE}")
-  problems = problems_of(flatten_config(config), FINE_TUNING)
+  problems = problems_of(flatten_config(config), ADOPTED if "adopted" in config else FINE_TUNING)
   if problems:
     name, problem = next(iter(problems.items()))
     raise UserError(f"{path} is damaged: {name}{problem}; put the file back as it was")
@@ -190,10 +196,10 @@ def holds_backbone(workdir):
 
 
 def last_run(folder="runs"):
-  """The detector's run below `folder` that was worked on last and has a checkpoint."""
+  """The detector's run below `folder` that was worked on last and has weights."""
   paths = [
       config.parent for config in Path(folder).glob(f"*/{CONFIG_FILE}")
-      if has_checkpoint(config.parent) and not holds_backbone(config.parent)]
+      if holds_weights(config.parent) and not holds_backbone(config.parent)]
   runs = sorted(
       (max(file.lstat().st_mtime for file in path.iterdir() if not file.name.startswith(".")), path) for path in paths)
   if not runs:
@@ -204,7 +210,7 @@ def last_run(folder="runs"):
 
 RUN_FILES = (  # all that is written into a run's folder
     CONFIG_FILE, CHECKPOINTS, WEIGHTS_FILE, SCALE_FILE, BACKGROUND_FILE, SANITY_FILE, "sanity.png", SECONDS_FILE,
-    DATA_CHECK_FILE, "metrics.jsonl", "tensorboard", "trunk", "test_predictions.jsonl", "test_metrics.json",
+    DATA_CHECK_FILE, HUB_FILE, "metrics.jsonl", "tensorboard", "trunk", "test_predictions.jsonl", "test_metrics.json",
     "curves.png", "examples.png")
 
 

@@ -6,7 +6,7 @@ python scripts/audit.py --workdir runs/NAME [--data NAME_OR_FOLDER] [--split tes
 from fakeface_jax.commands import app
 from fakeface_jax.commands.app import flags
 
-WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run (default: the last one below runs/).")
+WORKDIR = flags.DEFINE_string("workdir", None, "The run: a folder or an id on the hub (default: the last below runs/).")
 DATA = flags.DEFINE_string("data", None, "A data set's name, or a folder with real/ and fake/ (default: the run's).")
 SPLIT = flags.DEFINE_string("split", None, "Split to audit on (default: test; all of a folder that has no test split).")
 OUT = flags.DEFINE_string("out", None, "Folder for report.html and audit.json (default: audit/ in the run's folder).")
@@ -20,10 +20,10 @@ def main(arguments):
   app.no_positional(arguments)
   from fakeface_jax.audit.run import PAGE_FILE, audit_run
   from fakeface_jax.devices import check_platform
-  from fakeface_jax.workdir import last_run
+  from fakeface_jax.models.hub_runs import chosen_run
 
   check_platform()
-  workdir = WORKDIR.value or last_run()
+  workdir = chosen_run(WORKDIR.value)
   audit, out, failures = audit_run(
       workdir, data=DATA.value, split=SPLIT.value, out=OUT.value, methods=METHODS.value, batch_size=BATCH_SIZE.value,
       overwrite=OVERWRITE.value)

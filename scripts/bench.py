@@ -10,6 +10,7 @@ input      reading and decoding beside decoding alone
 layers     convolutions and max-pooling beside XLA's own
 forge      detectors trained on forged fakes, on a folder's own, and on both
 backbone   detectors fine-tuned from a backbone and from random weights
+twice      JPEGs that were saved twice: how many are recognised, and how many others taken for such
 compile    what compiled calls cost on chips that need not be there
 gpu        all figures of an accelerator, each kept as soon as it is there
 
@@ -34,7 +35,7 @@ FLAGS = {
     "depth": (flags.DEFINE_integer, "Of the ResNet."),
     "size": (partial(flags.DEFINE_integer, lower_bound=32), "Side of the images in pixels."),
     "batch_size": (_count, "Images a call or a step."),
-    "images": (_count, "Number of training images."),
+    "images": (_count, "Number of images."),
     "epochs": (_count, "Of every run."),
     "faces": (flags.DEFINE_list, "Folders of faces."),
     "pretrained": (flags.DEFINE_string, "Weights of the backbone."),
@@ -136,6 +137,13 @@ def backbone(pretrained="bundled", faces=(), workdir=None, depth=18, size=224, k
       workdir=workdir)
 
 
+def twice(faces=(), images=200):
+  """JPEGs that were saved twice: how many are recognised, and how many others taken for such; of --faces."""
+  from benchmarks.encoded_twice import bench_encoded_twice
+
+  return bench_encoded_twice(faces, images)
+
+
 def compiled(platform=("cpu", "tpu", "gpu"), only=None, depth=None, size=None, dtype=None):
   """What compiled calls cost on chips that need not be there; by default ResNet-18 at 72 px and ResNet-50 at 224 px."""
   from benchmarks.compile import bench_compile, chosen_networks
@@ -151,8 +159,20 @@ def gpu(out="bench_gpu", small=False, parts=None):
 
 
 COMMANDS = {
-    "explain": explain, "first": first, "many": many, "page": page, "half": half, "train": train, "input": reading, "layers": layers,
-    "forge": forge, "backbone": backbone, "compile": compiled, "gpu": gpu}
+    "explain": explain,
+    "first": first,
+    "many": many,
+    "page": page,
+    "half": half,
+    "train": train,
+    "input": reading,
+    "layers": layers,
+    "forge": forge,
+    "backbone": backbone,
+    "twice": twice,
+    "compile": compiled,
+    "gpu": gpu,
+}
 chosen = next((argument for argument in sys.argv[1:] if argument in COMMANDS), None)
 
 

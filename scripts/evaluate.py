@@ -9,7 +9,7 @@ import json
 
 from fakeface_jax.commands.app import flags
 
-WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run (default: the last one below runs/).")
+WORKDIR = flags.DEFINE_string("workdir", None, "The run: a folder or an id on the hub (default: the last below runs/).")
 DATA = flags.DEFINE_string("data", None, "A data set's name, or a folder with real/ and fake/ (default: the run's).")
 SPLIT = flags.DEFINE_string("split", None, "Split to score (default: test; all of a folder that has no test split).")
 OUT = flags.DEFINE_string("out", None, "JSON file for the scores.")
@@ -23,13 +23,13 @@ def main(arguments):
   from fakeface_jax.data.checking.overlap import in_words
   from fakeface_jax.devices import check_platform
   from fakeface_jax.evaluation.scores import table
+  from fakeface_jax.models.hub_runs import chosen_run
   from fakeface_jax.outputs import check_new, write_new
-  from fakeface_jax.workdir import last_run
 
   if OUT.value:
     check_new(OUT.value, OVERWRITE.value)
   check_platform()
-  workdir = WORKDIR.value or last_run()
+  workdir = chosen_run(WORKDIR.value)
   title, scores, unreadable = evaluate_run(workdir, DATA.value, SPLIT.value, BATCH_SIZE.value)
   print(f"{workdir} on {title}")
   print(table(scores))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from fakeface_jax.commands.app import flags
 
-WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run (default: the last one below runs/).")
+WORKDIR = flags.DEFINE_string("workdir", None, "The run: a folder or an id on the hub (default: the last below runs/).")
 OUT = flags.DEFINE_string("out", None, "Folder for the panels (default: panels/ in the run's folder).")
 OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace what --out has of these images with other settings.")
 TARGET = flags.DEFINE_string("target", "fake", "Class whose evidence is shown: fake, real or predicted.")
@@ -34,12 +34,12 @@ def main(arguments):
   from fakeface_jax.detector import load
   from fakeface_jax.devices import check_platform
   from fakeface_jax.explain.methods import parse_methods, resolve_methods
+  from fakeface_jax.models.hub_runs import chosen_run
   from fakeface_jax.runs.background import with_run_background
   from fakeface_jax.runs.sanity import check_run, trust_of_run
-  from fakeface_jax.workdir import last_run
 
   check_platform()
-  workdir = WORKDIR.value or last_run()
+  workdir = chosen_run(WORKDIR.value)
   out = OUT.value or str(Path(workdir) / "panels")
   detector = load(workdir, BATCH_SIZE.value, DTYPE.value)
   methods = resolve_methods(detector.model, parse_methods(METHODS.value, SET.value), LAYERS.value)

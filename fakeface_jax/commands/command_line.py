@@ -12,7 +12,7 @@ from pathlib import Path
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
-from fakeface_jax.config_fields import flatten_config
+from fakeface_jax.config_fields import FINE_TUNING, flatten_config
 from fakeface_jax.errors import UserError
 from fakeface_jax.paths import user_path
 
@@ -51,6 +51,7 @@ def parse(argv, lists=()):
   if any(name in HELP for name in named):
     _print_help(argv, lists)
     sys.exit(0)
+  argv, without = _without_none(argv)
   try:
     default = [f"--config={flags.FLAGS['config'].default_file}"] if _has_config() and "config" not in named else []
     positional = flags.FLAGS([argv[0], *default, *argv[1:]])
@@ -58,6 +59,8 @@ def parse(argv, lists=()):
       getattr(flags.FLAGS.config, "keys", None)  # a file that could not be opened says so only now
       if not isinstance(flags.FLAGS.config, ConfigDict):
         raise TypeError(f"get_config() returned {type(flags.FLAGS.config).__name__}, not an ml_collections.ConfigDict")
+      for field in without:
+        flags.FLAGS.config.update_from_flattened_dict({field: None})
     return positional
   except Exception as error:  # a config file is a program of the user's, which may fail in any way
     raise UserError(_reason(error, argv)) from error
@@ -84,6 +87,14 @@ def own_flags():
 
 def _has_config():
   return "config" in flags.FLAGS
+
+
+def _without_none(argv):
+  """(argv without --config.FIELD=none, [FIELD]) of fields that may be None, which their flags do not take."""
+  may_be = [field for field, kind in FINE_TUNING.items() if kind.holds(None)] if _has_config() else []
+  none = {argument: field for field in may_be for dashes in ("-", "--") for value in ("none", "None")
+          for argument in [f"{dashes}config.{field}={value}"]}
+  return [given for given in argv if given not in none], [none[given] for given in argv if given in none]
 
 
 def _name(argument):

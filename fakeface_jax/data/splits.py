@@ -28,13 +28,16 @@ class RunSplits:
 
   @functools.cached_property
   def _own(self):
-    return open_dataset(self._data.name, path=self._data.path, data_dir=self._data.dir)
+    if not self._data.get("name"):
+      raise UserError("this detector was trained by others and has no images of its own; give it some"
+                      " (data=NAME_OR_FOLDER, or photographs to explain)")
+    return open_dataset(self._data.name, path=self._data.get("path"), data_dir=self._data.get("dir"))
 
   @functools.cached_property
   def _other(self):
     """What the run is tested on instead of its own data, or None."""
     name = self._data.get("test_name")
-    other = open_dataset(name, path=self._data.get("test_path"), data_dir=self._data.dir) if name else None
+    other = open_dataset(name, path=self._data.get("test_path"), data_dir=self._data.get("dir")) if name else None
     return None if other and self.owns(other) else other
 
   def owns(self, dataset):
@@ -70,6 +73,8 @@ class RunSplits:
     """As `overlap.seen_in_training` of a source; {"reason"} where the run's own images cannot be had."""
     from fakeface_jax.data.checking.overlap import seen_in_training  # slow to import, and few need it
 
+    if not self._data.get("name"):
+      return {"reason": "it was trained by others"}
     try:
       trained = [self["train"], self["val"]]
     except UserError as error:
@@ -154,10 +159,10 @@ def what_to_score(config, data, split=None):
   run = RunSplits(config, quiet=True)
   if data in (None, config.data.get("test_name")):
     dataset = run.dataset("test")
-  elif data == config.data.name:
+  elif data == config.data.get("name"):
     dataset = run.dataset("train")
   else:
-    dataset = open_dataset(data, data_dir=config.data.dir)
+    dataset = open_dataset(data, data_dir=config.data.get("dir"))
     for notice in dataset.notices:
       log.warning("%s", notice)
   own = run.owns(dataset)

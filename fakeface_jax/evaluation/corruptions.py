@@ -91,9 +91,10 @@ def corrupted(image, name, level, *, resize, key):
   Args:
     image: uint8[H, W, 3], as stored.
     level: any number of the corruption's unit.
-    resize: the length that the network's input has on its shorter side, in pixels (see `square.resize_and_crop`).
+    resize: the length that the network's input has on its shorter side, in pixels; None where that is the image's own
+      (see `square.resize_and_crop`).
     key: ints that the noise follows from: the same at every level, so that levels differ by their strength alone.
   Returns: uint8[h, w, 3], of the image's size unless it is cropped.
   """
   random = np.random.default_rng(key)
-  return CORRUPTIONS[name].apply(image, level, min(image.shape[:2]) / resize, random)
+  return CORRUPTIONS[name].apply(image, level, min(image.shape[:2]) / resize if resize else 1, random)

@@ -44,8 +44,11 @@ def weights_path(source):
   raise UserError(f"{source}: neither a weights file nor a hub repository like timm/resnet50.tv_in1k; check the path")
 
 
-def hub_file(repository):
-  """Path of the repository's `model.safetensors`: from the cache, where it is, else downloaded into it."""
+def hub_file(repository, name=HUB_FILE, kind="file", needed=HUB_FILE):
+  """Path of a repository's file: from the cache, where it is, else downloaded into it.
+
+  Args: `kind`: what else its name could have meant; `needed`: the files that whoever asks needs, for error messages.
+  """
   from multiprocessing.pool import ThreadPool
 
   import huggingface_hub as hub
@@ -53,25 +56,25 @@ def hub_file(repository):
 
   try:
     try:
-      return Path(hub.hf_hub_download(repository, HUB_FILE, local_files_only=True))
+      return Path(hub.hf_hub_download(repository, name, local_files_only=True))
     except errors.LocalEntryNotFoundError:
       # Asked once, in a thread: hf_hub_download would try six times in 23 s, and a connection's own timeout starts
       # anew with each address of the hub.
       with ThreadPool(1) as pool:
-        url = hub.hf_hub_url(repository, HUB_FILE)
+        url = hub.hf_hub_url(repository, name)
         pool.apply_async(hub.get_hf_file_metadata, [url], {"timeout": HUB_SECONDS}).get(HUB_SECONDS)
-    return Path(hub.hf_hub_download(repository, HUB_FILE))
+    return Path(hub.hf_hub_download(repository, name))
   except Exception as error:  # which network error it is depends on the hub client's HTTP library
     unreachable = (
-        f"is neither a file here nor in the hub's cache, and cannot be fetched from the hub ({reason(error)}); "
-        f"run `hf download {repository} {HUB_FILE}` where there is a network and give the file's path")
+        f"is neither a {kind} here nor in the hub's cache, and cannot be fetched from the hub ({reason(error)}); "
+        f"run `hf download {repository} {needed}` where there is a network and give the {kind}'s path")
     advice = {
         errors.LocalEntryNotFoundError: unreachable,
         errors.GatedRepoError: "is gated; accept its terms on its hub page, then run `hf auth login`",
-        errors.RepositoryNotFoundError: "is neither a file here nor a repository of the hub that can be read; check "
+        errors.RepositoryNotFoundError: f"is neither a {kind} here nor a repository of the hub that can be read; check "
             "the spelling, or run `hf auth login` if it is private",
-        errors.EntryNotFoundError: f"has no {HUB_FILE}; download the weights it has and give the file's path",
-        errors.HFValidationError: "is neither a file here nor a valid name of a hub repository; check the spelling",
+        errors.EntryNotFoundError: f"has no {name}; download what it has and give the {kind}'s path",
+        errors.HFValidationError: f"is neither a {kind} here nor a valid name of a hub repository; check the spelling",
         Exception: unreachable,
     }
     raise UserError(f"{repository}: {next(advice[kind] for kind in advice if isinstance(error, kind))}") from error

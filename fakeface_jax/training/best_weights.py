@@ -1,6 +1,7 @@
 """A run's best weights as one safetensors file: it opens at once, in torchvision and timm too.
 
-The checkpoints stay what counts; the file is used as long as the checkpoint that it was made from is there.
+The checkpoints stay what counts; the file is used as long as the checkpoint that it was made from is there, or none at
+all, as in a folder that was published or adopted.
 """
 
 import logging
@@ -28,6 +29,8 @@ def load_best(workdir, like):
   Raises: UserError where there is no checkpoint yet, or NaN in the weights.
   """
   path = Path(workdir) / WEIGHTS_FILE
+  if path.exists() and not (Path(workdir) / CHECKPOINTS).is_dir():
+    return jax.device_put(load_safetensors(path, like))
   if path.exists():
     try:
       made_from = _step_of(path)
@@ -57,7 +60,7 @@ def _from_checkpoint(workdir, like):
   from fakeface_jax.training.checkpoints import Checkpoints
 
   if not (Path(workdir) / CHECKPOINTS).is_dir():
-    raise UserError(f"{workdir} has no checkpoint; let scripts/train.py finish an epoch there")
+    raise UserError(f"{workdir} has no checkpoint and no {WEIGHTS_FILE}; let scripts/train.py finish an epoch there")
   with Checkpoints(workdir, reading=True) as checkpoints:
     step = checkpoints.best if checkpoints.best is not None else checkpoints.latest
     if step is None:

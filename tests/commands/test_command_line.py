@@ -66,7 +66,8 @@ def test_the_help_lists_config_fields_with_the_comments_of_the_config_files(scri
   with pytest.raises(SystemExit):
     script("train", "--config", str(ROOT / "configs" / "resnet50.py"), "--help", lists=["Data sets"])
   text = capsys.readouterr().out
-  assert "--config.data.resize=256        px: an image's shorter side is brought to this length\n" in text
+  assert ("--config.data.resize=256        px: an image's shorter side is brought to this length; none: pixels stay as"
+          " they are\n") in text
   assert "--config.pretrained=timm/resnet50.tv_in1k\n" in text
   assert "\n  --config.epochs=20              at most\n" in text
   assert "Data sets: synthetic_faces, real_fake_140k, hard_fake_real, ciplab; or a folder" in text
@@ -159,3 +160,13 @@ def test_the_librarys_parameters_are_called_as_the_scripts_flags(script):
   script("train")
   assert command_line.in_flags("config.epochs=0: lower config.data.views, or another config.json, in a/config.x") == (
       "--config.epochs=0: lower --config.data.views, or another config.json, in a/config.x")
+
+
+@pytest.mark.parametrize("value", ["none", "None"])
+def test_a_field_that_may_be_none_takes_the_word(script, value):
+  assert script("train", f"--config.data.resize={value}", f"-config.data.path={value}", "--config.data.crop=64") == []
+  data = flags.FLAGS.config.data
+  assert (data.resize, data.path, data.crop) == (None, None, 64)
+  command_line.forget()
+  with pytest.raises(UserError, match=r"config\.data\.crop=none"):
+    script("train", "--config.data.crop=none")

@@ -288,7 +288,7 @@ def test_a_hub_repository_is_downloaded_once_and_then_needs_no_network(small, sm
         ("timm/gated", "^timm/gated: is gated; accept its terms"),
         ("timm/private", "neither a file here nor a repository of the hub that can be read; check the spelling"),
         ("timm/nothing", "neither a file here nor a repository of the hub that can be read; check the spelling"),
-        ("timm/old", r"has no model\.safetensors; download the weights it has and give the file's path"),
+        ("timm/old", r"has no model\.safetensors; download what it has and give the file's path"),
         ("timm/broken", r"cannot be fetched from the hub \(.*503.*\); run `hf download timm/broken model\.sa"),
         ("timm/a--b", "nor a valid name of a hub repository; check the spelling"),
     ])

@@ -128,6 +128,12 @@ def test_without_its_own_sanity_check_what_is_known_of_others_is_said(run, conte
 
 
 def test_a_run_without_any_checkpoint(run):
+  expected = load(run).variables
   shutil.rmtree(run / "checkpoints")
-  with pytest.raises(UserError, match=r"has no checkpoint; let scripts/train\.py finish an epoch there"):
+  jax.tree.map(np.testing.assert_array_equal, load(run).variables, expected)
+  (run / "weights.safetensors").write_bytes((run / "weights.safetensors").read_bytes()[:-1])
+  with pytest.raises(UserError, match=r"weights\.safetensors: truncated or no safetensors file"):
+    load(run)
+  (run / "weights.safetensors").unlink()
+  with pytest.raises(UserError, match=r"has no checkpoint and no weights\.safetensors; let scripts/train\.py finish"):
     load(run)

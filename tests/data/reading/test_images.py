@@ -385,6 +385,21 @@ def test_no_permission(tmp_path, monkeypatch):
     read_image(tmp_path / "a.png")
 
 
+def test_without_resizing_pixels_stay_as_they_are_and_what_is_too_small_is_laid_on_black():
+  face = skimage.data.astronaut()[:101, 150:230]  # 80 x 101 px
+  np.testing.assert_array_equal(resize_and_crop(face, None, 64), face[18:82, 8:72])  # as torchvision's CenterCrop
+  np.testing.assert_array_equal(resize_and_crop(face, None, 64, position=(0, 1)), face[:64, 16:])
+  laid = resize_and_crop(face, None, 96)
+  np.testing.assert_array_equal(laid[:, 8:88], face[2:98])
+  assert not laid[:, :8].any() and not laid[:, 88:].any()
+  mask = np.full((101, 80), 255, np.uint8)
+  placed = resize_and_crop_mask(mask, None, 97)
+  assert (placed[:, 8:88] == 255).all() and (placed[:, :8] == 128).all() and (placed[:, 88:] == 128).all()
+  np.testing.assert_array_equal(resize_and_crop_mask(mask[:1, :1], None, 96), np.full((96, 96), 255))
+  with pytest.raises(UserError, match="crop 0, resize None"):
+    resize_and_crop(face, None, 0)
+
+
 def test_resize_and_crop_takes_the_centre_without_resampling():
   image = photo(10, 14)
   # free way: 10 - 6 = 4 rows, 14 - 6 = 8 columns; half of each goes above and to the left
