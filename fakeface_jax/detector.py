@@ -14,6 +14,9 @@ import flax.linen as nn
 import jax
 import numpy as np
 
+from fakeface_jax.data.faces.detect import face_detector
+from fakeface_jax.data.faces.face import Face, check_which, faces_of
+from fakeface_jax.data.faces.framing import Framing, read_framing
 from fakeface_jax.data.reading.arrays import photographs
 from fakeface_jax.data.reading.square import resize_and_crop
 from fakeface_jax.errors import UserError, of_disk
@@ -25,12 +28,14 @@ from fakeface_jax.explain.signature import Layers, Methods, Variables
 from fakeface_jax.models import DTYPES, make_model
 from fakeface_jax.models.hub_runs import run_folder
 from fakeface_jax.training.best_weights import load_best
-from fakeface_jax.workdir import BACKGROUND_FILE, SCALE_FILE, read_config, read_json
+from fakeface_jax.workdir import BACKGROUND_FILE, FRAMING_FILE, SCALE_FILE, read_config, read_json
 
 log = logging.getLogger(__name__)
 
 Photographs = Iterable[np.ndarray] | np.ndarray  # uint8[h, w, 3] each, of any sizes, or uint8[N, h, w, 3]
 Target = Literal["fake", "real", "predicted"]
+
+NO_FRAMING = "how faces sit in the training images is not known: the whole picture is judged"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -74,6 +79,7 @@ class Detector:
     map_scale: {map: value that is drawn in full colour}, measured on this run's validation images; or None.
     background: uint8[K, crop, crop, 3], the pixels that are seen of photographs which expected_gradients compares with;
       or None.
+    framing: how the faces of its training images sit; None where that is not known, or there are none to be found.
   """
 
   model: nn.Module
@@ -83,6 +89,7 @@ class Detector:
   batch_size: int | None = None
   map_scale: dict[str, float] | None = None
   background: np.ndarray | None = None
+  framing: Framing | None = None
 
   @cached_property
   def engine(self) -> Engine:
@@ -104,6 +111,25 @@ class Detector:
     if len(images) == 0:
       return Seen(np.zeros((0, self.crop, self.crop, 3), np.uint8))
     return Seen(np.stack([resize_and_crop(image, self.resize, self.crop) for image in images]))
+
+  def faces(self, photograph: np.ndarray, faces: str = "auto") -> list[Face]:
+    """What is judged of a photograph: the faces that it shows, each cut so that it sits as the training faces do.
+
+    Args:
+      photograph: uint8[h, w, 3], of any size.
+      faces: 'auto', every face, and a picture that sits as the training images do as it is; 'all', every face, always
+        cut; 'largest', one; 'none', the whole picture, whatever it shows.
+    Returns: a list of `Face`, the largest first; its `pixels` are what `prepare` takes. Empty where there is no face. The
+      whole picture, with a note, where this detector was trained on images without faces that are found.
+    Raises: UserError where something is no photograph, or the package that finds faces is not installed.
+    """
+    check_which(faces)
+    (photograph,) = photographs([photograph])
+    if faces == "none":
+      return [Face(None, None, photograph)]
+    if self.framing is None:
+      return [Face(None, None, photograph, NO_FRAMING)]
+    return faces_of(photograph, self.framing, face_detector(), faces, self.resize)
 
   def predict(self, images: Photographs) -> np.ndarray:
     """Probability of fake, float64[N], of photographs as `prepare` takes them."""
@@ -214,7 +240,7 @@ def load(workdir: str | os.PathLike, batch_size: int | None = None, dtype: str |
   return Detector(
       model, variables, config.data.resize, config.data.crop, batch_size,
       read_json(workdir / SCALE_FILE, is_scale, "it is measured again when needed"),
-      _read_background(workdir / BACKGROUND_FILE, config.data.crop))
+      _read_background(workdir / BACKGROUND_FILE, config.data.crop), read_framing(workdir / FRAMING_FILE)[1])
 
 
 def _read_background(path: Path, crop: int) -> np.ndarray | None:

@@ -15,6 +15,7 @@ from sklearn.metrics import f1_score
 
 from fakeface_jax.config_fields import FINE_TUNING, check_config
 from fakeface_jax.data.checking.check import first_look
+from fakeface_jax.data.faces.framing import keep_framing
 from fakeface_jax.data.reading.records import record_name
 from fakeface_jax.data.splits import RunSplits
 from fakeface_jax.devices import check_batch_size, replicate
@@ -68,6 +69,7 @@ def train(config, workdir):
       check_splits(splits)
       if main:
         first_look(splits["train"], workdir)
+        keep_framing(splits["train"], workdir)
     with Checkpoints(workdir) as checkpoints, Logs(workdir, enabled=main) as logs:
       with stopwatch("network"):
         run = FineTuning(config, model, splits, checkpoints, logs, stopwatch)
