@@ -15,7 +15,7 @@ from fakeface_jax.models import abstract_variables
 from fakeface_jax.models.network import normalize
 from fakeface_jax.pretraining.backbone import first_state
 from fakeface_jax.pretraining.pretexts import Heads, chosen_questions
-from fakeface_jax.pretraining.rendered import SIDE, parameter_count
+from fakeface_jax.pretraining.rendered import SIDE, render_faces
 from fakeface_jax.pretraining.steps import make_steps
 from fakeface_jax.training import steps
 from fakeface_jax.training.optimizer import first_trained_cut, make_optimizer, split_params, trainable_mask
@@ -123,8 +123,9 @@ def _pretraining(model, devices):
   config = pretrain.get_config()
   config.batch_size = PRETRAIN_BATCH * len(devices)
   questions, tx = chosen_questions(config.pretexts), make_optimizer(config.learning_rate)
-  heads = Heads(config.classes, parameter_count())
+  parameters = render_faces(1, 0)[1].shape[1]
+  heads = Heads(config.classes, parameters)
   state = jax.eval_shape(lambda: first_state(config, model, heads, tx, questions))
   step, _, _ = make_steps(config, model, heads, tx, questions, devices)
-  faces = _shape(np.uint8, config.faces, SIDE, SIDE, 3), _shape(np.float32, config.faces, parameter_count())
+  faces = _shape(np.uint8, config.faces, SIDE, SIDE, 3), _shape(np.float32, config.faces, parameters)
   return _lower(step, devices, state, *faces, _shape(np.int32, len(devices))), PRETRAIN_BATCH, _bytes(state.params)

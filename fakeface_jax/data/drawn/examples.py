@@ -3,7 +3,6 @@
 An example depends on (seed, index, size) alone. Both classes go through the same camera and the same development.
 """
 
-import dataclasses
 import pickle
 
 import numpy as np
@@ -54,7 +53,8 @@ def compose(seed, index, size):
     operation = str(rng.choice(tuple(manipulate.OPERATIONS), p=(0.4, 0.3, 0.15, 0.15)))
     donor = None
     if operation == "splice":
-      other = dataclasses.replace(sample_face(rng), pose=face.pose)
+      other = sample_face(rng)
+      other.pose = face.pose
       donor = manipulate.capture(rng, render_face(other, size)[0])
     image, changed = manipulate.forge(rng, image, donor, region, difficulty, operation)
     mask, regions, operations = np.maximum(mask, changed), [*regions, name], [*operations, operation]
