@@ -7,7 +7,6 @@ or else by a hash of each photograph's bytes. A photograph and its forgery are a
 photograph that a region came from. Both are encoded last, at the same quality.
 """
 
-import dataclasses
 import os
 from pathlib import Path
 
@@ -31,7 +30,7 @@ from fakeface_jax.data.builders.base import (
 from fakeface_jax.data.builders.folder import class_folders, image_files, not_used
 from fakeface_jax.data.builders.prepared import version
 from fakeface_jax.data.forging import CONTENT
-from fakeface_jax.data.forging.forge import SAMPLE, Forgery, Photograph, encode, forge, last_quality
+from fakeface_jax.data.forging.forge import NEED_DONOR, SAMPLE, Photograph, encode, forge, last_quality
 from fakeface_jax.data.forging.landmarks import choose_framing, find_points
 from fakeface_jax.data.reading.images import encode_image, read_image
 from fakeface_jax.data.reading.threads import in_order, with_bar
@@ -40,15 +39,6 @@ from fakeface_jax.paths import user_path
 
 EXPECTED = "expected photographs of real faces at the top, in real/, or in train/, val/, test/ with or without real/"
 SEED = 0  # of the builder's forgeries
-
-
-@dataclasses.dataclass(frozen=True)
-class Forged:
-  """A forgery in its file's form, and the photograph that it took a region from, if any."""
-
-  forgery: Forgery
-  jpeg: bytes
-  donor: Path | None
 
 
 def find_photographs(root):
@@ -126,7 +116,8 @@ def forge_photograph(photographs, index, *, seed, per_image=1):
   Args:
     photographs: `Photographs`, from which the donors are drawn too.
     index: which of them.
-  Returns: (JPEG bytes, [Forged] * per_image); the same for the same arguments.
+  Returns: (JPEG bytes, [(Forgery, its JPEG bytes, path of the photograph that is in it or None)] * per_image); the
+    same for the same arguments.
   """
   host, count = photographs[index], len(photographs)
   quality = last_quality(np.random.default_rng([seed, index]))
@@ -135,8 +126,8 @@ def forge_photograph(photographs, index, *, seed, per_image=1):
     rng = np.random.default_rng([seed, index, number + 1])
     donor = (index + int(rng.integers(1, count))) % count if count > 1 else None
     forgery = forge(rng, host, None if donor is None else photographs[donor])
-    path = photographs.paths[donor] if forgery.donor_used else None
-    forged.append(Forged(forgery, encode(forgery.image, quality), path))
+    path = photographs.paths[donor] if forgery.operation in NEED_DONOR else None
+    forged.append((forgery, encode(forgery.image, quality), path))
   return encode(host.image, quality), forged
 
 
@@ -166,11 +157,10 @@ class ForgedFaces(FaceBuilder):
     paths = [face.path for face, _ in records]
     photographs = Photographs(paths)
     forged = in_order(lambda index: forge_photograph(photographs, index, seed=SEED), range(len(paths)))
-    for path, (genuine, (fake,)) in zip(paths, forged, strict=True):
+    for path, (genuine, ((made, fake, _),)) in zip(paths, forged, strict=True):
       source = relative(path, self.root)
-      made = fake.forgery
       yield os.fsencode(source), record(  # not the pixels of the file of that name
           f"{source} (saved again)", genuine, schema.REAL, WHOLE[NOT_MANIPULATED])
       yield os.fsencode(f"{source} forged"), record(
-          f"{source} ({made.region}, {made.operation})", fake.jpeg, schema.FAKE, encode_image(made.mask, "PNG"),
+          f"{source} ({made.region}, {made.operation})", fake, schema.FAKE, encode_image(made.mask, "PNG"),
           (made.region,))

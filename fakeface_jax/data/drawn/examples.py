@@ -32,7 +32,7 @@ def compose(seed, index, size):
   Returns: a dict of
     genuine, image: what the camera took, and the same after tampering, float32[size, size, 3] in 0..1;
     mask: uint8[size, size], 255 where the two may differ (see `manipulate.forge`), 0 where they are equal bit by bit;
-    regions: names, in the order they were tampered with; operations: the keys of manipulate.OPERATIONS used;
+    regions: names, in the order they were tampered with; operations: those of manipulate.OPERATIONS used;
     difficulty: "none", "easy", "mid" or "hard" (a third of the fakes each).
   """
   stream = lambda k: np.random.default_rng([seed, index, k])
@@ -50,7 +50,7 @@ def compose(seed, index, size):
     region = _region(rng, name, masks)
     if name in regions or region.mean() < 0.015:
       continue
-    operation = str(rng.choice(tuple(manipulate.OPERATIONS), p=(0.4, 0.3, 0.15, 0.15)))
+    operation = str(rng.choice(manipulate.OPERATIONS, p=(0.4, 0.3, 0.15, 0.15)))
     donor = None
     if operation == "splice":
       other = sample_face(rng)

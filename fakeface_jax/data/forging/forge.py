@@ -53,7 +53,6 @@ class Forgery:
       the image is the photograph's, bit by bit.
     region: of `features.REGIONS`. operation: a key of OPERATIONS.
     edge: Gaussian sigma of the blend's edge in pixels.
-    donor_used: whether the donor is in it.
     found_by: how the region was found: landmarks, template or blob.
   """
 
@@ -62,7 +61,6 @@ class Forgery:
   region: str
   operation: str
   edge: float
-  donor_used: bool
   found_by: str
 
 
@@ -82,7 +80,8 @@ def forge(rng, host, donor=None, *, region=None, operation=None):
     is blended with its own changed copy.
   Raises: ValueError where the region or operation asked for is not possible.
   """
-  choices = _choices(*_known(host, donor), region, operation)
+  known = host.points is not None, donor is not None, donor is not None and donor.points is not None
+  choices = _choices(*known, region, operation)
   if not choices:
     raise ValueError(f"{operation or 'nothing'} cannot be done to {region or 'any region'} of this photograph")
   for _ in range(TRIES):
@@ -96,22 +95,18 @@ def forge(rng, host, donor=None, *, region=None, operation=None):
       return forged
 
 
-def _known(host, donor):
-  return host.points is not None, donor is not None, donor is not None and donor.points is not None
-
-
 @functools.cache
 def _choices(host_known, has_donor, donor_known, region, operation):
   """[((region, operation), share of the draws up to here)] of what can be done."""
-  pairs = []
-  for name, weight in REGION_WEIGHTS.items():
-    for kind, share in OPERATION_WEIGHTS.items():
-      placed = (host_known and (kind not in NEED_DONOR or donor_known)) or name == "other"
-      if placed and (has_donor or kind not in NEED_DONOR) and (kind != "swap" or name == "background"):
-        pairs.append(((name, kind), weight * share))
-  pairs = [(pair, weight) for pair, weight in pairs if region in (None, pair[0]) and operation in (None, pair[1])]
-  shares = np.cumsum([weight for _, weight in pairs])
-  return [(pair, share / shares[-1]) for (pair, _), share in zip(pairs, shares.tolist(), strict=True)]
+  def possible(name, kind):
+    placed = (host_known and (kind not in NEED_DONOR or donor_known)) or name == "other"
+    return placed and (has_donor or kind not in NEED_DONOR) and (kind != "swap" or name == "background")
+
+  pairs = {
+      (name, kind): weight * share for name, weight in REGION_WEIGHTS.items() if region in (None, name)
+      for kind, share in OPERATION_WEIGHTS.items() if operation in (None, kind) and possible(name, kind)}
+  shares = np.cumsum(list(pairs.values()))
+  return list(zip(pairs, (shares / shares[-1:]).tolist(), strict=True))
 
 
 def _attempt(rng, host, donor, region, operation, least=LEAST_CHANGE):
@@ -128,8 +123,7 @@ def _attempt(rng, host, donor, region, operation, least=LEAST_CHANGE):
   image, mask = host.image.copy(), np.zeros(shape, np.uint8)
   image[patch.box] = blended  # where alpha is 0 this is the photograph's own pixel: it was whole, and 0.5 is cut off
   mask[patch.box] = changed * np.uint8(255)
-  return Forgery(
-      image, mask, region, operation, patch.edge, operation in NEED_DONOR, BLOB if region == "other" else host.found_by)
+  return Forgery(image, mask, region, operation, patch.edge, BLOB if region == "other" else host.found_by)
 
 
 # The operations: (rng, host, donor, patch, genuine float32[h, w, 3] of the patch) -> altered float32[h, w, 3], 0..255
