@@ -83,11 +83,7 @@ class FaceBuilder(RecordBuilder, skip_registration=True):  # type: ignore[call-a
 
   VERSION = version()
   noted = ("unreadable", "split_by_content")
-
-  @property
-  def prefix(self) -> str:
-    """Of a record's source, before the path below the root."""
-    return ""
+  prefix = ""  # of a record's source, before the path below the root
 
   @property
   def root(self) -> Path:
@@ -131,11 +127,10 @@ class FaceBuilder(RecordBuilder, skip_registration=True):  # type: ignore[call-a
     records = {split: [] for split in SPLITS}
     for face, one in kept:
       records[face.split or next(by_content)].append((face, one.mask))
-    unreadable = [[self._source(face), one.unreadable] for face, one in zip(faces, checked, strict=True)
-                  if one.unreadable]
+    left_out += [[self._source(face), one.unreadable] for face, one in zip(faces, checked, strict=True)
+                 if one.unreadable]
     self.info.metadata.update(
-        unreadable=sorted([*left_out, *unreadable]), split_by_content=any(face.split is None for face in faces),
-        **self._notes())
+        unreadable=sorted(left_out), split_by_content=any(face.split is None for face in faces), **self._notes())
     return {split: self._generate_examples(chosen) for split, chosen in records.items() if chosen}
 
   def _check(self, face):

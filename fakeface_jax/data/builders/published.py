@@ -48,7 +48,7 @@ class PublishedBuilder(FaceBuilder, skip_registration=True):  # type: ignore[cal
   image_folder: str = "."
 
   @property
-  def prefix(self) -> str:
+  def prefix(self) -> str:  # type: ignore[override]
     return f"{self.name}/"
 
   @property
