@@ -5,7 +5,6 @@ process reads its own columns of the plan.
 """
 
 import dataclasses
-from functools import partial
 
 import numpy as np
 
@@ -84,7 +83,15 @@ def read_batches(source, plan, *, resize, crop, augment=(), seed=0, forge=0.0, t
   Yields: {"image": uint8[B, crop, crop, 3], "label": int32[B], "weight": float32[B], "index": int32[B]}.
   Raises: UserError as `decode_record`.
   """
-  forger = _forger(source, forge) if forge else None
+  def real_image(index):
+    record = source[index]
+    return decode_record(record) if record["label"] == REAL else None
+
+  forger = None
+  if forge:
+    from fakeface_jax.data.forging.forge import Forger  # slow to import, and few need it
+
+    forger = Forger(forge, len(source), real_image)
 
   def read(step):
     indices, width = plan.indices[step], plan.indices.shape[1]
@@ -103,15 +110,3 @@ def read_batches(source, plan, *, resize, crop, augment=(), seed=0, forge=0.0, t
 
   threads = threads or usable_cores() + 1  # one waits for the disk or for Python's lock
   yield from in_order(read, range(plan.steps), threads=threads, ahead=2)
-
-
-def _forger(source, share):
-  from fakeface_jax.data.forging.forge import Forger  # slow to import, and few need it
-
-  return Forger(share, len(source), partial(_real_image, source))
-
-
-def _real_image(source, index):
-  """A donor's image; None for a fake."""
-  record = source[index]
-  return decode_record(record) if record["label"] == REAL else None

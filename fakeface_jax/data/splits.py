@@ -22,6 +22,7 @@ class RunSplits:
 
   def __init__(self, config, *, quiet=False):
     self.config, self._data, self._quiet = config, config.data, quiet
+    self._train_size = config.data.get("train_size")
     if self._data.get("test_path") and not self._data.get("test_name"):
       raise UserError(f"config.data.test_path={self._data.test_path} needs config.data.test_name: a data set's "
                       "name, or folder")
@@ -87,10 +88,6 @@ class RunSplits:
     """Changes with the records and with their numbers."""
     part = f" {self._train_size} by {self.config.seed}" if use == "train" and self._train_size else ""
     return f"{self.dataset(use).fingerprint} {self.name(use)}{part}"
-
-  @property
-  def _train_size(self):
-    return self._data.get("train_size")
 
   @property
   def unreadable(self):

@@ -25,7 +25,8 @@ def draw_contact_sheet(source, *, columns=12, cell=128):
   for record in map(source.__getitem__, range(len(source))):
     row = rows.setdefault((record["label"], record["difficulty"]), [])
     if len(row) < columns:
-      row.append((_thumbnail(record, cell), _mask(record, cell)))
+      row.append((resize_and_crop(decode_record(record), cell, cell).copy(),
+                  resize_and_crop_mask(decode_mask(record), cell, cell)))
     if len({label for label, _ in rows}) == len(LABELS) and all(len(row) == columns for row in rows.values()):
       break
   lines = []
@@ -41,11 +42,3 @@ def draw_contact_sheet(source, *, columns=12, cell=128):
     for x, picture in enumerate(pictures):
       sheet.paste(Image.fromarray(picture), (MARGIN + x * cell, y * cell))
   return sheet
-
-
-def _thumbnail(record, cell):
-  return resize_and_crop(decode_record(record), cell, cell).copy()
-
-
-def _mask(record, cell):
-  return resize_and_crop_mask(decode_mask(record), cell, cell)

@@ -128,7 +128,7 @@ def last_blocks(model, count=5):
 
 def stage_outputs(model):
   """The first convolution and the last block of each stage: 'conv1', 'layer1_2', ..., 'layer4_2'."""
-  lasts = [stage[-1] for stage in model.stages]
+  lasts = {stage[-1] for stage in model.stages}
   return tuple(dict.fromkeys([model.convolutions[0], *(block for block in model.blocks if block in lasts)]))
 
 

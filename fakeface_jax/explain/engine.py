@@ -131,7 +131,8 @@ class Engine:
     parts, start = [], 0
     while start < len(pixels):
       size, call = self._call_for(methods, len(pixels) - start, pixels.shape[1:], background)
-      batch = [_filled_up(values[start : start + size], size) for values in (pixels, target)]
+      chosen = np.minimum(np.arange(start, start + size), len(pixels) - 1)  # filled up with the last
+      batch = [values[chosen] for values in (pixels, target)]
       parts.append(call(self._variables, *jax.device_put(batch, self._placed(PartitionSpec(AXIS))), background))
       start += size
     return jax.tree.map(lambda *leaves: np.concatenate(leaves)[: len(pixels)], *jax.device_get(parts))
@@ -173,11 +174,6 @@ class Engine:
 
   def _round_up(self, count):
     return max(1, -(-count // self._mesh.size)) * self._mesh.size
-
-
-def _filled_up(array, length):
-  """An array with its first axis filled up to `length` by repeating its last entry."""
-  return np.concatenate([array, np.repeat(array[-1:], length - len(array), axis=0)])
 
 
 def _memory_of(compiled):

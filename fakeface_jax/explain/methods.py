@@ -4,6 +4,7 @@ import dataclasses
 import inspect
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from fakeface_jax.errors import UserError, did_you_mean
@@ -66,9 +67,7 @@ class Method:
     return "batch_size" in self.arguments
 
 
-def _last_conv_layer(model):
-  return last_conv_layers(model, 1)
-
+_last_conv_layer = partial(last_conv_layers, count=1)
 
 METHODS = {
     "gradcam": Method("Grad-CAM", HEATMAP, grad_cam, last_conv_layers),

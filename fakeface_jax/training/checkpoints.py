@@ -145,7 +145,6 @@ class Checkpoints:
         raise ValueError("its progress is garbled")
       return found
 
-
   def resume(self, like):
     """(items, progress) of the newest checkpoint that is whole, see `restore` and `progress`; (None, None) without any.
 

@@ -44,8 +44,8 @@ def choose_home(wanted, rows):
       "file": in_file,
   }
   if wanted == "auto":
-    # All processes run the same calls, so all use the devices or none does.
-    fits["device"] = everywhere(fits["device"])
+    if jax.process_count() > 1:  # all run the same calls, so all use the devices or none does
+      fits["device"] = bool(multihost_utils.process_allgather(np.array(fits["device"])).all())
     return next(home for home in HOMES if fits[home])
   if not fits[wanted]:
     raise UserError(
@@ -140,13 +140,6 @@ def make_table(wanted, name, rows, records, length, batch_size, views):
   if home == "host" and isinstance(rows, np.memmap):
     rows = np.array(rows)
   return (DeviceTable if home == "device" else StreamedTable)(rows, records, length, batch_size, views)
-
-
-def everywhere(truth):
-  """Whether something holds on all processes."""
-  if jax.process_count() == 1:
-    return truth
-  return bool(multihost_utils.process_allgather(np.array(truth)).all())
 
 
 def by_device(values):

@@ -13,20 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from fakeface_jax.data import schema
-from fakeface_jax.data.builders.base import (
-  NOT_MANIPULATED,
-  SPLITS,
-  WHOLE,
-  FaceBuilder,
-  FaceFile,
-  fingerprint,
-  folder_config,
-  read_share,
-  reason_without,
-  record,
-  relative,
-  split_of,
-)
+from fakeface_jax.data.builders import base
 from fakeface_jax.data.builders.folder import class_folders, image_files, not_used
 from fakeface_jax.data.builders.prepared import version
 from fakeface_jax.data.forging import CONTENT
@@ -50,7 +37,8 @@ def find_photographs(root):
   """
   faces, unread, ignored = [], [], []
   splits, others = class_folders(root, EXPECTED)
-  beside = not_used(root, others, [place for place, inside in splits.values() if inside] if splits else None)
+  # without any classes everything is used
+  beside = not_used(root, others, [place for place, inside in splits.values() if inside]) if splits else []
   for split, (place, inside) in (splits or {None: (root, {})}).items():
     if "real" not in inside and inside:
       names = ", ".join(f"{folder.name}/" for folder in inside.values())
@@ -59,8 +47,8 @@ def find_photographs(root):
     found = image_files(place)
     if not found.images:
       raise UserError(f"{place}: holds no image ({found.in_words}); {EXPECTED}")
-    faces += [FaceFile(path, schema.REAL, split) for path in found.images]
-    unread += [[relative(path, root), what] for path, what in found.unread.items()]
+    faces += [base.FaceFile(path, schema.REAL, split) for path in found.images]
+    unread += [[base.relative(path, root), what] for path, what in found.unread.items()]
     ignored += found.others
   return faces, unread, beside, ignored
 
@@ -70,12 +58,12 @@ def readable_photographs(root, faces):
 
   Raises: UserError where none can be read.
   """
-  found, unreadable = {split: [] for split in SPLITS}, []
+  found, unreadable = {split: [] for split in base.SPLITS}, []
   for face, (share, reason) in zip(faces, with_bar(_share_or_reason, faces), strict=True):
     if reason:
-      unreadable.append([relative(face.path, root), reason])
+      unreadable.append([base.relative(face.path, root), reason])
     else:
-      found[face.split or split_of(share)].append(face.path)
+      found[face.split or base.split_of(share)].append(face.path)
   if not any(found.values()):
     raise UserError(f"{root}: none of its {len(faces)} images can be read; replace them (the first is"
                     f" {': '.join(unreadable[0])})")
@@ -84,9 +72,9 @@ def readable_photographs(root, faces):
 
 def _share_or_reason(face):
   try:
-    return read_share(face.path)[1], None
+    return base.read_share(face.path)[1], None
   except UserError as error:
-    return None, reason_without(face.path, error)
+    return None, base.reason_without(face.path, error)
 
 
 class Photographs:
@@ -136,11 +124,11 @@ def forged_builder(path: str | os.PathLike, data_dir: str | os.PathLike | None =
   path = Path(user_path(path))
   faces, unread, beside, ignored = find_photographs(path)
   others = [path / name for name, _ in (*unread, *beside)]
-  state = fingerprint(path, [*(face.path for face in faces), *others, *ignored])
-  return ForgedFaces(config=folder_config(path, state), data_dir=data_dir)
+  state = base.fingerprint(path, [*(face.path for face in faces), *others, *ignored])
+  return ForgedFaces(config=base.folder_config(path, state), data_dir=data_dir)
 
 
-class ForgedFaces(FaceBuilder):
+class ForgedFaces(base.FaceBuilder):
   """See the module's docstring; made by `forged_builder`."""
 
   name = "forged"
@@ -158,9 +146,9 @@ class ForgedFaces(FaceBuilder):
     photographs = Photographs(paths)
     forged = in_order(lambda index: forge_photograph(photographs, index, seed=SEED), range(len(paths)))
     for path, (genuine, ((made, fake, _),)) in zip(paths, forged, strict=True):
-      source = relative(path, self.root)
-      yield os.fsencode(source), record(  # not the pixels of the file of that name
-          f"{source} (saved again)", genuine, schema.REAL, WHOLE[NOT_MANIPULATED])
-      yield os.fsencode(f"{source} forged"), record(
+      source = base.relative(path, self.root)
+      yield os.fsencode(source), base.record(  # not the pixels of the file of that name
+          f"{source} (saved again)", genuine, schema.REAL, base.WHOLE[base.NOT_MANIPULATED])
+      yield os.fsencode(f"{source} forged"), base.record(
           f"{source} ({made.region}, {made.operation})", fake, schema.FAKE, encode_image(made.mask, "PNG"),
           (made.region,))

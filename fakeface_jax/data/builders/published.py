@@ -87,11 +87,13 @@ def published_builder(cls, path=None, data_dir=None):
     source = _find_source(cls, manual_dir)
   except OSError as error:
     raise UserError(f"{manual_dir}: cannot be listed: {error.strerror}; change its permissions") from error
-  earlier = None if source else _prepared_earlier(data_dir / cls.name, f"{who}-*/{cls.VERSION}/dataset_info.json")
-  if not source and not earlier:
-    source = _find_source(cls, _download(cls, manual_dir, path))
-  config = FolderConfig(name=earlier) if earlier else FolderConfig(name=f"{who}-{_state(source)}", path=str(source))
-  return cls(config=config, data_dir=data_dir)
+  prepared = () if source else (data_dir / cls.name).glob(f"{who}-*/{cls.VERSION}/dataset_info.json")
+  latest = max(prepared, key=lambda path: path.stat().st_mtime, default=None)
+  if latest:
+    return cls(config=FolderConfig(name=latest.parents[1].name), data_dir=data_dir)
+  source = source or _find_source(cls, _download(cls, manual_dir, path))
+  state = fingerprint(*(source.parent, [source]) if is_zip(source) else (source, all_files_below(source)))
+  return cls(config=FolderConfig(name=f"{who}-{state}", path=str(source)), data_dir=data_dir)
 
 
 def _find_source(cls, folder):
@@ -122,18 +124,6 @@ def find_layout(folder, parts):
 
 def is_zip(path):
   return path.suffix.lower() == ".zip" and path.is_file()
-
-
-def _state(source):
-  if is_zip(source):
-    return fingerprint(source.parent, [source])
-  return fingerprint(source, all_files_below(source))
-
-
-def _prepared_earlier(folder, pattern):
-  """The name of the config whose records were prepared last, or None."""
-  infos = sorted(folder.glob(pattern), key=lambda path: path.stat().st_mtime)
-  return infos[-1].parents[1].name if infos else None
 
 
 @contextlib.contextmanager
