@@ -10,16 +10,8 @@ from fakeface_jax.data.forging.landmarks import choose_framing
 from fakeface_jax.data.reading.square import resize_and_crop_mask
 from fakeface_jax.data.schema import FAKE, REAL, REGIONS, THRESHOLD
 from fakeface_jax.errors import UserError
+from fakeface_jax.evaluation import faithfulness
 from fakeface_jax.evaluation.face_regions import energy_by_region, face_region_map
-from fakeface_jax.evaluation.faithfulness import (
-  RANDOM,
-  area_under,
-  baseline_maps,
-  curve_ends,
-  faithfulness,
-  faithfulness_of_map,
-  probability_without,
-)
 from fakeface_jax.evaluation.intervals import mean_interval
 from fakeface_jax.evaluation.localization import localization
 from fakeface_jax.evaluation.placement import INSIDE, baseline_measures, moved, placed, rectified
@@ -118,7 +110,7 @@ class AuditedMaps:
       indices = self._chosen[start : start + CHUNK]
       pixels, masks = self._audited.seen(indices).pixels, self._audited.masks(indices)
       for name, removed in (("inside", masks == INSIDE), ("elsewhere", moved(masks, start))):
-        said[name].append(probability_without(self._audited.detector, pixels, removed))
+        said[name].append(faithfulness.probability_without(self._audited.detector, pixels, removed))
     return {name: np.concatenate(values) for name, values in said.items()}
 
   def _left_out(self):
@@ -184,29 +176,33 @@ class AuditedMaps:
     return self._caught(self._sample)
 
   @functools.cached_property
+  def _caught_pixels(self):
+    return self._sample_seen.pixels[self._caught_sample]
+
+  @functools.cached_property
   def _ends(self):
-    return self._parts("faithful_ends", lambda: curve_ends(
-        self._audited.detector, self._sample_seen.pixels[self._caught_sample]))
+    return self._parts("faithful_ends", lambda: faithfulness.curve_ends(self._audited.detector, self._caught_pixels))
 
   def _trials(self):
     """{(method, layer): "trials" as `localization` takes them} of every map; {} where no fake is caught."""
     if not self._caught_sample.any():
       return {}
-    patches = baseline_maps(int(self._caught_sample.sum()), self._sample_seen.pixels.shape[1])[RANDOM[1]]
-    chance = area_under(self._deletion("patches", patches))
+    baselines = faithfulness.baseline_maps(len(self._caught_pixels), self._caught_pixels.shape[1])
+    chance = self._deleted("patches", baselines[faithfulness.RANDOM[1]])
     sane, trials = self._sanity.get("methods", {}), {}
     for (name, layer), values in with_progress(
         self._sample_maps.items(), "putting maps to trial", unit="maps"):
-      gain = chance - area_under(self._deletion((name, layer, self._methods[name]), values[self._caught_sample]))
+      gain = chance - self._deleted((name, layer, self._methods[name]), values[self._caught_sample])
       trials[name, layer] = {
           "deletion": mean_interval(gain), "depends_on_weights": sane.get(name, {}).get("depends_on_weights")}
     return trials
 
-  def _deletion(self, key, maps):
-    """float64[n, F], the deletion curves with in-painting of the caught fakes of the sample."""
-    return self._parts(f"deletion_{settings_hash(key)}", lambda: faithfulness_of_map(
-        self._audited.detector, self._sample_seen.pixels[self._caught_sample], maps, self._ends, ("inpaint",),
-        ("deletion",))["deletion"])["inpaint"]
+  def _deleted(self, key, maps):
+    """float64[n], the area under the deletion curves with in-painting of the caught fakes of the sample."""
+    return faithfulness.area_under(self._parts(
+        f"deletion_{settings_hash(key)}", lambda: faithfulness.faithfulness_of_map(
+            self._audited.detector, self._caught_pixels, maps, self._ends, ("inpaint",), ("deletion",))["deletion"]
+    )["inpaint"])
 
   def faithfulness(self, best=None):
     """See `evaluation.faithfulness.faithfulness`: of the sample's caught fakes, the last layer of each method.
@@ -224,15 +220,16 @@ class AuditedMaps:
       shown[best["method"]].append(best["layer"])
     wanted = [(name, METHODS[name].title, layer, maps[name, layer][caught])
               for name, layers in shown.items() for layer in layers]
-    pixels = self._sample_seen.pixels[caught]
-    wanted += [(None, title, None, values) for title, values in baseline_maps(len(pixels), pixels.shape[1]).items()]
+    pixels = self._caught_pixels
+    baselines = faithfulness.baseline_maps(len(pixels), pixels.shape[1])
+    wanted += [(None, title, None, values) for title, values in baselines.items()]
     rows = []
     for name, title, layer, values in with_progress(wanted, "taking away evidence", unit="maps"):
       curves = self._parts(
           f"faithful_{settings_hash((name, title, layer, self._methods.get(name)))}",
-          lambda values=values: faithfulness_of_map(self._audited.detector, pixels, values, self._ends))
+          lambda values=values: faithfulness.faithfulness_of_map(self._audited.detector, pixels, values, self._ends))
       rows.append({"method": name, "title": title, "layer": layer, **curves})
-    return faithfulness(rows, self._sanity)
+    return faithfulness.faithfulness(rows, self._sanity)
 
   @functools.cached_property
   def _sanity(self):

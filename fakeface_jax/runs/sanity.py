@@ -130,16 +130,8 @@ def _draw(result, path):
 
 def spread(values, gap):
   """Places for labels: in the order of the values, each near its own, no two closer than `gap`."""
-  order = np.argsort(values, kind="stable")
-  blocks = []  # of labels that touch: [sum of where their block would like to begin, number]
-  for i in order:
-    blocks.append([values[i], 1])
-    while len(blocks) > 1 and _end(blocks[-2], gap) > blocks[-1][0] / blocks[-1][1]:
-      (begin, count), (upper, more) = blocks[-2:]
-      blocks[-2:] = [[begin + upper - count * more * gap, count + more]]
-  places = [begin / count + k * gap for begin, count in blocks for k in range(count)]
-  return [places[rank] for rank in np.argsort(order)]
+  from sklearn.isotonic import isotonic_regression  # slow to import
 
-
-def _end(block, gap):
-  return block[0] / block[1] + block[1] * gap
+  order, gaps = np.argsort(values, kind="stable"), gap * np.arange(len(values))
+  places = isotonic_regression(np.take(values, order) - gaps) + gaps
+  return places[np.argsort(order)].tolist()

@@ -37,7 +37,13 @@ class Checkpoints:
     alone = ocp.options.MultiprocessingOptions(
         primary_host=here, active_processes={here}, barrier_sync_key_prefix=f"reader{here}")
     self.folder = Path(workdir).resolve() / CHECKPOINTS
-    for path in self._damaged_metrics() if reading or here == 0 else ():
+    for path in self.folder.glob("*/metrics/metrics") if reading or here == 0 else ():
+      try:
+        float(json.loads(path.read_text())["val_loss"])
+        continue
+      except (ValueError, KeyError, TypeError):  # Orbax would fail on it at once
+        if not path.parents[1].name.isdigit():
+          continue
       if reading:
         raise UserError(f"{path} is {DAMAGED}; give the command of the training again, which does without it")
       set_aside(path.parents[1])
@@ -57,16 +63,6 @@ class Checkpoints:
             preservation_policy=keep, best_fn=lambda metrics: metrics["val_loss"], best_mode="min",
             create=not reading, read_only=reading,
             multiprocessing_options=alone if reading else ocp.options.MultiprocessingOptions()))
-
-  def _damaged_metrics(self):
-    """The files that Orbax would fail on at once."""
-    found = []
-    for path in self.folder.glob("*/metrics/metrics"):
-      try:
-        float(json.loads(path.read_text())["val_loss"])
-      except (ValueError, KeyError, TypeError):
-        found += [path] if path.parents[1].name.isdigit() else []
-    return found
 
   def __enter__(self):
     return self

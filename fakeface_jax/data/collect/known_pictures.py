@@ -88,9 +88,28 @@ def add_folder(known, folder, detect, cache):
   if not files:
     raise UserError("against={}: {}".format(*problems[0]))
   state = hashlib.sha256(repr([(str(file), _state(file)) for file in files]).encode()).hexdigest()
-  kept = _read_cache(cache, state)
-  if kept is None:
-    hashed = {file: [to_hex(hash) for hash in hashes] for file, hashes in _hashed(files, detect, problems)}
+
+  def hashes_or_error(file):
+    try:
+      image = decode_image(read_bytes(file), str(file))
+    except UserError as error:
+      return error
+    try:
+      return hashes_of(image, face_square(image, detect))
+    except LeftOut:
+      return hashes_of(image, None)
+
+  try:
+    kept = json.loads(Path(cache).read_text())
+  except (FileNotFoundError, ValueError):
+    kept = {"state": None}
+  if kept["state"] != state:
+    hashed = {}
+    for file, result in zip(files, with_bar(hashes_or_error, files, "hashing"), strict=True):
+      if isinstance(result, UserError):
+        problems.append((file, str(result)))
+      else:
+        hashed[str(file)] = [to_hex(hash) for hash in result]
     kept = {"state": state, "problems": [[str(path), reason] for path, reason in problems], "hashes": hashed}
     write_whole(cache, json.dumps(kept))
   for file, hashes in kept["hashes"].items():
@@ -108,37 +127,9 @@ def from_hex(texts):
   return np.frombuffer(bytes.fromhex("".join(texts)), ">u8").reshape(-1, WORDS).astype(np.uint64)
 
 
-def _read_cache(path, state):
-  try:
-    kept = json.loads(Path(path).read_text())
-  except (FileNotFoundError, ValueError):
-    return None
-  return kept if kept["state"] == state else None
-
-
 def _state(file):
   try:
     stat = file.stat()
   except OSError:
     return None  # a dangling link: it will be among the unreadable
   return stat.st_size, stat.st_mtime_ns
-
-
-def _hashed(files, detect, problems):
-  """Yields (path, hashes) of every file that can be read; decoding and detecting free the interpreter's lock."""
-
-  def of_file(file):
-    try:
-      image = decode_image(read_bytes(file), str(file))
-    except UserError as error:
-      return error
-    try:
-      return hashes_of(image, face_square(image, detect))
-    except LeftOut:
-      return hashes_of(image, None)
-
-  for file, result in zip(files, with_bar(of_file, files, "hashing"), strict=True):
-    if isinstance(result, UserError):
-      problems.append((file, str(result)))
-    else:
-      yield str(file), result

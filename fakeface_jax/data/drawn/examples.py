@@ -17,15 +17,6 @@ _WEIGHTS = {"left_eye": 5, "right_eye": 5, "nose": 5, "mouth": 5, "ears": 1, "ha
             "other": 0.8}
 
 
-def _region(rng, name, masks):
-  """The alpha to tamper with; hair, background and "other" are patches, since a whole one exchanged leaves no trace."""
-  if name == "other":
-    return manipulate.random_blob(rng, np.ones_like(masks["face"]), rng.uniform(0.22, 0.36))
-  if name in ("hair", "background"):
-    return masks[name] * manipulate.random_blob(rng, masks[name], rng.uniform(0.4, 0.8))
-  return masks[name]
-
-
 def compose(seed, index, size):
   """One picture before it is developed; even indices are real, odd ones fake.
 
@@ -47,7 +38,12 @@ def compose(seed, index, size):
   wanted = 2 if rng.random() < 0.2 else 1
   while len(regions) < wanted:
     name = str(rng.choice(names, p=weights / weights.sum()))
-    region = _region(rng, name, masks)
+    if name == "other":
+      region = manipulate.random_blob(rng, np.ones_like(masks["face"]), rng.uniform(0.22, 0.36))
+    else:
+      region = masks[name]
+    if name in ("hair", "background"):  # a patch of it, since a whole one exchanged leaves no trace
+      region = region * manipulate.random_blob(rng, region, rng.uniform(0.4, 0.8))
     if name in regions or region.mean() < 0.015:
       continue
     operation = str(rng.choice(manipulate.OPERATIONS, p=(0.4, 0.3, 0.15, 0.15)))

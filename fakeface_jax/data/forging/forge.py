@@ -291,12 +291,7 @@ class Forger:
     rng = np.random.default_rng((*key, 1))  # `views` draws from the key itself
     quality, forged = last_quality(rng), rng.random() < self.share
     if forged and label == REAL:
-      image, label = forge(rng, photograph(image, self.framing), self._donor(rng, key[-1])).image, FAKE
+      others = (self.read_real(i) for i in rng.integers(self.count, size=TRIES).tolist() if i != key[-1])
+      donor = next((photograph(other, self.framing) for other in others if other is not None), None)
+      image, label = forge(rng, photograph(image, self.framing), donor).image, FAKE
     return simplejpeg.decode_jpeg(encode(image, quality)), label
-
-  def _donor(self, rng, host):
-    for index in rng.integers(self.count, size=TRIES).tolist():
-      image = self.read_real(index) if index != host else None
-      if image is not None:
-        return photograph(image, self.framing)
-    return None
