@@ -45,9 +45,7 @@ _DIGEST = hashlib.sha256().digest_size
 def kept(make, devices, parts):
   """The `jax.stages.Compiled` that `make()` would return, from its file where there is one.
 
-  Args:
-    devices: those it is compiled for.
-    parts: {name: value} of all else that the program depends on, see `_told`.
+  Args: `parts`: {name: value} of all else that the program depends on, see `_told`.
   """
   folder = calls_folder()
   key = None if folder is None else key_of(devices, parts)

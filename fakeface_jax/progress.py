@@ -23,11 +23,9 @@ class Bar:
   """Counts what is done, of `total`; a context manager.
 
   Args:
-    title: what is done.
     total: how much there is; None where that is not known.
     done: how much of it was done before.
     unit: of what is counted, in the plural.
-    shown: whether anybody is to see it.
     counts: whether there is something to count; else it only says, after a while, that the command still works.
   """
 

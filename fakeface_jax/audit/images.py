@@ -21,10 +21,8 @@ class Audited:
   """The N images of a split.
 
   Attributes:
-    detector: the `Detector` that is audited.
     source: records, as `open_dataset(...)[split]`.
     labels, probabilities: int[N], and float64[N], of fake.
-    names: list of N.
     regions, difficulties: bool[N, len(REGIONS)], int[N] index of DIFFICULTIES.
     unplaced: list of N: '' for a fake with a mask that can be measured against, else why not.
   """

@@ -30,10 +30,7 @@ CHUNK = 64  # images that are explained before the result is kept
 class AuditedMaps:
   """The sections of an audit that are about maps; what several need is computed for the first.
 
-  Args:
-    audited: an `Audited`.
-    methods: {name: settings}, as `resolve_methods` returns them.
-    parts: a `Parts`.
+  Args: `methods`: {name: settings}, as `resolve_methods` returns them.
   """
 
   def __init__(self, audited, methods, parts):

@@ -39,7 +39,6 @@ def forge_folder(folder, out, *, per_image=1, seed=0):
   Gaussian sigma of its edge in pixels) and `SHEET_FILE`.
 
   Args:
-    folder: of real faces.
     out: a folder that is empty or not there.
     per_image: fakes of each photograph.
     seed: another one makes other fakes.

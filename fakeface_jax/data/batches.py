@@ -76,10 +76,8 @@ def read_batches(source, plan, *, resize, crop, augment=(), seed=0, forge=0.0, t
 
   Args:
     source: random-access records of `schema`, images as encoded bytes.
-    plan: this process's `Plan`.
     resize, crop, augment, seed: of the views, see `views.view_of`.
     forge: the share of the real images in whose place there is a fake made of them, with its label, see `forge.Forger`.
-    threads: one more than this process has cores by default.
   Yields: {"image": uint8[B, crop, crop, 3], "label": int32[B], "weight": float32[B], "index": int32[B]}.
   Raises: UserError as `decode_record`.
   """

@@ -124,10 +124,7 @@ def balanced_part(labels, size, seed):
 
   With one seed, a smaller part is contained in a larger one.
 
-  Args:
-    labels: int[N].
-    size: of the part, even.
-    seed: of the choice.
+  Args: labels: int[N]. size: of the part, even.
   Returns: int[size], ascending.
   Raises: UserError where the size is not even, or there are too few images of a class.
   """

@@ -15,10 +15,7 @@ def draw_contact_sheet(source, *, columns=12, cell=128):
 
   Reads no more than it needs to: once the row of both classes, and all rows begun, are full, no other is looked for.
 
-  Args:
-    source: records, as `open_dataset(...)[split]`.
-    columns: images in a row.
-    cell: side of an image in pixels.
+  Args: source: records, as `open_dataset(...)[split]`. columns: images in a row. cell: side of an image in pixels.
   Returns: a PIL image, RGB.
   """
   rows = {}

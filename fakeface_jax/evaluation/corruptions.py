@@ -90,7 +90,6 @@ def corrupted(image, name, level, *, resize, key):
 
   Args:
     image: uint8[H, W, 3], as stored.
-    level: any number of the corruption's unit.
     resize: the length that the network's input has on its shorter side, in pixels (see `square.resize_and_crop`).
     key: ints that the noise follows from: the same at every level, so that levels differ by their strength alone.
   Returns: uint8[h, w, 3], of the image's size unless it is cropped.

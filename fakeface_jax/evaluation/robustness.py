@@ -19,10 +19,8 @@ def corrupted_probabilities(detector, images, name, level, seed=0):
   """What a detector says of photographs after one corruption.
 
   Args:
-    detector: a `Detector`.
     images: N photographs uint8[h, w, 3] as they are stored, of any sizes: a list, or anything with a length and
       `images[i]`, which may read a file and is asked by several threads.
-    name, level: of `evaluation.corruptions.CORRUPTIONS`.
     seed: of the noise.
   Returns: probability of fake, float64[N].
   """
@@ -44,7 +42,6 @@ def robustness(labels, clean, by_level, *, bootstrap=1000):
     labels: int[N], 0 = real, 1 = fake.
     clean: probability of fake of the photographs as they are, float[N].
     by_level: {corruption: {level: float[N]}}, as `corrupted_probabilities` returns them; some may be missing.
-    bootstrap: number of resamples behind the scores' intervals.
   Returns: a dict of `verdict`, in words; `images`; `clean`, as a level is; `corruptions`, [{"name", "title", "unit",
     "levels"}]. A level has `level` (None of the clean photographs), `f1_macro`, `roc_auc`, `recall_fake`,
     `false_alarm_rate` and `flipped` (the share of verdicts that are no longer what they were), each [value, low, high]

@@ -179,8 +179,7 @@ def _converted(name, value, default):
 def parse_methods(names: Sequence[str] | None, assignments: Iterable[str]) -> dict[str, dict[str, str]]:
   """{name: {setting: text}} from a command line: names, and settings such as 'occlusion.window=24'.
 
-  Args:
-    names: list, or None for DEFAULT_METHODS; a method whose setting is given need not be named.
+  Args: `names`: list, or None for DEFAULT_METHODS; a method whose setting is given need not be named.
   """
   methods = {name: {} for name in (DEFAULT_METHODS if names is None else names)}
   for assignment in assignments:

@@ -64,7 +64,6 @@ class ResNet(Network):
 
   Attributes:
     stage_sizes: number of blocks in each of the four stages.
-    block: `BasicBlock` or `Bottleneck`.
   """
 
   stage_sizes: tuple[int, ...]

@@ -21,9 +21,6 @@ FOLDER = "trunk"  # below a run's folder
 class FeatureFile:
   """Rows that are being written, or are all there.
 
-  Attributes:
-    path: of the .npy file.
-    done: number of rows that are there.
   """
 
   def __init__(self, path, key, shape):

@@ -59,7 +59,6 @@ def make_tail_step(model, tx, mask):
   """The step of what trains, `step(state, frozen, features, labels, weights) -> state`, to be mapped over `AXIS`.
 
   Args of the step:
-    state: `TrainState`.
     frozen: the other parameters, `optax.MaskedNode()` where one trains.
     features: of B images at `first_trained_cut`; labels: int32[B]; weights: float32[B].
   The loss is the weighted mean cross-entropy over the batches of all devices; an image of weight 0 has no gradient. A

@@ -35,7 +35,6 @@ class Stopwatch:
 
   Attributes:
     parts: {name: seconds}; they do not overlap.
-    compiling: seconds, within the parts.
   """
 
   def __init__(self):

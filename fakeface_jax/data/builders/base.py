@@ -41,11 +41,9 @@ class FaceFile:
   """An image file, unopened, and what is known of it.
 
   Attributes:
-    path: of the file.
     label: schema.REAL or schema.FAKE.
     split: one of SPLITS; None where the content decides.
     regions: names of schema.REGIONS that were manipulated, as far as known.
-    difficulty: one of schema.DIFFICULTIES.
   """
 
   path: Path

@@ -36,7 +36,6 @@ def folder_builder(path: str | os.PathLike, data_dir: str | os.PathLike | None =
   """A builder for the images below a folder; `download_and_prepare()` then reads every one of them.
 
   Args:
-    path: the folder.
     data_dir: where the records are kept; by default TFDS's own place ($TFDS_DATA_DIR or ~/tensorflow_datasets).
   Raises: UserError if there is no such folder, or a split of it lacks one of the classes.
   """

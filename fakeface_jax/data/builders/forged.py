@@ -101,9 +101,7 @@ class Photographs:
 def forge_photograph(photographs, index, *, seed, per_image=1):
   """One of a split's photographs, encoded again, and forgeries of it.
 
-  Args:
-    photographs: `Photographs`, from which the donors are drawn too.
-    index: which of them.
+  Args: `photographs`: `Photographs`, from which the donors are drawn too.
   Returns: (JPEG bytes, [(Forgery, its JPEG bytes, path of the photograph that is in it or None)] * per_image); the
     same for the same arguments.
   """

@@ -75,7 +75,6 @@ def published_builder(cls, path=None, data_dir=None):
   """A builder of a published data set.
 
   Args:
-    cls: a `PublishedBuilder`.
     path: the folder its files or its archive lie in (`manual_dir`); None for the default place, or a download.
     data_dir: where the records are kept; by default TFDS's own place ($TFDS_DATA_DIR or ~/tensorflow_datasets).
   Raises: UserError that says where to get the files and where to put them, if there are none.

@@ -41,7 +41,6 @@ def shortcuts(figures, labels, groups=None, *, seed=0) -> dict:
     figures: of N images, {group: {figure: float}} each, as `data.checking.statistics` makes them.
     labels: int[N], 0 = real, 1 = fake.
     groups: int[N], equal for images that must not be on both sides, such as copies; by default there are none.
-    seed: of the folds.
   Returns: {group: a dict of
     auc: mean over the folds, None where nothing could be measured;
     interval: [low, high], 95 %, or None;

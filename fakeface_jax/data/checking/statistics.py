@@ -28,8 +28,7 @@ def file_figures(data: bytes, name: str) -> dict:
 
   The bytes are counted without the metadata, which are a group of their own; sizes and bytes are logarithms to base 2.
 
-  Args:
-    data, name: as `images.decode_image` takes them.
+  Args: `data`, `name`: as `images.decode_image` takes them.
   Raises: UserError if the file is no image or its header is broken.
   """
   image = open_image(data, name)

@@ -35,7 +35,6 @@ class Result:
     kept: {class: number of images in the folder}.
     left_out: {reason: number of images}, the most frequent first.
     stopped: sentences on sources that stopped early, and on classes that have too few images.
-    unreadable: list of (name, reason) of the images that could not be read.
   """
 
   kept: dict
@@ -48,7 +47,6 @@ def collect(out, sources, count, *, size, detect=None, against=None, fetcher=Non
   """Fills `out` with faces of both classes, or goes on with that.
 
   Args:
-    out: the folder.
     sources: {"real": texts such as 'unsplash:portrait', "fake": ...}; each list is used from its front until there
       are enough.
     count: images of each class that has a source.

@@ -47,7 +47,6 @@ class Journal:
     kept: list of the rows of `MANIFEST.csv`, with `key` and `hashes`; pictures that the user has deleted since are
       left out from then on.
     left_out: list of the rows of `left_out.csv`, with `key`.
-    done: the keys of both.
     originals: {SHA-256 of an image as fetched: file or address}, of both.
     pages: {source: its pages so far}.
     owed: {key: address to tell} of images that were kept, where that has not been done.

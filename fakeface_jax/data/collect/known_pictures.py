@@ -25,8 +25,7 @@ NEAR = 40  # differing bits at most; of 2 million pairs of different photographs
 def perceptual_hash(image):
   """The signs of an image's low frequencies against their median (pHash; Zauner, 2010), as uint64[WORDS].
 
-  Args:
-    image: uint8[H, W, 3].
+  Args: `image`: uint8[H, W, 3].
   """
   grey = Image.fromarray(image).convert("L").resize((SIDE, SIDE), Image.Resampling.LANCZOS)
   return np.packbits(frequency_signs(np.asarray(grey, np.float64), FREQUENCIES)).view(">u8").astype(np.uint64)
@@ -36,9 +35,8 @@ def hashes_of(image, square):
   """Hashes of the whole image, and of its face's square where that lies inside: uint64[1 or 2, WORDS].
 
   The face's hash finds the same photograph in another crop.
-  Args:
-    image: uint8[H, W, 3].
-    square: (left, top, side), or None.
+
+  Args: image: uint8[H, W, 3]. square: (left, top, side), or None.
   """
   pictures = [image]
   if square is not None:
@@ -76,7 +74,6 @@ def add_folder(known, folder, detect, cache):
   """Adds every image below a folder to `known`, so that none of them comes into a collection.
 
   Args:
-    folder: such as a training set.
     detect: a face detector (`cropping.haar_detector`).
     cache: file that keeps the hashes for the next command.
   Returns: list of (path, reason) of the images that cannot be read.

@@ -13,7 +13,6 @@ class Found:
 
   Attributes:
     key: the same in every command, so that nothing is fetched twice.
-    data: the encoded image.
     address, page: of the image, and of the page that shows it.
     report_to: an address that has to be told when the image is kept.
     again: whether the next command should try once more.
@@ -36,7 +35,6 @@ class Source(abc.ABC):
   """What the sources share.
 
   Attributes:
-    name: as the user wrote it.
     exhausted: what to say of it when `next()` has returned None.
     patience: how many images in a row may be left out before it is given up; None for any number.
   """

@@ -407,9 +407,7 @@ def _glasses(d, image):
 def render_face(face, size):
   """Draws a face.
 
-  Args:
-    face: from `sample_face`.
-    size: side of the square picture in pixels.
+  Args: `size`: side of the square picture in pixels.
   Returns: (display RGB float32[size, size, 3] in 0..1, {part: alpha float32[size, size] in 0..1}).
     `left_eye` is the image's left. A part that hair or the frame hides has an alpha of zeros.
   """

@@ -223,7 +223,6 @@ def forge(rng, host, donor, region, difficulty, operation):
   """Tampers with one region.
 
   Args:
-    rng: NumPy generator.
     host: the genuine picture. donor: another picture of the same size, which only "splice" looks at (else None).
     region: alpha of what to tamper with. difficulty: a key of LEVELS. operation: of OPERATIONS.
   Returns: (image float32[H, W, 3], mask uint8[H, W]). The mask is 255 exactly where a pixel of `host` was blended with

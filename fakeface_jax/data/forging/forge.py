@@ -48,7 +48,6 @@ class Forgery:
   """A fake and what was done.
 
   Attributes:
-    image: uint8[H, W, 3].
     mask: uint8[H, W]: 255 where the photograph was blended with altered content at an alpha of FLOOR or more, 0 where
       the image is the photograph's, bit by bit.
     region: of `features.REGIONS`. operation: a key of OPERATIONS.
@@ -274,7 +273,6 @@ class Forger:
 
   Args:
     share: of the real photographs, 0..1.
-    count: number of records in the split.
     read_real: called with a record's number; returns its image, or None where that is a fake.
   """
 

@@ -43,9 +43,7 @@ FRAME_POINTS = np.float32([place for _, place in sorted([
 def find_points(image, framing):
   """The 68 points of the largest face, and how they were found.
 
-  Args:
-    image: uint8[H, W, 3].
-    framing: of FRAMINGS, for faces that dlib does not find.
+  Args: image: uint8[H, W, 3]. framing: of FRAMINGS, for faces that dlib does not find.
   Returns: (float32[68, 2], x and y in pixels, pixel centres at +0.5; LANDMARKS or TEMPLATE), or (None, BLOB) where
     there is nothing to go by.
   """
