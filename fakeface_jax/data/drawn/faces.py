@@ -5,7 +5,6 @@ in front of a background. Head coordinates: x to the image's right, y down, chin
 Colours are linear light while drawing (a display value is its square root). Left and right are the image's.
 """
 
-import dataclasses
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,17 +16,6 @@ _SKINS = ((250, 218, 198), (238, 196, 168), (226, 174, 136), (196, 138, 98), (15
 _HAIRS = ((18, 15, 14), (38, 26, 20), (70, 44, 28), (104, 66, 38), (152, 106, 58), (206, 164, 104), (126, 56, 28),
           (150, 146, 142), (222, 220, 214))
 _EYES = ((58, 34, 20), (84, 54, 30), (112, 86, 48), (82, 108, 74), (78, 116, 148), (112, 132, 144))
-
-
-@dataclasses.dataclass(frozen=True)
-class Pose:
-  """Where the head is: shift (in half images), scale (chin to skull, in images) and roll, yaw, pitch (radians)."""
-
-  shift: tuple[float, float] = (0.0, 0.0)
-  scale: float = 0.74
-  roll: float = 0.0
-  yaw: float = 0.0
-  pitch: float = 0.0
 
 
 def _linear(rgb):
@@ -61,8 +49,9 @@ def sample_face(rng):
   style = str(rng.choice(STYLES, p=[0.06, 0.32, 0.2, 0.27, 0.15]))
   masculine = style in ("bald", "short")
   return SimpleNamespace(
-    pose=Pose((n(0, 0.04), n(0.01, 0.03)), u(0.8, 0.96), n(0, 0.06), n(0, 0.18), n(0, 0.09)),
-    light=tuple(float(v) for v in light),  # unit vector towards the lamp: right, down, out of the picture
+    pose=SimpleNamespace(  # shift in half images; scale from chin to skull, in images; the others in radians
+      shift=(n(0, 0.04), n(0.01, 0.03)), scale=u(0.8, 0.96), roll=n(0, 0.06), yaw=n(0, 0.18), pitch=n(0, 0.09)),
+    light=tuple(light.tolist()),  # unit vector towards the lamp: right, down, out of the picture
     lamp=(1 + warmth, 1 + tint, 1 - warmth),  # its colour
     ambient=u(0.24, 0.5),
     grain=int(rng.integers(2**31)),  # the seed of every texture
@@ -140,9 +129,9 @@ class _Drawing:
     self.inside = (1 - np.sqrt(self.outline)) * face.width
     self.face_alpha = _edge(self.inside, self.px)
 
-  def noise(self, cells, stretch=1):
+  def noise(self, cells):
     """Smooth noise of about unit variance with `cells` cells across, the same picture at every size."""
-    lattice = self.rng.standard_normal((max(2, cells // stretch), cells), np.float32)
+    lattice = self.rng.standard_normal((cells, cells), np.float32)
     return np.asarray(Image.fromarray(lattice).resize((self.size, self.size), Image.Resampling.BICUBIC))
 
   def lambert(self, nx, ny, nz):
