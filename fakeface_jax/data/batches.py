@@ -77,7 +77,7 @@ def read_batches(source, plan, *, resize, crop, augment=(), seed=0, forge=0.0, t
   Args:
     source: random-access records of `schema`, images as encoded bytes.
     resize, crop, augment, seed: of the views, see `views.view_of`.
-    forge: the share of the real images in whose place there is a fake made of them, with its label, see `forge.Forger`.
+    forge: the share of the real images in whose place there is a fake made of them, with its label, see `forge.forger`.
   Yields: {"image": uint8[B, crop, crop, 3], "label": int32[B], "weight": float32[B], "index": int32[B]}.
   Raises: UserError as `decode_record`.
   """
@@ -85,11 +85,11 @@ def read_batches(source, plan, *, resize, crop, augment=(), seed=0, forge=0.0, t
     record = source[index]
     return decode_record(record) if record["label"] == REAL else None
 
-  forger = None
+  forged_or_not = None
   if forge:
-    from fakeface_jax.data.forging.forge import Forger  # slow to import, and few need it
+    from fakeface_jax.data.forging.forge import forger  # slow to import, and few need it
 
-    forger = Forger(forge, len(source), real_image)
+    forged_or_not = forger(forge, len(source), real_image)
 
   def read(step):
     indices, width = plan.indices[step], plan.indices.shape[1]
@@ -100,8 +100,8 @@ def read_batches(source, plan, *, resize, crop, augment=(), seed=0, forge=0.0, t
     for column, index in enumerate(indices.tolist()):
       record = source[index]
       key, image, label = (seed, int(plan.views[step, column]), index), decode_record(record, scratch), record["label"]
-      if forger:
-        image, label = forger(image, label, key)
+      if forged_or_not:
+        image, label = forged_or_not(image, label, key)
       batch["image"][column] = view_of(image, key, resize=resize, crop=crop, augment=augment)
       batch["label"][column] = label
     return batch

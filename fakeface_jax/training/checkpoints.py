@@ -8,7 +8,7 @@ import errno
 import json
 import logging
 import shutil
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import jax
@@ -25,7 +25,7 @@ ITEMS = ("variables", "training")
 DAMAGED = "damaged"
 
 
-class Checkpoints:
+class Checkpoints(AbstractContextManager):
   """The checkpoints below `workdir`, to be used as a context manager: leaving it waits for the last save.
 
   Of several processes all open it together, to save and restore in step; with `reading` each does so by itself, and
@@ -63,9 +63,6 @@ class Checkpoints:
             preservation_policy=keep, best_fn=lambda metrics: metrics["val_loss"], best_mode="min",
             create=not reading, read_only=reading,
             multiprocessing_options=alone if reading else ocp.options.MultiprocessingOptions()))
-
-  def __enter__(self):
-    return self
 
   def __exit__(self, *_):
     self._manager.close()

@@ -14,6 +14,7 @@ The tables (`data.csv`, `MANIFEST.csv`, `left_out.csv`) follow line by line and 
 """
 
 import collections
+import contextlib
 import csv
 import errno
 import io
@@ -37,7 +38,7 @@ NOT_UTF8 = "backslashreplace"  # what becomes of bytes in names that are no UTF-
 OTHER_FILES = ("data.csv", "MANIFEST.csv", "left_out.csv", "contact_sheet.png", ".against.json")
 
 
-class Journal:
+class Journal(contextlib.AbstractContextManager):
   """A folder's journal, read and ready to go on; a context manager that keeps other commands out.
 
   Args:
@@ -195,9 +196,6 @@ class Journal:
               ("left_out.csv", LEFT_OUT_COLUMNS, self.left_out))
     for name, columns, rows in tables:
       write_whole(self.out / name, (",".join(columns) + "\n" + _lines(columns, rows)).encode(errors=NOT_UTF8))
-
-  def __enter__(self):
-    return self
 
   def __exit__(self, *_):
     self._file.close()

@@ -266,30 +266,27 @@ def encode(image, quality):
   return simplejpeg.encode_jpeg(np.ascontiguousarray(image), quality=quality, colorsubsampling="420")
 
 
-class Forger:
-  """Forges a share of a split's real photographs while they are read for training.
+def forger(share, count, read_real):
+  """What forges a share of a split's real photographs while they are read for training.
 
   What becomes of a photograph, its view's number decides: with n fixed views it has n outcomes, whatever the epoch.
 
   Args:
     share: of the real photographs, 0..1.
-    read_real: called with a record's number; returns its image, or None where that is a fake.
+    read_real: called with the number of one of `count` records; returns its image, or None where that is a fake.
+  Returns: a function of a record's image, its label and (seed, view, index), which with the split decide everything:
+    (uint8[H, W, 3], label), forged or not, and encoded last, whatever its class.
   """
+  sample = map(read_real, range(0, count, max(1, count // SAMPLE)))
+  framing = choose_framing(image for image in sample if image is not None)
 
-  def __init__(self, share, count, read_real):
-    self.share, self.count, self.read_real = share, count, read_real
-    sample = map(read_real, range(0, count, max(1, count // SAMPLE)))
-    self.framing = choose_framing(image for image in sample if image is not None)
-
-  def __call__(self, image, label, key):
-    """(uint8[H, W, 3], label) of a record: forged or not, and encoded last, whatever its class.
-
-    Args: `key`: (seed, view, index), which with the split decides everything.
-    """
+  def forged_or_not(image, label, key):
     rng = np.random.default_rng((*key, 1))  # `views` draws from the key itself
-    quality, forged = last_quality(rng), rng.random() < self.share
+    quality, forged = last_quality(rng), rng.random() < share
     if forged and label == REAL:
-      others = (self.read_real(i) for i in rng.integers(self.count, size=TRIES).tolist() if i != key[-1])
-      donor = next((photograph(other, self.framing) for other in others if other is not None), None)
-      image, label = forge(rng, photograph(image, self.framing), donor).image, FAKE
+      others = (read_real(i) for i in rng.integers(count, size=TRIES).tolist() if i != key[-1])
+      donor = next((photograph(other, framing) for other in others if other is not None), None)
+      image, label = forge(rng, photograph(image, framing), donor).image, FAKE
     return simplejpeg.decode_jpeg(encode(image, quality)), label
+
+  return forged_or_not

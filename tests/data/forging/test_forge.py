@@ -18,7 +18,8 @@ from fakeface_jax.data.drawn.faces import render_face, sample_face
 from fakeface_jax.data.drawn.manipulate import capture
 from fakeface_jax.data.forging import CONTENT
 from fakeface_jax.data.forging import forge as forging
-from fakeface_jax.data.forging.forge import LEAST_CHANGE, OPERATIONS, Forger, Photograph, _choices, encode, forge
+from fakeface_jax.data.forging.forge import LEAST_CHANGE, OPERATIONS, Photograph, _choices, encode, forge
+from fakeface_jax.data.forging.forge import forger as forger_of
 from fakeface_jax.data.forging.landmarks import BLOB, FRAME_POINTS, TEMPLATE
 from fakeface_jax.data.reading.images import encode_image
 from fakeface_jax.data.schema import FAKE, REAL, REGIONS
@@ -201,23 +202,23 @@ def reader(log=None):
 
 
 def test_a_share_of_the_reals_becomes_fake_and_fakes_stay():
-  forger = Forger(0.3, len(RECORDS), reader())
+  forger = forger_of(0.3, len(RECORDS), reader())
   labels = np.array([[forger(*RECORDS[i], (0, view, i))[1] for i in range(12)] for view in range(30)])
   truth = np.array([label for _, label in RECORDS])
   assert (labels[:, truth == FAKE] == FAKE).all()
   assert 0.22 < (labels[:, truth == REAL] == FAKE).mean() < 0.38
-  everything = Forger(1.0, len(RECORDS), reader())
+  everything = forger_of(1.0, len(RECORDS), reader())
   assert all(everything(*RECORDS[i], (0, 1, i))[1] == FAKE for i in range(12))
 
 
 def test_an_image_on_the_fly_depends_on_seed_view_and_index_alone():
-  make = lambda key: Forger(1.0, len(RECORDS), reader())(*RECORDS[1], key)[0].tobytes()
+  make = lambda key: forger_of(1.0, len(RECORDS), reader())(*RECORDS[1], key)[0].tobytes()
   assert make((0, 1, 1)) == make((0, 1, 1))
   assert len({make(key) for key in ((0, 1, 1), (0, 2, 1), (1, 1, 1))}) == 3
 
 
 def test_all_images_on_the_fly_are_encoded_alike_and_reals_stay_real():
-  forger = Forger(1e-9, len(RECORDS), reader())
+  forger = forger_of(1e-9, len(RECORDS), reader())
   for image, label in RECORDS[:4]:
     shown, same = forger(image, label, (0, 1, 0))
     assert same == label and not np.array_equal(shown, image)
@@ -229,14 +230,14 @@ def test_donors_are_other_real_photographs(monkeypatch):
   original = forging.forge
   monkeypatch.setattr(
       forging, "forge", lambda rng, host, donor: donors.append(donor) or original(rng, host, donor))
-  forger = Forger(1.0, len(RECORDS), reader(read))
+  forger = forger_of(1.0, len(RECORDS), reader(read))
   for view in range(20):
     forger(*RECORDS[1], (0, view, 1))
   real = {RECORDS[i][0].tobytes() for i in range(12) if i != 1 and RECORDS[i][1] == REAL}
   assert len(donors) == 20 and {donor.image.tobytes() for donor in donors} <= real
   assert len({donor.image.tobytes() for donor in donors}) > 4
   donors.clear()
-  alone = Forger(1.0, 1, lambda index: RECORDS[1][0])
+  alone = forger_of(1.0, 1, lambda index: RECORDS[1][0])
   assert alone(*RECORDS[1], (0, 1, 0))[1] == FAKE and donors == [None]
 
 
