@@ -1,7 +1,6 @@
 """Filling a folder with faces of both classes: source by source, image by image, each through the same steps."""
 
 import collections
-import dataclasses
 import hashlib
 import itertools
 import logging
@@ -27,22 +26,6 @@ WORTH_TELLING, DAY = 30, 86400  # seconds
 UNREADABLE, COPY, NEAR_COPY = "cannot be read", "copy", "near-duplicate"
 
 
-@dataclasses.dataclass
-class Result:
-  """What a command has come to.
-
-  Attributes:
-    kept: {class: number of images in the folder}.
-    left_out: {reason: number of images}, the most frequent first.
-    stopped: sentences on sources that stopped early, and on classes that have too few images.
-  """
-
-  kept: dict
-  left_out: dict
-  stopped: list
-  unreadable: list
-
-
 def collect(out, sources, count, *, size, detect=None, against=None, fetcher=None, **options):
   """Fills `out` with faces of both classes, or goes on with that.
 
@@ -55,7 +38,9 @@ def collect(out, sources, count, *, size, detect=None, against=None, fetcher=Non
     against: a folder, such as a training set, none of whose images shall come in.
     fetcher: a `Fetcher`; its clock is also the one to wait by.
     options: `delay`, `key` and `api`, as `open_source` takes them.
-  Returns: a `Result`.
+  Returns: a namespace of `kept`, {class: number of images in the folder}; `left_out`, {reason: number of images}, the
+    most frequent first; `stopped`, sentences on sources that stopped early, and on classes that have too few images;
+    `unreadable`, [(name, reason)].
   Raises: UserError for what the user can mend, before anything is asked for; and where the folder cannot be written.
   """
   texts = [text for of_class in sources.values() for text in of_class]
@@ -108,7 +93,8 @@ class _Collection:
                       "make room, and the same command goes on") from error
     left_out = collections.Counter(row["reason"] for row in self._journal.left_out)
     kept = {label: self._journal.number(label) for label in LABELS}
-    return Result(kept, dict(left_out.most_common()), self._stopped, self._unreadable)
+    return SimpleNamespace(
+        kept=kept, left_out=dict(left_out.most_common()), stopped=self._stopped, unreadable=self._unreadable)
 
   def _step(self, of_class):
     """One image of a class, or one reason to wait, or the end of a source."""

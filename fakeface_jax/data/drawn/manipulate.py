@@ -8,7 +8,7 @@ idea of Face X-ray, Li et al., 2020; a picture blended with its own warped and r
 Images, Shiohara & Yamasaki, 2022.)
 """
 
-import dataclasses
+import collections
 import io
 
 import numpy as np
@@ -20,16 +20,9 @@ from fakeface_jax.data.reading.images import encode_image
 FLOOR = 1 / 16  # an alpha below this counts, and is treated, as untouched
 
 
-@dataclasses.dataclass(frozen=True)
-class Level:
-  """How visible a fake is. Every range is (low, high) of a uniform draw."""
-
-  colour: tuple[float, float]  # length of the colour shift, display units
-  warp: tuple[float, float]  # misplacement, in radii of the region
-  damage: tuple[float, float]  # 0..1: loss of detail, or strength of a distortion
-  edge: tuple[float, float]  # blur of the seam, pixels
-
-
+# How visible a fake is, in ranges of uniform draws: length of the colour shift in display units; misplacement, in radii
+# of the region; loss of detail, or strength of a distortion, in 0..1; blur of the seam, pixels.
+Level = collections.namedtuple("Level", ("colour", "warp", "damage", "edge"))
 LEVELS = {
   "easy": Level((0.42, 0.52), (0.25, 0.45), (0.8, 1.0), (0.8, 1.0)),
   "mid": Level((0.34, 0.42), (0.18, 0.32), (0.6, 0.8), (0.8, 1.1)),

@@ -50,7 +50,7 @@ class Forgery:
   Attributes:
     mask: uint8[H, W]: 255 where the photograph was blended with altered content at an alpha of FLOOR or more, 0 where
       the image is the photograph's, bit by bit.
-    region: of `features.REGIONS`. operation: a key of OPERATIONS.
+    region: of `features.REGIONS`. operation: a key of OPERATION_WEIGHTS.
     edge: Gaussian sigma of the blend's edge in pixels.
     found_by: how the region was found: landmarks, template or blob.
   """
@@ -114,7 +114,7 @@ def _attempt(rng, host, donor, region, operation, least=LEAST_CHANGE):
   if patch is None:
     return None
   genuine = np.float32(host.image[patch.box])
-  altered = OPERATIONS[operation](rng, host, donor, patch, genuine)
+  altered = _altered(rng, host, donor, patch, genuine, operation)
   blended = np.clip(genuine + patch.alpha[..., None] * (altered - genuine) + 0.5, 0, 255).astype(np.uint8)
   changed = patch.alpha > 0
   if np.abs(blended - genuine).sum() < least * 3 * changed.sum():
@@ -125,18 +125,23 @@ def _attempt(rng, host, donor, region, operation, least=LEAST_CHANGE):
   return Forgery(image, mask, region, operation, patch.edge, BLOB if region == "other" else host.found_by)
 
 
-# The operations: (rng, host, donor, patch, genuine float32[h, w, 3] of the patch) -> altered float32[h, w, 3], 0..255
-
-
-def splice(rng, host, donor, patch, genuine):
-  """The donor's region, nearly well placed, in the host's colours or nearly."""
-  moved = _look_up(donor.image, patch.box, _to_donor(host, donor) @ _misplacement(rng, patch, rng.uniform(0, 0.06)))
-  matched = match_colour(moved, genuine, patch.alpha)
-  return shift_colour(rng, matched, patch.alpha, rng.uniform(0, 0.03))
-
-
-def self_blend(rng, host, donor, patch, genuine):
-  """The host's own region, a little misplaced, recoloured, and often sharper or softer."""
+def _altered(rng, host, donor, patch, genuine, operation):
+  """What takes the place of a patch's own `genuine` pixels: float32[h, w, 3], 0..255."""
+  if operation == "splice":  # the donor's region, nearly well placed, in the host's colours or nearly
+    moved = _look_up(donor.image, patch.box, _to_donor(host, donor) @ _misplacement(rng, patch, rng.uniform(0, 0.06)))
+    return shift_colour(rng, match_colour(moved, genuine, patch.alpha), patch.alpha, rng.uniform(0, 0.03))
+  if operation == "swap":  # the donor's background, as it is or mirrored
+    image = donor.image[:, ::-1] if rng.random() < 0.5 else donor.image
+    return _look_up(np.ascontiguousarray(image), patch.box, _to_size(host, donor))
+  if operation == "distort":  # a small swirl, bulge, pinch or ripple, which draws on the surroundings
+    reach = tuple(slice(max(s.start - (s.stop - s.start), 0), s.stop + (s.stop - s.start)) for s in patch.box)
+    alpha = np.zeros(host.image[reach].shape[:2], np.float32)
+    inner = tuple(slice(s.start - r.start, s.stop - r.start) for s, r in zip(patch.box, reach, strict=True))
+    alpha[inner] = patch.alpha
+    return bend(rng, np.float32(host.image[reach]), alpha, rng.uniform(0.15, 0.4))[inner]
+  if operation == "degrade":
+    return _degraded(rng, genuine, min(host.image.shape[:2]) / 256)
+  # the host's own region, a little misplaced, recoloured, and often sharper or softer
   moved = _look_up(host.image, patch.box, _misplacement(rng, patch, rng.uniform(0.02, 0.1)))
   kind, unit = rng.integers(4), min(host.image.shape[:2]) / 256
   if kind == 0:
@@ -146,18 +151,9 @@ def self_blend(rng, host, donor, patch, genuine):
   return shift_colour(rng, moved, patch.alpha, rng.uniform(0.02, 0.07))
 
 
-def distort(rng, host, donor, patch, genuine):
-  """A small swirl, bulge, pinch or ripple."""
-  reach = tuple(slice(max(s.start - (s.stop - s.start), 0), s.stop + (s.stop - s.start)) for s in patch.box)
-  alpha = np.zeros(host.image[reach].shape[:2], np.float32)
-  inner = tuple(slice(s.start - r.start, s.stop - r.start) for s, r in zip(patch.box, reach, strict=True))
-  alpha[inner] = patch.alpha
-  return bend(rng, np.float32(host.image[reach]), alpha, rng.uniform(0.15, 0.4))[inner]
-
-
-def degrade(rng, host, donor, patch, genuine):
+def _degraded(rng, genuine, unit):
   """Blur, noise, coarse pixels or a strong JPEG."""
-  kind, unit = rng.integers(4), min(host.image.shape[:2]) / 256
+  kind = rng.integers(4)
   if kind == 0:
     return _filtered(genuine, ImageFilter.GaussianBlur(rng.uniform(1, 2.6) * unit))
   if kind == 1:
@@ -170,15 +166,6 @@ def degrade(rng, host, donor, patch, genuine):
                                            Image.Resampling.BILINEAR)
     return np.float32(small.resize((width, height), Image.Resampling.BILINEAR))
   return np.float32(simplejpeg.decode_jpeg(simplejpeg.encode_jpeg(pixels, quality=int(rng.integers(8, 35)))))
-
-
-def swap(rng, host, donor, patch, genuine):
-  """Another photograph's background, as it is or mirrored."""
-  image = donor.image[:, ::-1] if rng.random() < 0.5 else donor.image
-  return _look_up(np.ascontiguousarray(image), patch.box, _to_size(host, donor))
-
-
-OPERATIONS = {"splice": splice, "self_blend": self_blend, "distort": distort, "degrade": degrade, "swap": swap}
 
 
 def match_colour(image, host, alpha):

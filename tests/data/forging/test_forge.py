@@ -18,7 +18,7 @@ from fakeface_jax.data.drawn.faces import render_face, sample_face
 from fakeface_jax.data.drawn.manipulate import capture
 from fakeface_jax.data.forging import CONTENT
 from fakeface_jax.data.forging import forge as forging
-from fakeface_jax.data.forging.forge import LEAST_CHANGE, OPERATIONS, Photograph, _choices, encode, forge
+from fakeface_jax.data.forging.forge import LEAST_CHANGE, OPERATION_WEIGHTS, Photograph, _choices, encode, forge
 from fakeface_jax.data.forging.forge import forger as forger_of
 from fakeface_jax.data.forging.landmarks import BLOB, FRAME_POINTS, TEMPLATE
 from fakeface_jax.data.reading.images import encode_image
@@ -89,7 +89,7 @@ def test_the_version_moves_when_the_forging_does():
 def test_regions_and_operations_come_by_their_weights():
   made = [forge(np.random.default_rng(seed), face(seed % 4), face(seed % 4 + 1)) for seed in range(300)]
   share = lambda name, value: np.mean([getattr(one, name) == value for one in made])
-  assert {one.region for one in made} == set(REGIONS) and {one.operation for one in made} == set(OPERATIONS)
+  assert {one.region for one in made} == set(REGIONS) and {one.operation for one in made} == set(OPERATION_WEIGHTS)
   assert 0.1 < share("region", "mouth") < 0.25 and share("region", "ears") < 0.1
   assert share("operation", "splice") > share("operation", "self_blend") > share("operation", "degrade")
 
