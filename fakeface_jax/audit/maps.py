@@ -63,7 +63,12 @@ class AuditedMaps:
   def localization(self):
     """See `evaluation.localization.localization`; with no mask, only where on the face the maps lie."""
     if not len(self._chosen):
-      return self._without_masks()
+      left_out = self._left_out()
+      reason = ("there is no fake" if not left_out else "no fake has a mask to compare the maps with" if
+                set(left_out) == {"no mask"} else f"no fake has a mask that can be used: {left_out}")
+      if "gradcam" not in self._methods or not self._audited.regions[self._audited.labels == FAKE].any():
+        return {"reason": reason}
+      return {"reason": reason, "face_regions": self._by_region("gradcam", self._methods["gradcam"]["layers"][-1])}
     rows, baselines = self._placed(), baseline_measures(self._audited.masks(self._chosen))
     trials = self._trials()
     rows = [row | {"trials": trials.get((row["method"], row["layer"]))} for row in rows]
@@ -139,15 +144,6 @@ class AuditedMaps:
       maps |= _by_map(self._parts(
           f"maps_{settings_hash(given)}", lambda given=given: self._maps(given, self._sample_seen.pixels)))
     return maps
-
-  def _without_masks(self):
-    left_out = self._left_out()
-    reason = ("there is no fake" if not left_out else "no fake has a mask to compare the maps with" if
-              set(left_out) == {"no mask"} else f"no fake has a mask that can be used: {left_out}")
-    if "gradcam" not in self._methods or not self._audited.regions[self._audited.labels == FAKE].any():
-      return {"reason": reason}
-    layer = self._methods["gradcam"]["layers"][-1]
-    return {"reason": reason, "face_regions": self._by_region("gradcam", layer)}
 
   def _by_region(self, name, layer):
     """The share of a map's energy by region of the face, by what was manipulated."""

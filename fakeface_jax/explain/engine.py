@@ -109,7 +109,10 @@ class Engine:
     result, errors = self._in_batches(together, pixels, target, None), {}
     for name, settings in methods.items():
       if name == "shap":
-        result[name], errors[name] = self._shap(pixels, target, result["logits"], settings)
+        chosen = np.where(target < 0, result["logits"].argmax(-1), target)
+        rounded = lambda images: self.logits(np.rint(images).astype(np.uint8))
+        result[name], errors[name] = METHODS[name].compute(
+            rounded, pixels, chosen, batch_size=self.batch_size, **settings)
       elif name not in together:
         references = background if "background" in METHODS[name].arguments else None
         of_this = self._in_batches({name: settings}, pixels, target, references)
@@ -163,11 +166,6 @@ class Engine:
     return kept(make, list(self._mesh.devices.flat), {
         "program": "explain_batch", "model": self._model, "methods": methods, "evaluations": evaluations,
         "pixels": [size, *shape], "arguments": [str(structure), leaves]})
-
-  def _shap(self, pixels, target, logits, settings):
-    target = np.where(target < 0, logits.argmax(-1), target)
-    rounded = lambda images: self.logits(np.rint(images).astype(np.uint8))
-    return METHODS["shap"].compute(rounded, pixels, target, batch_size=self.batch_size, **settings)
 
   def _placed(self, spec):
     return NamedSharding(self._mesh, spec)

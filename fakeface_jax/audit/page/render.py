@@ -45,6 +45,10 @@ def render_page(audit: dict, folder, layers=()) -> str:
   by_energy = sorted(audit["localization"].get("maps", ()), key=known_energy, reverse=True)
   makers = {"detection": audit_charts.detection, "localization": partial(audit_charts.localization, order=layers),
             "faithfulness": audit_charts.faithfulness, "robustness": audit_charts.robustness}
+  scores = audit["detection"].get("scores")
+  score_rows = [  # title, [v, low, high], how it is written, why it is None
+      (title, _score(scores, name), written, scores["reasons"].get(name, ""))
+      for name, (title, written) in SCORES.items()] if scores else []
   best_layers = {}
   for row in by_energy:
     best_layers.setdefault(row["method"], row)
@@ -52,7 +56,7 @@ def render_page(audit: dict, folder, layers=()) -> str:
       **audit, style=text("style.css"), script=text("page.js"),
       verdicts=[(title, audit[key]) for key, title in PARTS.items()], key_figures=_key_figures(audit),
       charts={part: {} if missing(audit[part]) else make(audit[part]) for part, make in makers.items()},
-      score_rows=_score_rows(audit["detection"]),
+      score_rows=score_rows,
       groupings=_groupings(audit["detection"]), by_energy=by_energy, by_best_layer=list(best_layers.values()),
       emphasised=audit_charts.EMPHASISED, method_titles={name: method.title for name, method in METHODS.items()},
       case_groups=_case_groups(audit["cases"]), case_filters=_case_filters(audit["cases"]), absences=_absences(audit),
@@ -102,15 +106,6 @@ def _data_uri(path):
 def _score(scores, name):
   """A score as [v, low, high]."""
   return [scores[name], *(scores["intervals"].get(name) or (None, None))]
-
-
-def _score_rows(detection):
-  """(title, [v, low, high], how it is written, why it is None) for the table of scores."""
-  if missing(detection):
-    return []
-  scores = detection["scores"]
-  return [(title, _score(scores, name), written, scores["reasons"].get(name, ""))
-          for name, (title, written) in SCORES.items()]
 
 
 def _key_figures(audit):
