@@ -3,6 +3,7 @@
 Every chart is a figure: a caption, the SVG with its gist as an alternative text, and a legend of wrapping words.
 """
 
+import itertools
 from typing import NamedTuple
 
 from markupsafe import Markup, escape
@@ -79,9 +80,7 @@ def line_chart(title, gist, lines, x, y, *, size=(420, 300), slanted=False):
   longest = max((len(label) for _, label in x.ticks), default=0)
   bottom = max(BOTTOM, 4.4 * longest + 24) if slanted else BOTTOM
   across, up = _scale(x, LEFT, size[0] - RIGHT), _scale(y, size[1] - bottom, TOP)
-  drawn = [_grid(x, y, across, up, size, bottom, slanted)]
-  for line in lines:
-    drawn.append(_line(line, across, up))
+  drawn = [_grid(x, y, across, up, size, bottom, slanted), *(_line(line, across, up) for line in lines)]
   return _figure(title, gist, drawn, size, [(line.name, line.style) for line in lines if line.name])
 
 
@@ -146,14 +145,9 @@ def _grid(x, y, across, up, size, bottom, slanted):
 
 
 def _line(line, across, up):
-  drawn, run, runs = [], [], []
-  for px, py in [*line.points, (None, None)]:
-    if px is None or py is None:
-      runs += [run] if run else []
-      run = []
-    else:
-      run.append((across(px), up(py)))
-  drawn += [Markup('<polyline class="line {}" points="{}"/>').format(
+  runs = [[(across(px), up(py)) for px, py in run]
+          for there, run in itertools.groupby(line.points, lambda point: None not in point) if there]
+  drawn = [Markup('<polyline class="line {}" points="{}"/>').format(
       line.style, " ".join(f"{px:.1f},{py:.1f}" for px, py in run)) for run in runs if len(run) > 1]
   for (px, _), bounds in zip(line.points, line.whiskers or [], strict=False):
     if px is not None and None not in bounds:
