@@ -1,7 +1,6 @@
 """The images of an audit: what the network says of each, and what is known about it."""
 
-import dataclasses
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,8 +15,7 @@ from fakeface_jax.evaluation.probability import probability_of_fake
 from fakeface_jax.progress import with_progress
 
 
-@dataclasses.dataclass(frozen=True)
-class Audited:
+class Audited(NamedTuple):
   """The N images of a split.
 
   Attributes:

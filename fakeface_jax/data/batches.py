@@ -4,7 +4,8 @@ A plan says which record stands where in which global batch. So the position in 
 process reads its own columns of the plan.
 """
 
-import dataclasses
+
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,8 +19,7 @@ from fakeface_jax.data.schema import REAL
 SCRATCH_BYTES = 3 * 1024**2  # enough for a megapixel; larger images get memory of their own
 
 
-@dataclasses.dataclass(frozen=True)
-class Plan:
+class Plan(NamedTuple):
   """Which records make up which batch.
 
   Attributes:
@@ -46,7 +46,7 @@ class Plan:
     return self._each(lambda table: table[:, process * width : (process + 1) * width])
 
   def _each(self, function):
-    return Plan(*(function(getattr(self, field.name)) for field in dataclasses.fields(self)))
+    return Plan(*map(function, self))
 
 
 def plan_batches(length, batch_size):

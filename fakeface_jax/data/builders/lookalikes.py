@@ -8,7 +8,7 @@ gets to 18 before it takes strangers for one another.
 """
 
 import collections
-import dataclasses
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -29,8 +29,7 @@ SCALES, TURN = (0.8, 1.25), np.radians(15)  # between two images
 ROWS = 256  # of the table of all points' cosines that are in memory at once
 
 
-@dataclasses.dataclass(frozen=True)
-class Points:
+class Points(NamedTuple):
   """An image's points: where, complex64[K] as x + iy in pixels of the square; descriptors, unit float32[K, 128]."""
 
   where: np.ndarray

@@ -9,9 +9,9 @@ easier to tell.
 Both classes are encoded last, and alike (`encode`): a difference in quality or size would give the class away.
 """
 
-import dataclasses
 import functools
 import math
+from typing import NamedTuple
 
 import numpy as np
 import simplejpeg
@@ -34,8 +34,7 @@ OPERATION_WEIGHTS = {"splice": 0.45, "self_blend": 0.35, "distort": 0.1, "degrad
 NEED_DONOR = ("splice", "swap")
 
 
-@dataclasses.dataclass(frozen=True)
-class Photograph:
+class Photograph(NamedTuple):
   """A real face: uint8[H, W, 3], and its points or None, and how they were found (see `landmarks.find_points`)."""
 
   image: np.ndarray
@@ -43,8 +42,7 @@ class Photograph:
   found_by: str
 
 
-@dataclasses.dataclass(frozen=True)
-class Forgery:
+class Forgery(NamedTuple):
   """A fake and what was done.
 
   Attributes:

@@ -4,8 +4,8 @@ An alpha is made of the box around its region only, as most regions are small be
 for 256-pixel pictures and grow with the size.
 """
 
-import dataclasses
 from types import SimpleNamespace
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
@@ -29,8 +29,7 @@ _USUAL = SimpleNamespace(
     uniform=lambda low, high: (low + high) / 2, random=lambda: 0.0, integers=lambda count: count - 1)
 
 
-@dataclasses.dataclass(frozen=True)
-class Patch:
+class Patch(NamedTuple):
   """Where a picture is changed, and how much.
 
   Attributes:
