@@ -16,23 +16,16 @@ from fakeface_jax.progress import with_progress
 
 
 class Audited(NamedTuple):
-  """The N images of a split.
-
-  Attributes:
-    source: records, as `open_dataset(...)[split]`.
-    labels, probabilities: int[N], and float64[N], of fake.
-    regions, difficulties: bool[N, len(REGIONS)], int[N] index of DIFFICULTIES.
-    unplaced: list of N: '' for a fake with a mask that can be measured against, else why not.
-  """
+  """The N images of a split."""
 
   detector: Any
-  source: Any
-  labels: np.ndarray
-  probabilities: np.ndarray
+  source: Any  # records, as `open_dataset(...)[split]`
+  labels: np.ndarray  # int[N]
+  probabilities: np.ndarray  # float64[N], of fake
   names: list
-  regions: np.ndarray
-  difficulties: np.ndarray
-  unplaced: list
+  regions: np.ndarray  # bool[N, len(REGIONS)]
+  difficulties: np.ndarray  # int[N], indices into DIFFICULTIES
+  unplaced: list  # '' for a fake with a mask that can be measured against, else why not
 
   def stored(self, indices):
     """The images uint8[H, W, 3] as they are stored, each decoded when it is asked for."""

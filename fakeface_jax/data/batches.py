@@ -20,17 +20,11 @@ SCRATCH_BYTES = 3 * 1024**2  # enough for a megapixel; larger images get memory 
 
 
 class Plan(NamedTuple):
-  """Which records make up which batch.
+  """Which records make up which batch."""
 
-  Attributes:
-    indices: int64[steps, batch_size], record numbers; the last batch is filled up with records from the start.
-    weights: float32[steps, batch_size], 1 for a record that counts and 0 for a filler.
-    views: int64[steps, batch_size], which view of the record (see `views.view_of`).
-  """
-
-  indices: np.ndarray
-  weights: np.ndarray
-  views: np.ndarray
+  indices: np.ndarray  # int64[steps, batch_size], record numbers; the last batch is filled up from the start
+  weights: np.ndarray  # float32[steps, batch_size], 1 for a record that counts and 0 for a filler
+  views: np.ndarray  # int64[steps, batch_size], which view of the record (see `views.view_of`)
 
   @property
   def steps(self):

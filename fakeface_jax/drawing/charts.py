@@ -14,19 +14,12 @@ LEFT, RIGHT, TOP, BOTTOM = 62, 18, 10, 44  # px around the plot, for ticks and t
 
 
 class Line(NamedTuple):
-  """One line of a chart.
+  """One line of a chart."""
 
-  Attributes:
-    name: for the legend; '' for none.
-    points: [(x, y)], either may be None for a gap.
-    style: classes of the style sheet: a colour, 's0' to 's5' or 'neutral'; 'faint', 'dashed'.
-    whiskers: [(low, high)] for each point, or None.
-  """
-
-  name: str
-  points: list
-  style: str
-  whiskers: list | None = None
+  name: str  # for the legend; '' for none
+  points: list  # of (x, y), either may be None for a gap
+  style: str  # classes of the style sheet: a colour, 's0' to 's5' or 'neutral'; 'faint', 'dashed'
+  whiskers: list | None = None  # (low, high) for each point
 
 
 class Axis(NamedTuple):

@@ -13,20 +13,13 @@ from PIL import Image, ImageFilter
 
 @dataclasses.dataclass(frozen=True)
 class Corruption:
-  """One way to spoil a photograph, at several levels.
+  """One way to spoil a photograph, at several levels."""
 
-  Attributes:
-    title, unit: for people, of a curve and its axis.
-    words: of one level in a sentence, such as 'a blur of {} px'.
-    levels: what is tried, in numbers of `unit`.
-    untouched: the level that changes nothing, or, of JPEG, hardly anything; the farther from it the worse.
-  """
-
-  title: str
+  title: str  # for people, of a curve; the unit is that of its axis
   unit: str
-  words: str
-  levels: tuple[float, ...]
-  untouched: float
+  words: str  # of one level in a sentence, such as 'a blur of {} px'
+  levels: tuple[float, ...]  # what is tried, in numbers of `unit`
+  untouched: float  # the level that changes nothing, or hardly anything; the farther from it the worse
 
 
 CORRUPTIONS = {

@@ -60,14 +60,10 @@ class Block(nn.Module):
 
 
 class ResNet(Network):
-  """A ResNet with `head` logits.
+  """A ResNet with `head` logits."""
 
-  Attributes:
-    stage_sizes: number of blocks in each of the four stages.
-  """
-
-  stage_sizes: tuple[int, ...]
-  block: Callable
+  stage_sizes: tuple[int, ...]  # number of blocks in each of the four stages
+  block: Callable  # `BasicBlock` or `Bottleneck`
 
   @property
   def title(self):

@@ -38,19 +38,13 @@ shuffle.tf = SimpleNamespace(
 
 @dataclasses.dataclass(frozen=True)
 class FaceFile:
-  """An image file, unopened, and what is known of it.
-
-  Attributes:
-    label: schema.REAL or schema.FAKE.
-    split: one of SPLITS; None where the content decides.
-    regions: names of schema.REGIONS that were manipulated, as far as known.
-  """
+  """An image file, unopened, and what is known of it."""
 
   path: Path
-  label: int
-  split: str | None = None
-  regions: tuple[str, ...] = ()
-  difficulty: str = "none"
+  label: int  # schema.REAL or schema.FAKE
+  split: str | None = None  # one of SPLITS; None where the content decides
+  regions: tuple[str, ...] = ()  # names of schema.REGIONS that were manipulated, as far as known
+  difficulty: str = "none"  # one of schema.DIFFICULTIES
 
 
 @dataclasses.dataclass

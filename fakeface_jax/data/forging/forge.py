@@ -43,22 +43,14 @@ class Photograph(NamedTuple):
 
 
 class Forgery(NamedTuple):
-  """A fake and what was done.
+  """A fake and what was done."""
 
-  Attributes:
-    mask: uint8[H, W]: 255 where the photograph was blended with altered content at an alpha of FLOOR or more, 0 where
-      the image is the photograph's, bit by bit.
-    region: of `features.REGIONS`. operation: a key of OPERATION_WEIGHTS.
-    edge: Gaussian sigma of the blend's edge in pixels.
-    found_by: how the region was found: landmarks, template or blob.
-  """
-
-  image: np.ndarray
-  mask: np.ndarray
-  region: str
-  operation: str
-  edge: float
-  found_by: str
+  image: np.ndarray  # uint8[H, W, 3]
+  mask: np.ndarray  # uint8[H, W]: 255 where altered content is blended in (alpha >= FLOOR), 0 where no bit is changed
+  region: str  # of `features.REGIONS`
+  operation: str  # a key of OPERATION_WEIGHTS
+  edge: float  # Gaussian sigma of the blend's edge in pixels
+  found_by: str  # how the region was found: landmarks, template or blob
 
 
 def photograph(image, framing):

@@ -30,17 +30,11 @@ _USUAL = SimpleNamespace(
 
 
 class Patch(NamedTuple):
-  """Where a picture is changed, and how much.
+  """Where a picture is changed, and how much."""
 
-  Attributes:
-    box: (rows, columns), slices of the picture.
-    alpha: float32 of the box's shape, 0..1; exactly 0 wherever it would have been below FLOOR.
-    edge: Gaussian sigma of the edge, in pixels of this picture.
-  """
-
-  box: tuple
-  alpha: np.ndarray
-  edge: float
+  box: tuple  # (rows, columns), slices of the picture
+  alpha: np.ndarray  # float32 of the box's shape, 0..1; exactly 0 wherever it would have been below FLOOR
+  edge: float  # Gaussian sigma of the edge, in pixels of this picture
 
 
 def draw_patch(rng, name, points, shape, *, whole=False):
