@@ -38,21 +38,14 @@ GIVEN = ("batch_size", "background")  # arguments that the engine fills in
 
 @dataclasses.dataclass(frozen=True)
 class Method:
-  """A method of explanation.
-
-  Attributes:
-    title: for people.
-    kind: HEATMAP, SENSITIVITY, ATTRIBUTION or CHANNELS.
-    compute: (model, variables, images, target, **settings) -> raw maps, and the completeness error if `complete`.
-    layers: model -> the layers it is shown for by default; None for methods without layers.
-    complete: whether its maps sum to a difference of logits.
-  """
+  """A method of explanation."""
 
   title: str
-  kind: str
+  kind: str  # HEATMAP, SENSITIVITY, ATTRIBUTION or CHANNELS
+  # (model, variables, images, target, **settings) -> raw maps, and the completeness error if `complete`
   compute: Callable[..., Any]
-  layers: Callable[[Any], tuple[str, ...]] | None = None
-  complete: bool = False
+  layers: Callable[[Any], tuple[str, ...]] | None = None  # model -> those it is shown for by default; None without any
+  complete: bool = False  # whether its maps sum to a difference of logits
 
   @property
   def arguments(self) -> dict[str, Any]:

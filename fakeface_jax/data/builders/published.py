@@ -30,22 +30,14 @@ DEPTH = 2  # folders that people or archives may have put around the published l
 
 
 class PublishedBuilder(FaceBuilder, skip_registration=True):  # type: ignore[call-arg]
-  """A subclass says what it is called at its source, and what its files look like there.
-
-  Attributes:
-    title, page: its title, and the page on which people find it; Kaggle's by default.
-    kaggle: its owner/name on Kaggle, from which it is downloaded; '' where it is not there.
-    layout: what is in it, for people.
-    parts: paths that its folder holds; it is found by them.
-    image_folder: below that folder, the one that sources are relative to.
-  """
+  """A subclass says what it is called at its source, and what its files look like there."""
 
   title: str
-  page: str = ""
-  kaggle: str = ""
-  layout: str
-  parts: tuple[str, ...]
-  image_folder: str = "."
+  page: str = ""  # on which people find it; Kaggle's by default
+  kaggle: str = ""  # its owner/name on Kaggle, from which it is downloaded; '' where it is not there
+  layout: str  # what is in it, for people
+  parts: tuple[str, ...]  # paths that its folder holds; it is found by them
+  image_folder: str = "."  # below that folder, the one that sources are relative to
 
   @property
   def prefix(self) -> str:  # type: ignore[override]
