@@ -80,9 +80,7 @@ def line_chart(title, gist, lines, x, y, *, size=(420, 300), slanted=False):
 def histogram(title, gist, edges, counts, x, y_title, *, size=(420, 300)):
   """Bars side by side in every bin.
 
-  Args:
-    edges: float[B + 1].
-    counts: [(name, style, int[B])].
+  Args: edges: float[B + 1]. counts: [(name, style, int[B])].
   Returns: Markup of a figure.
   """
   y = count_axis(y_title, max(count for _, _, values in counts for count in values))

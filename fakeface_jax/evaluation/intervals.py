@@ -30,9 +30,7 @@ def mean_intervals(values, seed=0, bootstrap=1000):
 
   Of few images the intervals are too narrow, of a single one they are a point.
 
-  Args:
-    values: float[N, K], finite.
-    seed: of the resamples; the same for the same N.
+  Args: values: float[N, K], finite. seed: of the resamples; the same for the same N.
   Returns: K lists [mean, low, high]; Nones for N = 0.
   """
   values = np.asarray(values, np.float64)

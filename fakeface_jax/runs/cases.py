@@ -14,9 +14,7 @@ GROUPS = {
 def pick_cases(labels, probabilities, each):
   """Up to `each` images of every group of `GROUPS`.
 
-  Args:
-    labels: int[N], 0 real, 1 fake.
-    probabilities: float[N] of fake.
+  Args: labels: int[N], 0 real, 1 fake. probabilities: float[N] of fake.
   Returns: {group: indices}, the clearest cases first; in 'least_sure' those nearest to one half.
   """
   numbers = range(len(labels))

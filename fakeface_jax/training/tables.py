@@ -31,9 +31,7 @@ PIECE_STEPS = 128  # in one compiled call, so that a run can be watched and save
 def choose_home(wanted, rows):
   """One of `HOMES` for the rows of this process.
 
-  Args:
-    wanted: 'auto', or one of them.
-    rows: uint16[R, width]; a memmap where they have a file.
+  Args: wanted: 'auto', or one of them. rows: uint16[R, width]; a memmap where they have a file.
   Raises: UserError where what is wanted does not fit.
   """
   on_devices, in_memory = available_memory() * jax.local_device_count(), psutil.virtual_memory().available
@@ -74,9 +72,7 @@ class Table:
   def pieces(self, slots, views, start=0):
     """Yields (stop, table uint16[D, R, width], rows int32[D, L, B], weights float32[D, L, B]) for D local devices.
 
-    Args:
-      slots, views: int32[steps, C], as `order.epoch_order` returns them.
-      start: the first step.
+    Args: slots, views: int32[steps, C], as `order.epoch_order` returns them. start: the first step.
     `stop` is the step after the piece's last; a filler has weight 0.
     """
     weights = (slots * self.batch_size + self.columns < self.length).astype(np.float32)

@@ -60,7 +60,7 @@ class Journal(contextlib.AbstractContextManager):
     self.pages, self.owed = collections.defaultdict(list), {}
     self._settings = None
     self._begun = set()
-    self._kept_of, self._last_number = dict.fromkeys(LABELS, 0), dict.fromkeys(LABELS, 0)
+    self._last_number = dict.fromkeys(LABELS, 0)
     try:
       self._open()
       try:
@@ -124,7 +124,6 @@ class Journal(contextlib.AbstractContextManager):
     elif kind == "kept":
       self.kept.append(value)
       self._know(value, value["file"])
-      self._kept_of[value["class"]] += 1
       self._last_number[value["class"]] = int(Path(value["file"]).stem.rpartition("_")[2])
       if value["report_to"]:
         self.owed[value["key"]] = value["report_to"]
@@ -133,7 +132,6 @@ class Journal(contextlib.AbstractContextManager):
       self._know(value, value["address"])
       if value["reason"] == REMOVED:
         self.kept = [row for row in self.kept if row["file"] != value["detail"]]
-        self._kept_of[value["class"]] -= 1
     else:
       raise KeyError(kind)
 
@@ -150,7 +148,7 @@ class Journal(contextlib.AbstractContextManager):
 
   def number(self, label):
     """How many images of a class are kept."""
-    return self._kept_of[label]
+    return sum(row["class"] == label for row in self.kept)
 
   def page(self, source, page):
     """Keeps a page of a search: {"number", "pages", "photos"}."""

@@ -51,21 +51,19 @@ class KnownHashes:
   """Hashes under names, and which of them is nearest."""
 
   def __init__(self):
-    self._names, self._hashes = [], np.zeros((1024, WORDS), np.uint64)
+    self._names, self._hashes = [], []
 
   def add(self, name, hashes):
     """Args: hashes, uint64[N, WORDS]."""
-    while len(self._names) + len(hashes) > len(self._hashes):
-      self._hashes = np.concatenate([self._hashes, np.zeros_like(self._hashes)])
-    self._hashes[len(self._names) : len(self._names) + len(hashes)] = hashes
     self._names += [name] * len(hashes)
+    self._hashes.append(hashes)
 
   def nearest(self, hashes):
     """(name, differing bits) of what is nearest to any of `hashes`; (None, BITS) of nothing."""
     if not self._names:
       return None, BITS
-    known = self._hashes[: len(self._names)]
-    differing = np.stack([np.bitwise_count(known ^ hash).sum(1) for hash in hashes])
+    self._hashes = [np.concatenate(self._hashes)]
+    differing = np.stack([np.bitwise_count(self._hashes[0] ^ hash).sum(1) for hash in hashes])
     index = int(differing.min(0).argmin())
     return self._names[index], int(differing[:, index].min())
 
@@ -73,9 +71,7 @@ class KnownHashes:
 def add_folder(known, folder, detect, cache):
   """Adds every image below a folder to `known`, so that none of them comes into a collection.
 
-  Args:
-    detect: a face detector (`cropping.haar_detector`).
-    cache: file that keeps the hashes for the next command.
+  Args: detect: a face detector (`cropping.haar_detector`). cache: file that keeps the hashes for the next command.
   Returns: list of (path, reason) of the images that cannot be read.
   Raises: UserError where there is no such folder or no image in it.
   """
