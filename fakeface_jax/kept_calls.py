@@ -45,9 +45,7 @@ _DIGEST = hashlib.sha256().digest_size
 def kept(make, devices, parts):
   """The `jax.stages.Compiled` that `make()` would return, from its file where there is one.
 
-  Args:
-    devices: those it is compiled for.
-    parts: {name: value} of all else that the program depends on, see `_told`.
+  Args: `parts`: {name: value} of all else that the program depends on, see `_told`.
   """
   folder = calls_folder()
   key = None if folder is None else key_of(devices, parts)
@@ -85,16 +83,14 @@ def _load(path, key, devices):
     log.warning("%s cannot be read (%s): compiling again", path, of_disk(error))
     return None
   digest, rest = content[:_DIGEST], content[_DIGEST:]
-  if hashlib.sha256(rest).digest() != digest:
-    reason = "it is damaged"
-  elif rest[:_DIGEST] != key:
-    reason = "it is another call's"
-  else:
-    try:
-      return deserialize_and_load(*pickle.loads(rest[_DIGEST:]), execution_devices=devices)
-    except _UNSUPPORTED as error:
-      reason = " ".join(str(error).split())
-  log.warning("%s cannot be used (%s) and is removed: compiling again", path, reason)
+  try:
+    if hashlib.sha256(rest).digest() != digest:
+      raise ValueError("it is damaged")
+    if rest[:_DIGEST] != key:
+      raise ValueError("it is another call's")
+    return deserialize_and_load(*pickle.loads(rest[_DIGEST:]), execution_devices=devices)
+  except _UNSUPPORTED as error:
+    log.warning("%s cannot be used (%s) and is removed: compiling again", path, " ".join(str(error).split()))
   with suppress(OSError):
     path.unlink()
   return None

@@ -54,7 +54,6 @@ def free_stems(wished, suffixes=("",), taken=()):
   Long ones are cut; where one is not free, a number goes after it.
 
   Args:
-    wished: list of N.
     suffixes: of the files that each stem stands for.
     taken: names of files that there are.
   Returns: list of N.

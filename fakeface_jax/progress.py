@@ -23,16 +23,15 @@ class Bar:
   """Counts what is done, of `total`; a context manager.
 
   Args:
-    title: what is done.
     total: how much there is; None where that is not known.
     done: how much of it was done before.
     unit: of what is counted, in the plural.
-    shown: whether anybody is to see it.
+    counts: whether there is something to count; else it only says, after a while, that the command still works.
   """
 
-  def __init__(self, title, total=None, *, done=0, unit="images", shown=True):
+  def __init__(self, title, total=None, *, done=0, unit="images", shown=True, counts=True):
     self.title, self.total, self.done, self.unit, self._shown = title, total, done, unit, shown
-    self.begun, self._first = time.monotonic(), None
+    self.counts, self.begun, self._first = counts, time.monotonic(), None
 
   def __enter__(self):
     if self._shown:
@@ -56,13 +55,6 @@ class Bar:
     return (time.monotonic() - since) / (self.done - done) * (self.total - self.done)
 
 
-class _Working(Bar):
-  """What is shown between two bars, after a while: that the command still works."""
-
-  def __init__(self):
-    super().__init__("still working")
-
-
 def with_progress(items, title, *, total=None, unit="images"):
   """Yields the items under a `Bar`; `total`: their number, where they have no length."""
   with Bar(title, len(items) if total is None else total, unit=unit) as bar:
@@ -81,7 +73,7 @@ def in_parts(length, size, title, *, unit="images"):
 
 def working():
   """A context manager under which no silence is longer than `SILENCE`."""
-  return _Working()
+  return Bar("still working", counts=False)
 
 
 class LogLines(logging.Handler):
@@ -168,35 +160,34 @@ class _Screen:
         if stop.is_set():
           return
         bar, now = self._bars[-1], time.monotonic()
-        if interactive() and not isinstance(bar, _Working):
+        pause = max(LINE_EVERY, (now - bar.begun) / 10) if bar.counts and bar.done != self._said else SILENCE
+        if interactive() and bar.counts:
           self._draw(bar)
-        elif self._due(bar, now):
+        elif now - self._said_at >= min(SILENCE, pause):
           self._said = bar.done
           self.say(self._line(bar))
-
-  def _due(self, bar, now):
-    if isinstance(bar, _Working) or bar.done == self._said:
-      return now - self._said_at >= SILENCE
-    return now - self._said_at >= min(SILENCE, max(LINE_EVERY, (now - bar.begun) / 10))
 
   def _state(self, bar):
     """What follows a bar's title, in words."""
     since = self._compiling_since
     if since is not None:
       return f"compiling, {duration(time.monotonic() - since)}"
-    if isinstance(bar, _Working):
+    if not bar.counts:
       return duration(time.monotonic() - bar.begun)
     left = bar.left()
     return f"{duration(left)} left" if left is not None else ""
 
   def _line(self, bar):
     state = self._state(bar)
-    if isinstance(bar, _Working):
+    if not bar.counts:
       return state if state.startswith("compiling") else f"{bar.title}, {state}"
     return ", ".join(filter(None, [f"{bar.title}: {_count(bar, ' of ')}", state]))
 
   def _draw(self, bar):
-    columns = _columns()
+    try:
+      columns = os.get_terminal_size(sys.stderr.fileno()).columns or 80
+    except (OSError, ValueError):
+      columns = 80
     words = ", ".join(filter(None, [_count(bar, "/"), self._state(bar)]))
     width = min(WIDEST, columns - len(bar.title) - len(words) - 6)
     filled = "" if not bar.total or width < 4 else f"[{'#' * (width * bar.done // bar.total):{width}}] "
@@ -219,13 +210,6 @@ class _Screen:
 
 def _count(bar, of):
   return f"{bar.done:,} {bar.unit}" if bar.total is None else f"{bar.done:,}{of}{bar.total:,} {bar.unit}"
-
-
-def _columns():
-  try:
-    return os.get_terminal_size(sys.stderr.fileno()).columns or 80
-  except (OSError, ValueError):
-    return 80
 
 
 def duration(seconds):

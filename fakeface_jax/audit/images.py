@@ -1,7 +1,6 @@
 """The images of an audit: what the network says of each, and what is known about it."""
 
-import dataclasses
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,27 +15,17 @@ from fakeface_jax.evaluation.probability import probability_of_fake
 from fakeface_jax.progress import with_progress
 
 
-@dataclasses.dataclass(frozen=True)
-class Audited:
-  """The N images of a split.
-
-  Attributes:
-    detector: the `Detector` that is audited.
-    source: records, as `open_dataset(...)[split]`.
-    labels, probabilities: int[N], and float64[N], of fake.
-    names: list of N.
-    regions, difficulties: bool[N, len(REGIONS)], int[N] index of DIFFICULTIES.
-    unplaced: list of N: '' for a fake with a mask that can be measured against, else why not.
-  """
+class Audited(NamedTuple):
+  """The N images of a split."""
 
   detector: Any
-  source: Any
-  labels: np.ndarray
-  probabilities: np.ndarray
+  source: Any  # records, as `open_dataset(...)[split]`
+  labels: np.ndarray  # int[N]
+  probabilities: np.ndarray  # float64[N], of fake
   names: list
-  regions: np.ndarray
-  difficulties: np.ndarray
-  unplaced: list
+  regions: np.ndarray  # bool[N, len(REGIONS)]
+  difficulties: np.ndarray  # int[N], indices into DIFFICULTIES
+  unplaced: list  # '' for a fake with a mask that can be measured against, else why not
 
   def stored(self, indices):
     """The images uint8[H, W, 3] as they are stored, each decoded when it is asked for."""

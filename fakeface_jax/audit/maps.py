@@ -10,16 +10,8 @@ from fakeface_jax.data.forging.landmarks import choose_framing
 from fakeface_jax.data.reading.square import resize_and_crop_mask
 from fakeface_jax.data.schema import FAKE, REAL, REGIONS, THRESHOLD
 from fakeface_jax.errors import UserError
+from fakeface_jax.evaluation import faithfulness
 from fakeface_jax.evaluation.face_regions import energy_by_region, face_region_map
-from fakeface_jax.evaluation.faithfulness import (
-  RANDOM,
-  area_under,
-  baseline_maps,
-  curve_ends,
-  faithfulness,
-  faithfulness_of_map,
-  probability_without,
-)
 from fakeface_jax.evaluation.intervals import mean_interval
 from fakeface_jax.evaluation.localization import localization
 from fakeface_jax.evaluation.placement import INSIDE, baseline_measures, moved, placed, rectified
@@ -38,10 +30,7 @@ CHUNK = 64  # images that are explained before the result is kept
 class AuditedMaps:
   """The sections of an audit that are about maps; what several need is computed for the first.
 
-  Args:
-    audited: an `Audited`.
-    methods: {name: settings}, as `resolve_methods` returns them.
-    parts: a `Parts`.
+  Args: `methods`: {name: settings}, as `resolve_methods` returns them.
   """
 
   def __init__(self, audited, methods, parts):
@@ -74,7 +63,12 @@ class AuditedMaps:
   def localization(self):
     """See `evaluation.localization.localization`; with no mask, only where on the face the maps lie."""
     if not len(self._chosen):
-      return self._without_masks()
+      left_out = self._left_out()
+      reason = ("there is no fake" if not left_out else "no fake has a mask to compare the maps with" if
+                set(left_out) == {"no mask"} else f"no fake has a mask that can be used: {left_out}")
+      if "gradcam" not in self._methods or not self._audited.regions[self._audited.labels == FAKE].any():
+        return {"reason": reason}
+      return {"reason": reason, "face_regions": self._by_region("gradcam", self._methods["gradcam"]["layers"][-1])}
     rows, baselines = self._placed(), baseline_measures(self._audited.masks(self._chosen))
     trials = self._trials()
     rows = [row | {"trials": trials.get((row["method"], row["layer"]))} for row in rows]
@@ -118,7 +112,7 @@ class AuditedMaps:
       indices = self._chosen[start : start + CHUNK]
       pixels, masks = self._audited.seen(indices).pixels, self._audited.masks(indices)
       for name, removed in (("inside", masks == INSIDE), ("elsewhere", moved(masks, start))):
-        said[name].append(probability_without(self._audited.detector, pixels, removed))
+        said[name].append(faithfulness.probability_without(self._audited.detector, pixels, removed))
     return {name: np.concatenate(values) for name, values in said.items()}
 
   def _left_out(self):
@@ -151,15 +145,6 @@ class AuditedMaps:
           f"maps_{settings_hash(given)}", lambda given=given: self._maps(given, self._sample_seen.pixels)))
     return maps
 
-  def _without_masks(self):
-    left_out = self._left_out()
-    reason = ("there is no fake" if not left_out else "no fake has a mask to compare the maps with" if
-              set(left_out) == {"no mask"} else f"no fake has a mask that can be used: {left_out}")
-    if "gradcam" not in self._methods or not self._audited.regions[self._audited.labels == FAKE].any():
-      return {"reason": reason}
-    layer = self._methods["gradcam"]["layers"][-1]
-    return {"reason": reason, "face_regions": self._by_region("gradcam", layer)}
-
   def _by_region(self, name, layer):
     """The share of a map's energy by region of the face, by what was manipulated."""
     audited, random = self._audited, np.random.default_rng(1)
@@ -184,29 +169,33 @@ class AuditedMaps:
     return self._caught(self._sample)
 
   @functools.cached_property
+  def _caught_pixels(self):
+    return self._sample_seen.pixels[self._caught_sample]
+
+  @functools.cached_property
   def _ends(self):
-    return self._parts("faithful_ends", lambda: curve_ends(
-        self._audited.detector, self._sample_seen.pixels[self._caught_sample]))
+    return self._parts("faithful_ends", lambda: faithfulness.curve_ends(self._audited.detector, self._caught_pixels))
 
   def _trials(self):
     """{(method, layer): "trials" as `localization` takes them} of every map; {} where no fake is caught."""
     if not self._caught_sample.any():
       return {}
-    patches = baseline_maps(int(self._caught_sample.sum()), self._sample_seen.pixels.shape[1])[RANDOM[1]]
-    chance = area_under(self._deletion("patches", patches))
+    baselines = faithfulness.baseline_maps(len(self._caught_pixels), self._caught_pixels.shape[1])
+    chance = self._deleted("patches", baselines[faithfulness.RANDOM[1]])
     sane, trials = self._sanity.get("methods", {}), {}
     for (name, layer), values in with_progress(
         self._sample_maps.items(), "putting maps to trial", unit="maps"):
-      gain = chance - area_under(self._deletion((name, layer, self._methods[name]), values[self._caught_sample]))
+      gain = chance - self._deleted((name, layer, self._methods[name]), values[self._caught_sample])
       trials[name, layer] = {
           "deletion": mean_interval(gain), "depends_on_weights": sane.get(name, {}).get("depends_on_weights")}
     return trials
 
-  def _deletion(self, key, maps):
-    """float64[n, F], the deletion curves with in-painting of the caught fakes of the sample."""
-    return self._parts(f"deletion_{settings_hash(key)}", lambda: faithfulness_of_map(
-        self._audited.detector, self._sample_seen.pixels[self._caught_sample], maps, self._ends, ("inpaint",),
-        ("deletion",))["deletion"])["inpaint"]
+  def _deleted(self, key, maps):
+    """float64[n], the area under the deletion curves with in-painting of the caught fakes of the sample."""
+    return faithfulness.area_under(self._parts(
+        f"deletion_{settings_hash(key)}", lambda: faithfulness.faithfulness_of_map(
+            self._audited.detector, self._caught_pixels, maps, self._ends, ("inpaint",), ("deletion",))["deletion"]
+    )["inpaint"])
 
   def faithfulness(self, best=None):
     """See `evaluation.faithfulness.faithfulness`: of the sample's caught fakes, the last layer of each method.
@@ -224,15 +213,16 @@ class AuditedMaps:
       shown[best["method"]].append(best["layer"])
     wanted = [(name, METHODS[name].title, layer, maps[name, layer][caught])
               for name, layers in shown.items() for layer in layers]
-    pixels = self._sample_seen.pixels[caught]
-    wanted += [(None, title, None, values) for title, values in baseline_maps(len(pixels), pixels.shape[1]).items()]
+    pixels = self._caught_pixels
+    baselines = faithfulness.baseline_maps(len(pixels), pixels.shape[1])
+    wanted += [(None, title, None, values) for title, values in baselines.items()]
     rows = []
     for name, title, layer, values in with_progress(wanted, "taking away evidence", unit="maps"):
       curves = self._parts(
           f"faithful_{settings_hash((name, title, layer, self._methods.get(name)))}",
-          lambda values=values: faithfulness_of_map(self._audited.detector, pixels, values, self._ends))
+          lambda values=values: faithfulness.faithfulness_of_map(self._audited.detector, pixels, values, self._ends))
       rows.append({"method": name, "title": title, "layer": layer, **curves})
-    return faithfulness(rows, self._sanity)
+    return faithfulness.faithfulness(rows, self._sanity)
 
   @functools.cached_property
   def _sanity(self):

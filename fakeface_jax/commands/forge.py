@@ -39,7 +39,6 @@ def forge_folder(folder, out, *, per_image=1, seed=0):
   Gaussian sigma of its edge in pixels) and `SHEET_FILE`.
 
   Args:
-    folder: of real faces.
     out: a folder that is empty or not there.
     per_image: fakes of each photograph.
     seed: another one makes other fakes.
@@ -100,32 +99,29 @@ def _write(task, genuine, forged, root, out):
   photographs, i, folder, stem = task
   (folder / "real" / f"{stem}.jpg").write_bytes(genuine)
   lines = []
-  for number, fake in enumerate(forged):
+  for number, (made, jpeg, donor) in enumerate(forged):
     name = f"{stem}-{number + 1}" if len(forged) > 1 else stem
-    file, made = folder / "fake" / f"{name}.jpg", fake.forgery
-    file.write_bytes(fake.jpeg)
+    file = folder / "fake" / f"{name}.jpg"
+    file.write_bytes(jpeg)
     Image.fromarray(made.mask).save(folder / "mask" / f"{name}.png")
-    donor = fake.donor.relative_to(root).as_posix() if fake.donor else ""
-    source = photographs.paths[i].relative_to(root).as_posix()
-    lines.append((file.relative_to(out).as_posix(), source, made.region, made.operation, donor, f"{made.edge:.2f}",
-                  made.found_by))
+    lines.append((relative(file, out), relative(photographs.paths[i], root), made.region, made.operation,
+                  relative(donor, root) if donor else "", f"{made.edge:.2f}", made.found_by))
   return lines
 
 
 def draw_forgeries(cells):
   """A contact sheet: each photograph, its fake, and the fake with the mask outlined.
 
-  Args: `cells`: (the photograph's JPEG bytes, `data.builders.forged.Forged`) of each.
+  Args: `cells`: (the photograph's JPEG bytes, what `forge_photograph` says of a forgery) of each.
   Returns: a PIL image, RGB.
   """
   columns = min(SHEET[1], len(cells))
   width, height = 3 * CELL + GAP, CELL + CAPTION + GAP
   sheet = Image.new("RGB", (columns * width, -(-len(cells) // columns) * height), (255, 255, 255))
   draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(12)
-  for number, (genuine, fake) in enumerate(cells):
+  for number, (genuine, (made, fake, _)) in enumerate(cells):
     x, y = number % columns * width, number // columns * height
-    made = fake.forgery
-    before, after = (resize_and_crop(decode_image(jpeg, "a forgery"), CELL, CELL) for jpeg in (genuine, fake.jpeg))
+    before, after = (resize_and_crop(decode_image(jpeg, "a forgery"), CELL, CELL) for jpeg in (genuine, fake))
     rimmed = outlined(after, resize_and_crop_mask(made.mask, CELL, CELL))
     for place, picture in enumerate((before, after, rimmed)):
       sheet.paste(Image.fromarray(picture), (x + place * CELL, y + CAPTION))

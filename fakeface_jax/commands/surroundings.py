@@ -96,7 +96,7 @@ def _writable(path):
 
 
 def _own_temporary_folder():
-  folder = None
+  folder = "a temporary folder"
   try:
     folder = Path(tempfile.gettempdir()) / f"fakeface_jax_{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
@@ -104,6 +104,6 @@ def _own_temporary_folder():
       raise PermissionError("it is somebody else's")
   except OSError as error:
     raise UserError(
-        f"neither the home folder nor {folder or 'a temporary folder'} can be written to: {error.strerror or error};"
+        f"neither the home folder nor {folder} can be written to: {error.strerror or error};"
         " set HOME to a folder of your own") from error
   return folder

@@ -28,21 +28,17 @@ def report_run(workdir):
   workdir = Path(workdir)
   try:
     with held(workdir):
-      _write_report(workdir)
+      config = read_config(workdir)
+      model = make_model(config.model)
+      save_best(workdir, model.shapes)
+      detector = load(workdir)
+      if detector.background is None:
+        keep_background(workdir, choose_background(config, detector))
+      with_scale(detector, workdir, resolve_methods(model, layers=model.convolutions))
+      save_figure(draw_curves(read_lines(workdir / "metrics.jsonl")), workdir / "curves.png", bbox_inches="tight")
+      save_figure(draw_examples(workdir, config), workdir / "examples.png", bbox_inches="tight")
   except OSError as error:
     raise UserError(f"{workdir} cannot be written: {of_disk(error)}; the training itself is finished") from error
-
-
-def _write_report(workdir):
-  config = read_config(workdir)
-  model = make_model(config.model)
-  save_best(workdir, model.shapes)
-  detector = load(workdir)
-  if detector.background is None:
-    keep_background(workdir, choose_background(config, detector))
-  with_scale(detector, workdir, resolve_methods(model, layers=model.convolutions))
-  save_figure(draw_curves(read_lines(workdir / "metrics.jsonl")), workdir / "curves.png", bbox_inches="tight")
-  save_figure(draw_examples(workdir, config), workdir / "examples.png", bbox_inches="tight")
 
 
 def draw_curves(history):
@@ -51,12 +47,11 @@ def draw_curves(history):
   best = min(history, key=lambda row: row["val_loss"])["epoch"]
   figure = new_figure(figsize=(13, 3.6))
   loss, quality, rate = figure.subplots(1, 3)
-  loss.plot(epochs, [row["train_loss"] for row in history], label="training")
-  loss.plot(epochs, [row["val_loss"] for row in history], label="validation")
-  loss.set(title="loss (cross-entropy)", ylim=(0, None))
-  quality.plot(epochs, [row["train_accuracy"] for row in history], label="training")
-  quality.plot(epochs, [row["val_accuracy"] for row in history], label="validation")
-  quality.set(title="accuracy", ylim=(None, 1))
+  for axes, figure_of, title, limits in (
+      (loss, "loss", "loss (cross-entropy)", (0, None)), (quality, "accuracy", "accuracy", (None, 1))):
+    for split, label in (("train", "training"), ("val", "validation")):
+      axes.plot(epochs, [row[f"{split}_{figure_of}"] for row in history], label=label)
+    axes.set(title=title, ylim=limits)
   rate.plot(epochs, [row["learning_rate"] for row in history], drawstyle="steps-mid")
   rate.set(title="learning rate", yscale="log")
   for axes in (loss, quality, rate):

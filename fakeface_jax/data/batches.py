@@ -4,8 +4,8 @@ A plan says which record stands where in which global batch. So the position in 
 process reads its own columns of the plan.
 """
 
-import dataclasses
-from functools import partial
+
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,19 +19,12 @@ from fakeface_jax.data.schema import REAL
 SCRATCH_BYTES = 3 * 1024**2  # enough for a megapixel; larger images get memory of their own
 
 
-@dataclasses.dataclass(frozen=True)
-class Plan:
-  """Which records make up which batch.
+class Plan(NamedTuple):
+  """Which records make up which batch."""
 
-  Attributes:
-    indices: int64[steps, batch_size], record numbers; the last batch is filled up with records from the start.
-    weights: float32[steps, batch_size], 1 for a record that counts and 0 for a filler.
-    views: int64[steps, batch_size], which view of the record (see `views.view_of`).
-  """
-
-  indices: np.ndarray
-  weights: np.ndarray
-  views: np.ndarray
+  indices: np.ndarray  # int64[steps, batch_size], record numbers; the last batch is filled up from the start
+  weights: np.ndarray  # float32[steps, batch_size], 1 for a record that counts and 0 for a filler
+  views: np.ndarray  # int64[steps, batch_size], which view of the record (see `views.view_of`)
 
   @property
   def steps(self):
@@ -47,7 +40,7 @@ class Plan:
     return self._each(lambda table: table[:, process * width : (process + 1) * width])
 
   def _each(self, function):
-    return Plan(*(function(getattr(self, field.name)) for field in dataclasses.fields(self)))
+    return Plan(*map(function, self))
 
 
 def plan_batches(length, batch_size):
@@ -77,14 +70,20 @@ def read_batches(source, plan, *, resize, crop, augment=(), seed=0, forge=0.0, t
 
   Args:
     source: random-access records of `schema`, images as encoded bytes.
-    plan: this process's `Plan`.
     resize, crop, augment, seed: of the views, see `views.view_of`.
-    forge: the share of the real images in whose place there is a fake made of them, with its label, see `forge.Forger`.
-    threads: one more than this process has cores by default.
+    forge: the share of the real images in whose place there is a fake made of them, with its label, see `forge.forger`.
   Yields: {"image": uint8[B, crop, crop, 3], "label": int32[B], "weight": float32[B], "index": int32[B]}.
   Raises: UserError as `decode_record`.
   """
-  forger = _forger(source, forge) if forge else None
+  def real_image(index):
+    record = source[index]
+    return decode_record(record) if record["label"] == REAL else None
+
+  forged_or_not = None
+  if forge:
+    from fakeface_jax.data.forging.forge import forger  # slow to import, and few need it
+
+    forged_or_not = forger(forge, len(source), real_image)
 
   def read(step):
     indices, width = plan.indices[step], plan.indices.shape[1]
@@ -95,23 +94,11 @@ def read_batches(source, plan, *, resize, crop, augment=(), seed=0, forge=0.0, t
     for column, index in enumerate(indices.tolist()):
       record = source[index]
       key, image, label = (seed, int(plan.views[step, column]), index), decode_record(record, scratch), record["label"]
-      if forger:
-        image, label = forger(image, label, key)
+      if forged_or_not:
+        image, label = forged_or_not(image, label, key)
       batch["image"][column] = view_of(image, key, resize=resize, crop=crop, augment=augment)
       batch["label"][column] = label
     return batch
 
   threads = threads or usable_cores() + 1  # one waits for the disk or for Python's lock
   yield from in_order(read, range(plan.steps), threads=threads, ahead=2)
-
-
-def _forger(source, share):
-  from fakeface_jax.data.forging.forge import Forger  # slow to import, and few need it
-
-  return Forger(share, len(source), partial(_real_image, source))
-
-
-def _real_image(source, index):
-  """A donor's image; None for a fake."""
-  record = source[index]
-  return decode_record(record) if record["label"] == REAL else None

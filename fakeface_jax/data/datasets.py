@@ -26,7 +26,6 @@ class Dataset:
   """A prepared data set: random-access records by split.
 
   Attributes:
-    name: of the data set, as in a config.
     splits: its own splits in order, {name: number of records}.
     metadata: what the builder noted while preparing, such as files it could not read.
   """

@@ -22,6 +22,7 @@ class RunSplits:
 
   def __init__(self, config, *, quiet=False):
     self.config, self._data, self._quiet = config, config.data, quiet
+    self._train_size = config.data.get("train_size")
     if self._data.get("test_path") and not self._data.get("test_name"):
       raise UserError(f"config.data.test_path={self._data.test_path} needs config.data.test_name: a data set's "
                       "name, or folder")
@@ -94,10 +95,6 @@ class RunSplits:
     return f"{self.dataset(use).fingerprint} {self.name(use)}{part}"
 
   @property
-  def _train_size(self):
-    return self._data.get("train_size")
-
-  @property
   def unreadable(self):
     """What the data sets had to leave out, list of [name, reason]."""
     return [row for dataset in (self._own, self._other) if dataset for row in dataset.metadata.get("unreadable") or []]
@@ -132,10 +129,7 @@ def balanced_part(labels, size, seed):
 
   With one seed, a smaller part is contained in a larger one.
 
-  Args:
-    labels: int[N].
-    size: of the part, even.
-    seed: of the choice.
+  Args: labels: int[N]. size: of the part, even.
   Returns: int[size], ascending.
   Raises: UserError where the size is not even, or there are too few images of a class.
   """

@@ -3,6 +3,7 @@
 Every chart is a figure: a caption, the SVG with its gist as an alternative text, and a legend of wrapping words.
 """
 
+import itertools
 from typing import NamedTuple
 
 from markupsafe import Markup, escape
@@ -13,19 +14,12 @@ LEFT, RIGHT, TOP, BOTTOM = 62, 18, 10, 44  # px around the plot, for ticks and t
 
 
 class Line(NamedTuple):
-  """One line of a chart.
+  """One line of a chart."""
 
-  Attributes:
-    name: for the legend; '' for none.
-    points: [(x, y)], either may be None for a gap.
-    style: classes of the style sheet: a colour, 's0' to 's5' or 'neutral'; 'faint', 'dashed'.
-    whiskers: [(low, high)] for each point, or None.
-  """
-
-  name: str
-  points: list
-  style: str
-  whiskers: list | None = None
+  name: str  # for the legend; '' for none
+  points: list  # of (x, y), either may be None for a gap
+  style: str  # classes of the style sheet: a colour, 's0' to 's5' or 'neutral'; 'faint', 'dashed'
+  whiskers: list | None = None  # (low, high) for each point
 
 
 class Axis(NamedTuple):
@@ -79,18 +73,14 @@ def line_chart(title, gist, lines, x, y, *, size=(420, 300), slanted=False):
   longest = max((len(label) for _, label in x.ticks), default=0)
   bottom = max(BOTTOM, 4.4 * longest + 24) if slanted else BOTTOM
   across, up = _scale(x, LEFT, size[0] - RIGHT), _scale(y, size[1] - bottom, TOP)
-  drawn = [_grid(x, y, across, up, size, bottom, slanted)]
-  for line in lines:
-    drawn.append(_line(line, across, up))
+  drawn = [_grid(x, y, across, up, size, bottom, slanted), *(_line(line, across, up) for line in lines)]
   return _figure(title, gist, drawn, size, [(line.name, line.style) for line in lines if line.name])
 
 
 def histogram(title, gist, edges, counts, x, y_title, *, size=(420, 300)):
   """Bars side by side in every bin.
 
-  Args:
-    edges: float[B + 1].
-    counts: [(name, style, int[B])].
+  Args: edges: float[B + 1]. counts: [(name, style, int[B])].
   Returns: Markup of a figure.
   """
   y = count_axis(y_title, max(count for _, _, values in counts for count in values))
@@ -146,14 +136,9 @@ def _grid(x, y, across, up, size, bottom, slanted):
 
 
 def _line(line, across, up):
-  drawn, run, runs = [], [], []
-  for px, py in [*line.points, (None, None)]:
-    if px is None or py is None:
-      runs += [run] if run else []
-      run = []
-    else:
-      run.append((across(px), up(py)))
-  drawn += [Markup('<polyline class="line {}" points="{}"/>').format(
+  runs = [[(across(px), up(py)) for px, py in run]
+          for there, run in itertools.groupby(line.points, lambda point: None not in point) if there]
+  drawn = [Markup('<polyline class="line {}" points="{}"/>').format(
       line.style, " ".join(f"{px:.1f},{py:.1f}" for px, py in run)) for run in runs if len(run) > 1]
   for (px, _), bounds in zip(line.points, line.whiskers or [], strict=False):
     if px is not None and None not in bounds:

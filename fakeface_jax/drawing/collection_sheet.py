@@ -18,9 +18,7 @@ TITLE = 22  # px
 def draw_collection_sheet(out, *, cell=72):
   """Draws the pictures in `out/real` and `out/fake`, in the order of their names, into `out/contact_sheet.png`.
 
-  Args:
-    out: a collection's folder.
-    cell: side of a picture in pixels.
+  Args: `cell`: side of a picture in pixels.
   Returns: the file's path.
   Raises: UserError where it cannot be written, or a picture cannot be read.
   """

@@ -15,17 +15,15 @@ def draw_contact_sheet(source, *, columns=12, cell=128):
 
   Reads no more than it needs to: once the row of both classes, and all rows begun, are full, no other is looked for.
 
-  Args:
-    source: records, as `open_dataset(...)[split]`.
-    columns: images in a row.
-    cell: side of an image in pixels.
+  Args: source: records, as `open_dataset(...)[split]`. columns: images in a row. cell: side of an image in pixels.
   Returns: a PIL image, RGB.
   """
   rows = {}
   for record in map(source.__getitem__, range(len(source))):
     row = rows.setdefault((record["label"], record["difficulty"]), [])
     if len(row) < columns:
-      row.append((_thumbnail(record, cell), _mask(record, cell)))
+      row.append((resize_and_crop(decode_record(record), cell, cell).copy(),
+                  resize_and_crop_mask(decode_mask(record), cell, cell)))
     if len({label for label, _ in rows}) == len(LABELS) and all(len(row) == columns for row in rows.values()):
       break
   lines = []
@@ -41,11 +39,3 @@ def draw_contact_sheet(source, *, columns=12, cell=128):
     for x, picture in enumerate(pictures):
       sheet.paste(Image.fromarray(picture), (MARGIN + x * cell, y * cell))
   return sheet
-
-
-def _thumbnail(record, cell):
-  return resize_and_crop(decode_record(record), cell, cell).copy()
-
-
-def _mask(record, cell):
-  return resize_and_crop_mask(decode_mask(record), cell, cell)

@@ -8,10 +8,18 @@ from fakeface_jax.workdir import whole_file
 
 
 def new_figure(**options):
-  """An empty `matplotlib.figure.Figure`, unknown to pyplot; `options` as it takes them."""
-  _import_matplotlib()
+  """An empty `matplotlib.figure.Figure`, unknown to pyplot; `options` as it takes them.
+
+  It is had also where MPLBACKEND names a back end that is not installed, which figures in files do not need.
+  """
+  backend = os.environ.pop("MPLBACKEND", None) if "matplotlib" not in sys.modules else None
+  import matplotlib
   from matplotlib.figure import Figure
 
+  if backend is not None:
+    os.environ["MPLBACKEND"] = backend
+    with contextlib.suppress(ValueError):  # pyplot says so to whoever uses it
+      matplotlib.rcParams["backend"] = backend  # as it does itself; nothing is loaded by it
   return Figure(**options)
 
 
@@ -22,17 +30,3 @@ def save_figure(figure, path, **options):
   FigureCanvasAgg(figure)
   with whole_file(path) as partial:
     figure.savefig(partial, **{"dpi": 110, **options})
-
-
-def _import_matplotlib():
-  """Imports it also where MPLBACKEND names a back end that is not installed, which figures in files do not need."""
-  if "matplotlib" in sys.modules:
-    return
-  backend = os.environ.pop("MPLBACKEND", None)
-  import matplotlib
-
-  if backend is None:
-    return
-  os.environ["MPLBACKEND"] = backend
-  with contextlib.suppress(ValueError):  # pyplot says so to whoever uses it
-    matplotlib.rcParams["backend"] = backend  # as it does itself; nothing is loaded by it

@@ -5,7 +5,6 @@ to files. But lengths are meant in the pixels that the network sees: a blur of o
 """
 
 import dataclasses
-from collections.abc import Callable
 
 import numpy as np
 import simplejpeg
@@ -14,74 +13,23 @@ from PIL import Image, ImageFilter
 
 @dataclasses.dataclass(frozen=True)
 class Corruption:
-  """One way to spoil a photograph, at several levels.
+  """One way to spoil a photograph, at several levels."""
 
-  Attributes:
-    title, unit: for people, of a curve and its axis.
-    words: of one level in a sentence, such as 'a blur of {} px'.
-    levels: what is tried, in numbers of `unit`.
-    untouched: the level that changes nothing, or, of JPEG, hardly anything; the farther from it the worse.
-    apply: (image uint8[H, W, 3], level, scale, random) -> uint8[h, w, 3], where scale is how many pixels of the image
-      make one of the network's, and random a NumPy generator.
-  """
-
-  title: str
+  title: str  # for people, of a curve; the unit is that of its axis
   unit: str
-  words: str
-  levels: tuple[float, ...]
-  untouched: float
-  apply: Callable
-
-
-def jpeg(image, quality, scale, random):
-  """Saved as a JPEG with halved colours, as most programs do, and read again."""
-  data = simplejpeg.encode_jpeg(np.ascontiguousarray(image), quality=int(quality), colorsubsampling="420")
-  return simplejpeg.decode_jpeg(data)
-
-
-def blur(image, sigma, scale, random):
-  """Gaussian, `sigma` in the network's pixels; Pillow's, whose time does not grow with it."""
-  return np.asarray(Image.fromarray(image).filter(ImageFilter.GaussianBlur(sigma * scale)))
-
-
-def noise(image, sigma, scale, random):
-  """Gaussian, of each stored pixel and colour for itself, `sigma` in grey values."""
-  return _rounded(image + np.float32(sigma) * random.standard_normal(image.shape, np.float32))
-
-
-def reduced(image, share, scale, random):
-  """Down to `share` of the resolution that the network sees, or of its own if that is lower, and back."""
-  height, width = image.shape[:2]
-  size = [max(1, round(side * share / max(scale, 1))) for side in (width, height)]
-  picture = Image.fromarray(image).resize(size, Image.Resampling.BILINEAR)
-  return np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR))
-
-
-def brightness(image, factor, scale, random):
-  """Every grey value times `factor`, white at most."""
-  return _rounded(image * np.float32(factor))
-
-
-def crop(image, share, scale, random):
-  """The middle, `share` of either side."""
-  size = [max(1, round(side * share)) for side in image.shape[:2]]
-  top, left = ((side - length) // 2 for side, length in zip(image.shape[:2], size, strict=True))
-  return image[top : top + size[0], left : left + size[1]]
-
-
-def _rounded(values):
-  return np.uint8(np.clip(np.rint(values), 0, 255))
+  words: str  # of one level in a sentence, such as 'a blur of {} px'
+  levels: tuple[float, ...]  # what is tried, in numbers of `unit`
+  untouched: float  # the level that changes nothing, or hardly anything; the farther from it the worse
 
 
 CORRUPTIONS = {
-    "jpeg": Corruption("JPEG", "quality", "JPEG of quality {}", (95, 90, 75, 60, 45, 30), 100, jpeg),
-    "blur": Corruption("blur", "px of the network's input", "a blur of {} px", (0.5, 1, 2, 3), 0, blur),
-    "noise": Corruption("noise", "grey values", "noise of {} grey values", (2, 5, 10, 20), 0, noise),
-    "resize": Corruption(
-        "low resolution", "of the resolution", "{} of the resolution", (0.75, 0.5, 0.35, 0.25), 1, reduced),
+    "jpeg": Corruption("JPEG", "quality", "JPEG of quality {}", (95, 90, 75, 60, 45, 30), 100),
+    "blur": Corruption("blur", "px of the network's input", "a blur of {} px", (0.5, 1, 2, 3), 0),
+    "noise": Corruption("noise", "grey values", "noise of {} grey values", (2, 5, 10, 20), 0),
+    "resize": Corruption("low resolution", "of the resolution", "{} of the resolution", (0.75, 0.5, 0.35, 0.25), 1),
     "brightness": Corruption(
-        "brightness", "times the grey values", "{} times the brightness", (0.5, 0.75, 1.25, 1.5), 1, brightness),
-    "crop": Corruption("crop", "of the sides", "a crop to the middle {}", (0.95, 0.9, 0.8, 0.7), 1, crop),
+        "brightness", "times the grey values", "{} times the brightness", (0.5, 0.75, 1.25, 1.5), 1),
+    "crop": Corruption("crop", "of the sides", "a crop to the middle {}", (0.95, 0.9, 0.8, 0.7), 1),
 }
 
 
@@ -90,11 +38,28 @@ def corrupted(image, name, level, *, resize, key):
 
   Args:
     image: uint8[H, W, 3], as stored.
-    level: any number of the corruption's unit.
     resize: the length that the network's input has on its shorter side, in pixels; None where that is the image's own
       (see `square.resize_and_crop`).
     key: ints that the noise follows from: the same at every level, so that levels differ by their strength alone.
   Returns: uint8[h, w, 3], of the image's size unless it is cropped.
   """
-  random = np.random.default_rng(key)
-  return CORRUPTIONS[name].apply(image, level, min(image.shape[:2]) / resize if resize else 1, random)
+  height, width = image.shape[:2]
+  scale = min(height, width) / resize if resize else 1  # pixels of the image that make one of the network's
+  if name == "jpeg":  # with halved colours, as most programs do
+    data = simplejpeg.encode_jpeg(np.ascontiguousarray(image), quality=int(level), colorsubsampling="420")
+    return simplejpeg.decode_jpeg(data)
+  if name == "blur":  # Gaussian; Pillow's, whose time does not grow with it
+    return np.asarray(Image.fromarray(image).filter(ImageFilter.GaussianBlur(level * scale)))
+  if name == "resize":  # down to a share of the resolution that the network sees, or of its own if that is lower
+    size = [max(1, round(side * level / max(scale, 1))) for side in (width, height)]
+    picture = Image.fromarray(image).resize(size, Image.Resampling.BILINEAR)
+    return np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR))
+  if name == "crop":  # the middle, a share of either side
+    size = [max(1, round(side * level)) for side in (height, width)]
+    top, left = (height - size[0]) // 2, (width - size[1]) // 2
+    return image[top : top + size[0], left : left + size[1]]
+  if name == "noise":  # Gaussian, of each stored pixel and colour for itself
+    values = image + np.float32(level) * np.random.default_rng(key).standard_normal(image.shape, np.float32)
+  else:
+    values = image * np.float32(level)  # white at most
+  return np.uint8(np.clip(np.rint(values), 0, 255))

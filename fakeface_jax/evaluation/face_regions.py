@@ -24,7 +24,6 @@ def face_region_map(image, framing):
   Args:
     image: uint8[H, W, 3]. Give a photograph whole, as the template knows only whole ones, and cut the result as the
       photograph is cut, with `square.resize_and_crop_mask`.
-    framing: as in `landmarks.find_points`.
   Returns: (uint8[H, W], indices into FACE_REGIONS; landmarks.LANDMARKS or TEMPLATE), or (None, BLOB) where no upright
     face is recognised.
   """

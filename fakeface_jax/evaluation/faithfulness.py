@@ -59,12 +59,10 @@ def faithfulness_of_map(detector, pixels, maps, ends=None, fills=tuple(FILLS), k
   """The curves of one map of each of N images, one or more: 28 network evaluations an image, and 3 for the ends.
 
   Args:
-    detector: a `Detector`.
     pixels: uint8[N, crop, crop, 3], of a `Seen`.
     maps: float32[N, h, w] >= 0, as `placement.rectified` returns them; where one is zero everywhere the order is
       random.
     ends: what `curve_ends` returns for these images, which is the same for all maps; computed here without it.
-    fills, kinds: of FILLS and KINDS, to compute less.
   Returns: {"deletion": {fill: float64[N, F]}, "insertion": the same}: the probability of fake where the share
     `FRACTIONS` of the pixels, those marked most, is deleted, or alone is kept. `FILLS` says what stands in for others.
   """

@@ -9,8 +9,7 @@ NONE = (None, None, None)  # of nothing there is no value and no interval
 def wilson(part, whole):
   """A share and its Wilson score interval (Wilson, 1927), which keeps within 0..1 and is honest about 0 and 1.
 
-  Args:
-    part, whole: ints, 0 <= part <= whole.
+  Args: `part`, `whole`: ints, 0 <= part <= whole.
   Returns: [share, low, high] as floats; Nones for `whole` 0.
   """
   if not 0 <= part <= whole:
@@ -31,10 +30,7 @@ def mean_intervals(values, seed=0, bootstrap=1000):
 
   Of few images the intervals are too narrow, of a single one they are a point.
 
-  Args:
-    values: float[N, K], finite.
-    seed: of the resamples; the same for the same N.
-    bootstrap: their number.
+  Args: values: float[N, K], finite. seed: of the resamples; the same for the same N.
   Returns: K lists [mean, low, high]; Nones for N = 0.
   """
   values = np.asarray(values, np.float64)

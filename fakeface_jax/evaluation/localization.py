@@ -207,4 +207,3 @@ def verdict(best, names, images, caught=None, missed=None, painted=None):
 
 def _percent(share):
   return f"{100 * share:.1f}" if 0 < abs(share) < 0.0095 else f"{100 * share:.0f}"
-

@@ -42,11 +42,8 @@ def predict_split(step, variables, source, *, batch_size, resize, crop, title=No
   """Logits of all N records of a split, in its order, on every process.
 
   Args:
-    step: from `make_predict_step`.
-    source: records, as `open_dataset(...)[split]`.
+    step, source: from `make_predict_step`, and records, as `open_dataset(...)[split]`.
     batch_size: images a step, over all devices; a multiple of their number.
-    resize, crop: as in `read_batches`.
-    title: of a progress bar; none is shown without it.
   Returns: (logits float32[N, classes], labels int32[N]).
   """
   plan = plan_batches(len(source), batch_size)

@@ -19,10 +19,8 @@ def corrupted_probabilities(detector, images, name, level, seed=0):
   """What a detector says of photographs after one corruption.
 
   Args:
-    detector: a `Detector`.
     images: N photographs uint8[h, w, 3] as they are stored, of any sizes: a list, or anything with a length and
       `images[i]`, which may read a file and is asked by several threads.
-    name, level: of `evaluation.corruptions.CORRUPTIONS`.
     seed: of the noise.
   Returns: probability of fake, float64[N].
   """
@@ -44,7 +42,6 @@ def robustness(labels, clean, by_level, *, bootstrap=1000):
     labels: int[N], 0 = real, 1 = fake.
     clean: probability of fake of the photographs as they are, float[N].
     by_level: {corruption: {level: float[N]}}, as `corrupted_probabilities` returns them; some may be missing.
-    bootstrap: number of resamples behind the scores' intervals.
   Returns: a dict of `verdict`, in words; `images`; `clean`, as a level is; `corruptions`, [{"name", "title", "unit",
     "levels"}]. A level has `level` (None of the clean photographs), `f1_macro`, `roc_auc`, `recall_fake`,
     `false_alarm_rate` and `flipped` (the share of verdicts that are no longer what they were), each [value, low, high]
@@ -87,10 +84,17 @@ def _verdict(clean, corruptions):
   """From where on a corruption matters, and which ones do not, as sentences."""
   breaking, lasting = [], []
   for corruption in corruptions:
-    found = _mildest(clean, corruption)
-    words = CORRUPTIONS[corruption["name"]].words
-    breaking += [words.format(f"{level['level']:g}") + _how_bad(clean, level) for level in found]
-    if corruption["levels"] and not found:
+    of_kind = CORRUPTIONS[corruption["name"]]
+    levels = [level for level in corruption["levels"] if _breaks(clean, level)]
+    below = [level for level in levels if level["level"] < of_kind.untouched]
+    above = [level for level in levels if level["level"] > of_kind.untouched]
+    for side in filter(None, (below, above)):
+      level = min(side, key=lambda level, of_kind=of_kind: abs(level["level"] - of_kind.untouched))
+      figures = f"{level['flipped'][0]:.0%} flip"
+      if level["f1_macro"]:
+        figures += f", macro F1 {clean['f1_macro'][0]:.2f} to {level['f1_macro'][0]:.2f}"
+      breaking.append(f"{of_kind.words.format(format(level['level'], 'g'))} ({figures})")
+    if corruption["levels"] and not levels:
       lasting.append(corruption["title"])
   limits = f"more than {MANY_FLIPS:.0%} of the verdicts flip or macro F1 falls by more than {LARGE_FALL:g}"
   if not breaking and not lasting:
@@ -101,22 +105,6 @@ def _verdict(clean, corruptions):
   return sentence + (f" They last at all levels of {listed(lasting)}." if lasting else "")
 
 
-def _mildest(clean, corruption):
-  """The breaking level nearest to the untouched photograph; one on either side where it has two."""
-  untouched = CORRUPTIONS[corruption["name"]].untouched
-  levels = [level for level in corruption["levels"] if _breaks(clean, level)]
-  below = [level for level in levels if level["level"] < untouched]
-  above = [level for level in levels if level["level"] > untouched]
-  return [min(side, key=lambda level: abs(level["level"] - untouched)) for side in (below, above) if side]
-
-
 def _breaks(clean, level):
   return level["flipped"][0] > MANY_FLIPS or (
       level["f1_macro"] is not None and clean["f1_macro"][0] - level["f1_macro"][0] > LARGE_FALL)
-
-
-def _how_bad(clean, level):
-  figures = [f"{level['flipped'][0]:.0%} flip"]
-  if level["f1_macro"]:
-    figures.append(f"macro F1 {clean['f1_macro'][0]:.2f} to {level['f1_macro'][0]:.2f}")
-  return f" ({', '.join(figures)})"

@@ -35,10 +35,8 @@ def sanity(detector, seen, methods=None, layers=None, target="fake", progress=la
   """How much each method's maps depend on the weights.
 
   Args:
-    detector: a `Detector`.
     seen, methods, layers, target: as `Detector.explain_seen` takes them; by default `sanity_methods` at their last
       layer.
-    progress: wraps the list of steps with a bar.
   Returns: {"images": N, "steps": parts in the order in which they were randomised, "methods": {name:
     {"rank_correlation": mean Spearman correlation with the trained network's maps after each step, "ssim": the same for
     structural similarity (Wang et al., 2004), "same_when_random": the mean rank correlation over the steps from the

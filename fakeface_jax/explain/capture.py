@@ -14,6 +14,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax.traverse_util import flatten_dict
 
 from fakeface_jax.errors import UserError, did_you_mean
 from fakeface_jax.models.network import Network
@@ -100,20 +101,9 @@ def _activations_and_gradients(model, variables, images, target, layers):
 
 def layer_shapes(model, variables, images):
   """{layer: jax.ShapeDtypeStruct of its output} of every layer and block."""
-  outputs = {}
-
-  def interceptor(next_function, args, kwargs, context):
-    output = next_function(*args, **kwargs)
-    if context.method_name == "__call__" and context.module.path:
-      outputs["/".join(context.module.path)] = output
-    return output
-
-  def forward(variables, images):
-    with nn.intercept_methods(interceptor):
-      model.apply(variables, images)
-    return outputs
-
-  return jax.eval_shape(forward, variables, images)
+  run = partial(model.apply, capture_intermediates=True, mutable="intermediates")
+  _, found = jax.eval_shape(run, variables, images)
+  return {"/".join(path[:-1]): outputs[-1] for path, outputs in flatten_dict(found["intermediates"]).items()}
 
 
 def last_conv_layers(model, count=10):
@@ -128,7 +118,7 @@ def last_blocks(model, count=5):
 
 def stage_outputs(model):
   """The first convolution and the last block of each stage: 'conv1', 'layer1_2', ..., 'layer4_2'."""
-  lasts = [stage[-1] for stage in model.stages]
+  lasts = {stage[-1] for stage in model.stages}
   return tuple(dict.fromkeys([model.convolutions[0], *(block for block in model.blocks if block in lasts)]))
 
 

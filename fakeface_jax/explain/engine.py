@@ -109,7 +109,10 @@ class Engine:
     result, errors = self._in_batches(together, pixels, target, None), {}
     for name, settings in methods.items():
       if name == "shap":
-        result[name], errors[name] = self._shap(pixels, target, result["logits"], settings)
+        chosen = np.where(target < 0, result["logits"].argmax(-1), target)
+        rounded = lambda images: self.logits(np.rint(images).astype(np.uint8))
+        result[name], errors[name] = METHODS[name].compute(
+            rounded, pixels, chosen, batch_size=self.batch_size, **settings)
       elif name not in together:
         references = background if "background" in METHODS[name].arguments else None
         of_this = self._in_batches({name: settings}, pixels, target, references)
@@ -131,7 +134,8 @@ class Engine:
     parts, start = [], 0
     while start < len(pixels):
       size, call = self._call_for(methods, len(pixels) - start, pixels.shape[1:], background)
-      batch = [_filled_up(values[start : start + size], size) for values in (pixels, target)]
+      chosen = np.minimum(np.arange(start, start + size), len(pixels) - 1)  # filled up with the last
+      batch = [values[chosen] for values in (pixels, target)]
       parts.append(call(self._variables, *jax.device_put(batch, self._placed(PartitionSpec(AXIS))), background))
       start += size
     return jax.tree.map(lambda *leaves: np.concatenate(leaves)[: len(pixels)], *jax.device_get(parts))
@@ -163,21 +167,11 @@ class Engine:
         "program": "explain_batch", "model": self._model, "methods": methods, "evaluations": evaluations,
         "pixels": [size, *shape], "arguments": [str(structure), leaves]})
 
-  def _shap(self, pixels, target, logits, settings):
-    target = np.where(target < 0, logits.argmax(-1), target)
-    rounded = lambda images: self.logits(np.rint(images).astype(np.uint8))
-    return METHODS["shap"].compute(rounded, pixels, target, batch_size=self.batch_size, **settings)
-
   def _placed(self, spec):
     return NamedSharding(self._mesh, spec)
 
   def _round_up(self, count):
     return max(1, -(-count // self._mesh.size)) * self._mesh.size
-
-
-def _filled_up(array, length):
-  """An array with its first axis filled up to `length` by repeating its last entry."""
-  return np.concatenate([array, np.repeat(array[-1:], length - len(array), axis=0)])
 
 
 def _memory_of(compiled):

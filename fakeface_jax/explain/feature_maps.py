@@ -18,10 +18,9 @@ def feature_maps(
   Returns: {layer: {"maps": float32[N, h, w, count], "channels": int32[N, count]}}, the strongest (largest |value|)
     first, as the layer puts them out.
   """
-  activations = activations_of(model, variables, images, layers)
-  return {layer: _strongest(activations[layer], count) for layer in layers}
-
-
-def _strongest(activations, count):
-  _, channels = jax.lax.top_k(jnp.abs(activations).max(axis=(1, 2)), min(count, activations.shape[-1]))
-  return {"maps": jnp.take_along_axis(activations, channels[:, None, None, :], axis=-1), "channels": channels}
+  strongest = {}
+  for layer, values in activations_of(model, variables, images, layers).items():
+    _, channels = jax.lax.top_k(jnp.abs(values).max(axis=(1, 2)), min(count, values.shape[-1]))
+    maps = jnp.take_along_axis(values, channels[:, None, None, :], axis=-1)
+    strongest[layer] = {"maps": maps, "channels": channels}
+  return strongest

@@ -13,15 +13,11 @@ def guided_relu(x):
   return jax.nn.relu(x)
 
 
+# Where x is positive is kept on TPU: asked of x when it is needed, all activations would be kept, twice its bytes.
 guided_relu.defvjp(
-    lambda x: (jax.nn.relu(x), _positive(x)),
+    lambda x: (jax.nn.relu(x), jax.lax.platform_dependent(
+        x, tpu=lambda x: jax.lax.optimization_barrier(x > 0), default=lambda x: x > 0)),
     lambda active, gradient: (jnp.where(active, jax.nn.relu(gradient), 0),))
-
-
-def _positive(x):
-  """On TPU it is kept: asked of x when it is needed, all activations would be kept and moved, twice its bytes."""
-  return jax.lax.platform_dependent(
-      x, tpu=lambda x: jax.lax.optimization_barrier(x > 0), default=lambda x: x > 0)
 
 
 def guided_backprop(model: Model, variables: Variables, images: Given, target: Given) -> Array:

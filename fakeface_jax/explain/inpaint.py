@@ -12,9 +12,7 @@ import jax.numpy as jnp
 def inpaint(images, keep):
   """Images whose removed pixels are interpolated smoothly from the kept ones, and from nothing else.
 
-  Args:
-    images: normalised, float32[N, H, W, 3]; of any size.
-    keep: bool[N, H, W], False where a pixel is removed.
+  Args: images: normalised, float32[N, H, W, 3]; of any size. keep: bool[N, H, W], False where a pixel is removed.
   Returns: float32[N, H, W, 3]: kept pixels bit by bit as they were, and all grey (0) where nothing is kept.
   """
   known = jnp.where(keep[..., None], images, 0)

@@ -4,6 +4,7 @@ import dataclasses
 import inspect
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from fakeface_jax.errors import UserError, did_you_mean
@@ -37,21 +38,14 @@ GIVEN = ("batch_size", "background")  # arguments that the engine fills in
 
 @dataclasses.dataclass(frozen=True)
 class Method:
-  """A method of explanation.
-
-  Attributes:
-    title: for people.
-    kind: HEATMAP, SENSITIVITY, ATTRIBUTION or CHANNELS.
-    compute: (model, variables, images, target, **settings) -> raw maps, and the completeness error if `complete`.
-    layers: model -> the layers it is shown for by default; None for methods without layers.
-    complete: whether its maps sum to a difference of logits.
-  """
+  """A method of explanation."""
 
   title: str
-  kind: str
+  kind: str  # HEATMAP, SENSITIVITY, ATTRIBUTION or CHANNELS
+  # (model, variables, images, target, **settings) -> raw maps, and the completeness error if `complete`
   compute: Callable[..., Any]
-  layers: Callable[[Any], tuple[str, ...]] | None = None
-  complete: bool = False
+  layers: Callable[[Any], tuple[str, ...]] | None = None  # model -> those it is shown for by default; None without any
+  complete: bool = False  # whether its maps sum to a difference of logits
 
   @property
   def arguments(self) -> dict[str, Any]:
@@ -66,9 +60,7 @@ class Method:
     return "batch_size" in self.arguments
 
 
-def _last_conv_layer(model):
-  return last_conv_layers(model, 1)
-
+_last_conv_layer = partial(last_conv_layers, count=1)
 
 METHODS = {
     "gradcam": Method("Grad-CAM", HEATMAP, grad_cam, last_conv_layers),
@@ -180,8 +172,7 @@ def _converted(name, value, default):
 def parse_methods(names: Sequence[str] | None, assignments: Iterable[str]) -> dict[str, dict[str, str]]:
   """{name: {setting: text}} from a command line: names, and settings such as 'occlusion.window=24'.
 
-  Args:
-    names: list, or None for DEFAULT_METHODS; a method whose setting is given need not be named.
+  Args: `names`: list, or None for DEFAULT_METHODS; a method whose setting is given need not be named.
   """
   methods = {name: {} for name in (DEFAULT_METHODS if names is None else names)}
   for assignment in assignments:

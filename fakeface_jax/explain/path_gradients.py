@@ -11,10 +11,8 @@ def path_gradients(model, variables, images, target, references, reference_of, f
 
   Args:
     images, target: as `gradient`.
-    references: float32[R, H, W, 3].
-    reference_of: int32[N, S], the reference of every sample of every image.
+    references, reference_of: float32[R, H, W, 3], and int32[N, S], which of them every sample of an image starts at.
     fractions, weights: float32[N, S], f and w above.
-    batch_size: samples at a time.
   Returns: float32[N, H, W, 3], in logits.
   """
 

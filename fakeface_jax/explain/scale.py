@@ -49,8 +49,7 @@ def missing_from(scale, settings):
 def measure_scale(results):
   """{scale key: strength that the strongest fifth of these images reach, or where fewer show anything, the strongest}.
 
-  Args:
-    results: explanations as `Detector.explain` returns them, of fakes for the target 'fake'.
+  Args: `results`: explanations as `Detector.explain` returns them, of fakes for the target 'fake'.
   """
   strengths = {}
   for result in results:

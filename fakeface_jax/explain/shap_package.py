@@ -17,10 +17,8 @@ def shap_values(logits_of, images, target, *, evaluations=500, batch_size=8):
 
   Args:
     logits_of: uint8-valued float[n, H, W, 3] -> logits [n, classes].
-    images: uint8[N, H, W, 3].
-    target: class index, int[N].
+    images, target: uint8[N, H, W, 3] and class index, int[N].
     evaluations: of the network, per image; more give finer regions.
-    batch_size: images at a time.
   Returns: float32[N, H, W, 3], in logits, and float32[N], the completeness error: the sum of the map minus the logit's
     difference between the image and the blurred one.
   Raises: UserError where a package is missing.

@@ -26,8 +26,3 @@ def init_variables(model, key, image_size):
   """Fresh {"params", "batch_stats"}, float32, for images of that size in pixels."""
   images = jax.ShapeDtypeStruct((1, image_size, image_size, 3), jnp.float32)
   return {"batch_stats": {}} | jax.jit(lambda key: model.init(key, jnp.zeros(images.shape, images.dtype)))(key)
-
-
-def abstract_variables(model, image_size):
-  """Shapes and dtypes of `init_variables`, without computing anything."""
-  return jax.eval_shape(lambda: init_variables(model, jax.random.key(0), image_size))

@@ -20,19 +20,12 @@ FEW_CHANNELS = 4  # up to here an input is an image
 
 
 class Convolution(nn.Module):
-  """A bias-free convolution padded by half its kernel on every side, as in torchvision.
+  """A bias-free convolution padded by half its kernel on every side, as in torchvision."""
 
-  Attributes:
-    features: channels of the output.
-    kernel_size: side of the kernel, odd.
-    stride: 1 or 2.
-    dtype: of the computation; the parameter `kernel` [k, k, C, features] is float32.
-  """
-
-  features: int
-  kernel_size: int
-  stride: int = 1
-  dtype: Any = jnp.float32
+  features: int  # channels of the output
+  kernel_size: int  # side of the kernel, odd
+  stride: int = 1  # or 2
+  dtype: Any = jnp.float32  # of the computation; the parameter `kernel` [k, k, C, features] is float32
   kernel_init: Callable = nn.initializers.variance_scaling(2.0, "fan_out", "truncated_normal")
 
   @nn.compact

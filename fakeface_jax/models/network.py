@@ -33,18 +33,12 @@ class Network(nn.Module, abc.ABC, kw_only=True):
 
   A subclass gives `parts` and `__call__`; all else follows from them, names and shapes by tracing the network. It
   overrides what it knows better or quicker.
-
-  Attributes:
-    num_classes: length of the logits.
-    act: the nonlinearity, used wherever the network has a ReLU; `clone(act=...)` swaps them all.
-    dtype: of the computation; parameters and statistics are float32, logits come out in float32.
-    axis_name: mapped axis over which BatchNorm averages its statistics when it trains.
   """
 
-  num_classes: int = 2
-  act: Callable = nn.relu
-  dtype: Any = jnp.float32
-  axis_name: str | None = None
+  num_classes: int = 2  # length of the logits
+  act: Callable = nn.relu  # wherever the network has a ReLU; `clone(act=...)` swaps them all
+  dtype: Any = jnp.float32  # of the computation; parameters and statistics are float32, logits come out in float32
+  axis_name: str | None = None  # mapped axis over which BatchNorm averages its statistics when it trains
 
   @property
   @abc.abstractmethod

@@ -7,8 +7,8 @@ The network runs in two parts: `stop="layer4_2"` returns what enters that block 
 `start="layer4_2"` goes on from there to the logits. `"layer4_2/conv3"` cuts within the block.
 """
 
+import math
 from collections.abc import Callable
-from typing import Any
 
 import flax.linen as nn
 import jax
@@ -20,79 +20,55 @@ from fakeface_jax.models.convolution import Convolution, max_pool, precision
 from fakeface_jax.models.network import Network
 
 
+def BasicBlock(width, stride):  # the two as torchvision calls them
+  """(channels, side of the kernel, stride) of a block's convolutions in order, 3 x 3 twice: ResNet-18 and 34."""
+  return (width, 3, stride), (width, 3, 1)
+
+
+def Bottleneck(width, stride):
+  """The same, 1 x 1, 3 x 3 and 1 x 1 with four times the channels at the end: ResNet-50, 101 and 152."""
+  return (width, 1, 1), (width, 3, stride), (4 * width, 1, 1)
+
+
+def projects(plan, channels):
+  """Whether a block's shortcut needs a convolution: an input of so many channels has not the output's shape."""
+  return channels != plan[-1][0] or any(stride > 1 for *_, stride in plan)
+
+
 class Block(nn.Module):
-  """Convolutions around which a shortcut leads; which ones is the subclass's `plan`.
+  """Convolutions, as `BasicBlock` and `Bottleneck` plan them, around which a shortcut leads.
 
   It can be cut before conv2 or a later one: `stop=3` returns what enters conv3 and the end of the shortcut, {"x",
   "shortcut"}, and `start=3` goes on from these.
   """
 
-  width: int
-  stride: int
+  plan: tuple
   conv: Callable
   norm: Callable
   act: Callable
 
   @nn.compact
   def __call__(self, x, start=1, stop=None):
-    plan = self.plan()
-    y = x if start == 1 else x["x"]
-    for number, (features, kernel_size, stride) in list(enumerate(plan, start=1))[start - 1 : stop and stop - 1]:
+    y, shortcut = (x, x) if start == 1 else (x["x"], x["shortcut"])
+    for number, (features, kernel_size, stride) in list(enumerate(self.plan, start=1))[start - 1 : stop and stop - 1]:
       y = self.norm(self.conv(features, kernel_size, stride, name=f"conv{number}")(y), f"bn{number}")
-      y = self.act(y) if number < len(plan) else y
-    shortcut = self.shortcut(x) if start == 1 else x["shortcut"]
+      y = self.act(y) if number < len(self.plan) else y
+    if start == 1 and projects(self.plan, x.shape[-1]):
+      stride = math.prod(stride for *_, stride in self.plan)
+      shortcut = self.norm(self.conv(self.plan[-1][0], 1, stride, name="downsample_0")(x), "downsample_1")
     return {"x": y, "shortcut": shortcut} if stop else self.act(y + shortcut)
-
-  @nn.nowrap
-  def shortcut(self, x):
-    """The block's input, projected where its shape is not the output's."""
-    if not self.projects(x.shape[-1]):
-      return x
-    return self.norm(self.conv(self.plan()[-1][0], 1, self.stride, name="downsample_0")(x), "downsample_1")
-
-  @nn.nowrap
-  def projects(self, channels):
-    """Whether an input of so many channels has not the output's shape."""
-    return self.stride != 1 or channels != self.plan()[-1][0]
-
-
-class BasicBlock(Block):
-  """Two 3 x 3 convolutions: ResNet-18 and 34."""
-
-  convolutions = 2
-
-  @nn.nowrap
-  def plan(self):
-    """(channels, side of the kernel, stride) of the convolutions in order."""
-    return (self.width, 3, self.stride), (self.width, 3, 1)
-
-
-class Bottleneck(Block):
-  """1 x 1, 3 x 3 and 1 x 1 convolutions with four times the channels at the end: ResNet-50, 101 and 152."""
-
-  convolutions = 3
-
-  @nn.nowrap
-  def plan(self):
-    """(channels, side of the kernel, stride) of the convolutions in order."""
-    return (self.width, 1, 1), (self.width, 3, self.stride), (4 * self.width, 1, 1)
 
 
 class ResNet(Network):
-  """A ResNet with `head` logits.
+  """A ResNet with `head` logits."""
 
-  Attributes:
-    stage_sizes: number of blocks in each of the four stages.
-    block: `BasicBlock` or `Bottleneck`.
-  """
-
-  stage_sizes: tuple[int, ...]
-  block: Any
+  stage_sizes: tuple[int, ...]  # number of blocks in each of the four stages
+  block: Callable  # `BasicBlock` or `Bottleneck`
 
   @property
   def title(self):
     """'ResNet-50', by the layers with weights."""
-    return f"ResNet-{2 + self.block.convolutions * sum(self.stage_sizes)}"
+    return f"ResNet-{2 + len(self.plan(self.blocks[0])) * sum(self.stage_sizes)}"
 
   @property
   def stages(self):
@@ -112,7 +88,7 @@ class ResNet(Network):
   @property
   def cuts(self):
     """Everywhere the network can be cut, in order: before its parts, and before a block's later convolutions."""
-    within = lambda part: [f"{part}/conv{i}" for i in range(2, self.block.convolutions + 1)] if "_" in part else []
+    within = lambda part: [f"{part}/conv{i}" for i in range(2, len(self.plan(part)) + 1)] if "_" in part else []
     return tuple(cut for part in self.parts for cut in (part, *within(part)))
 
   @nn.nowrap
@@ -137,11 +113,11 @@ class ResNet(Network):
     """
     shapes, channels = {"conv1": (7, 7, 3, 64)}, 64
     for name in self.blocks:
-      block, entering = self.block(*self.geometry(name), None, None, None, parent=None), channels
-      for number, (features, size, _) in enumerate(block.plan(), start=1):
+      plan, entering = self.plan(name), channels
+      for number, (features, size, _) in enumerate(plan, start=1):
         shapes[f"{name}/conv{number}"] = (size, size, channels, features)
         channels = features
-      if block.projects(entering):
+      if projects(plan, entering):
         shapes[f"{name}/downsample_0"] = (1, 1, entering, channels)
     return shapes
 
@@ -166,10 +142,10 @@ class ResNet(Network):
     return {"params": unflatten_dict(params, sep="/"), "batch_stats": unflatten_dict(statistics, sep="/")}
 
   @nn.nowrap
-  def geometry(self, block):
-    """(width, stride) of a block by its name."""
+  def plan(self, block):
+    """The convolutions of a block by its name."""
     stage, index = int(block[5]), int(block[7:])
-    return 64 * 2 ** (stage - 1), 2 if stage > 1 and index == 0 else 1
+    return self.block(64 * 2 ** (stage - 1), 2 if stage > 1 and index == 0 else 1)
 
   @nn.compact
   def __call__(self, x, *, train: bool = False, start: str | None = None, stop: str | None = None):
@@ -196,7 +172,7 @@ class ResNet(Network):
       else:
         begin = int(start_conv) if start_conv and part == first else 1
         end = int(stop_conv) if stop_conv and part == last else None
-        x = self.block(*self.geometry(part), conv, norm, self.act, name=part)(x, begin, end)
+        x = Block(self.plan(part), conv, norm, self.act, name=part)(x, begin, end)
         if part == self.blocks[-1] and end is None:
           x = x.mean(axis=(1, 2))
     return x

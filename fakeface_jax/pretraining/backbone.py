@@ -52,8 +52,9 @@ def pretrain(config, workdir):
         faces = render_faces(config.faces, config.seed)
       run = Pretraining(config, questions, faces, checkpoints, logs, stopwatch)
       run.fit()
+      network = {name: leaf for name, leaf in run.state.params["network"].items() if name != "head"}  # never asked
       save_safetensors(
-          Path(workdir) / WEIGHTS_FILE, run.network_variables(), dtype=np.float16,
+          Path(workdir) / WEIGHTS_FILE, {"params": network, "batch_stats": run.state.batch_stats}, dtype=np.float16,
           pretrained_on=f"generated images; {config.pretexts}")
     stopwatch.write(workdir)
   return run.history[-1]
@@ -124,11 +125,6 @@ class Pretraining(Loop):
     state = self.state
     return {"variables": {"params": state.params, "batch_stats": state.batch_stats},
             "training": {"opt_state": state.opt_state, "totals": state.totals, "whitening": state.whitening}}
-
-  def network_variables(self):
-    """The network's variables as they stand now, without the head, which nothing was asked of."""
-    params = {name: leaf for name, leaf in self.state.params["network"].items() if name != "head"}
-    return {"params": params, "batch_stats": self.state.batch_stats}
 
 
 def first_state(config, model, heads, tx, questions):

@@ -4,22 +4,20 @@ Blur and resampling are products with a matrix for the rows and one for the colu
 its own strength.
 """
 
+import io
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+from PIL import Image
+from scipy import fft
 
 BOX, LINEAR, CUBIC = range(3)  # kernels that an image is enlarged by
 
-# Annex K of the JPEG standard (ITU-T T.81), for quality 50.
-_LUMA = np.array([
-    [16, 11, 10, 16, 24, 40, 51, 61], [12, 12, 14, 19, 26, 58, 60, 55], [14, 13, 16, 24, 40, 57, 69, 56],
-    [14, 17, 22, 29, 51, 87, 80, 62], [18, 22, 37, 56, 68, 109, 103, 77], [24, 35, 55, 64, 81, 104, 113, 92],
-    [49, 64, 78, 87, 103, 121, 120, 101], [72, 92, 95, 98, 112, 100, 103, 99]], np.float32)
-_CHROMA = np.full((8, 8), 99, np.float32)
-_CHROMA[:4, :4] = [[17, 18, 24, 47], [18, 21, 26, 66], [24, 26, 56, 99], [47, 66, 99, 99]]
-_DCT = np.array([
-    [np.sqrt((1 if k == 0 else 2) / 8) * np.cos(np.pi * (2 * i + 1) * k / 16) for i in range(8)] for k in range(8)],
-    np.float32)
+_file = io.BytesIO()
+Image.new("RGB", (8, 8)).save(_file, "JPEG", quality=50)  # with the tables of the JPEG standard's Annex K (ITU-T T.81)
+_LUMA, _CHROMA = (np.float32(table).reshape(8, 8) for table in Image.open(_file).quantization.values())
+_DCT = np.float32(fft.dct(np.eye(8), axis=0, norm="ortho"))
 _TO_YCC = np.array([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]], np.float32)
 _FROM_YCC = np.float32(np.linalg.inv(_TO_YCC.astype(np.float64)))
 

@@ -4,13 +4,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import random
 
-from fakeface_jax.data.drawn.faces import render_face, sample_face
+from fakeface_jax.data.drawn.faces import BACKGROUNDS, STYLES, render_face, sample_face
 from fakeface_jax.data.reading.threads import with_bar
 from fakeface_jax.pretraining import optics
 
 SIDE = 192  # px
-STYLES = ("bald", "short", "fringe", "long", "curly")
-BACKGROUNDS = ("gradient", "blobs", "noise", "stripes", "horizon")
 
 
 def render_faces(count, seed):
@@ -37,11 +35,6 @@ def parameters(face):
       *pose.shift, pose.scale, pose.roll, pose.yaw, pose.pitch, *face.light[:2], face.ambient, *np.sqrt(face.skin),
       *np.sqrt(face.hair), face.width, face.jaw, face.eye_size, face.eye_open, face.eye_tilt, face.gaze[0],
       face.nose[0], face.mouth[1], face.smile, face.gape, face.beard, face.glasses > 0, face.wrinkles, *chosen])
-
-
-def parameter_count():
-  """How many numbers `parameters` gives."""
-  return len(parameters(sample_face(np.random.default_rng(0))))
 
 
 def view(key, face, n):

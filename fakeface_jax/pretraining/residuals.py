@@ -20,8 +20,7 @@ def statistics(images):
   three scales. Of each: the logarithms of mean size and of mean square, the shares below `STEPS` grey values, and the
   correlations with itself some pixels on; and of each pair of channels the correlation. Besides, a cell's mean colour.
 
-  Args:
-    images: float32[N, n, n, 3] in 0..255, n a multiple of CELL.
+  Args: `images`: float32[N, n, n, 3] in 0..255, n a multiple of CELL.
   Returns: float32[N, n / CELL, n / CELL, STATISTICS = 354].
   """
   red, green, blue = jnp.moveaxis(images, -1, 0)

@@ -22,18 +22,13 @@ TRAINING, VALIDATION, MEASURED = range(3)  # streams of pictures that never meet
 
 @flax.struct.dataclass
 class PretrainState:
-  """What a step carries on.
+  """What a step carries on."""
 
-  Attributes:
-    params: {"network", "heads"}. batch_stats: the network's. opt_state: of Adam.
-    totals: {question: sum of its losses over this epoch's steps}. whitening: of `residuals.statistics`.
-  """
-
-  params: dict
-  batch_stats: dict
-  opt_state: tuple
-  totals: dict
-  whitening: tuple
+  params: dict  # {"network", "heads"}
+  batch_stats: dict  # the network's
+  opt_state: tuple  # of Adam
+  totals: dict  # {question: sum of its losses over this epoch's steps}
+  whitening: tuple  # of `residuals.statistics`
 
 
 def on_each(number):

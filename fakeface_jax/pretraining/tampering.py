@@ -24,8 +24,7 @@ ENLARGED_BY = ("not", "box", "linear", "cubic")
 def sample(key, host, donor, crop):
   """A training picture of `host`, and its labels.
 
-  Args:
-    host, donor: float32[n, n, 3] in 0..1, n = crop + MARGIN, a multiple of 16.
+  Args: `host`, `donor`: float32[n, n, 3] in 0..1, n = crop + MARGIN, a multiple of 16.
   Returns: {"image": float32[crop, crop, 3] in 0..255, whole numbers; "mask": float32[crop, crop] in 0..1, the region's
     opacity; "tampered": 0 or 1; "differs": float32[len(PROPERTIES)], 0 or 1; "camera": float32[len(CAMERA)], of about
     unit spread, the host's; "enlarged": int32, index of ENLARGED_BY}.

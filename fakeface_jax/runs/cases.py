@@ -14,24 +14,15 @@ GROUPS = {
 def pick_cases(labels, probabilities, each):
   """Up to `each` images of every group of `GROUPS`.
 
-  Args:
-    labels: int[N], 0 real, 1 fake.
-    probabilities: float[N] of fake.
+  Args: labels: int[N], 0 real, 1 fake. probabilities: float[N] of fake.
   Returns: {group: indices}, the clearest cases first; in 'least_sure' those nearest to one half.
   """
   numbers = range(len(labels))
-
-  def pick(label, called_fake):
-    members = [i for i in numbers if labels[i] == label and (probabilities[i] >= THRESHOLD) == called_fake]
-    return sorted(members, key=lambda i: -abs(probabilities[i] - 0.5))[:each]
-
-  return {
-      "caught_fake": pick(1, True),
-      "missed_fake": pick(1, False),
-      "false_alarm": pick(0, True),
-      "true_real": pick(0, False),
-      "least_sure": sorted(numbers, key=lambda i: abs(probabilities[i] - 0.5))[:each],
-  }
+  clearest = sorted(numbers, key=lambda i: -abs(probabilities[i] - 0.5))
+  pick = lambda label, called_fake: [
+      i for i in clearest if labels[i] == label and (probabilities[i] >= THRESHOLD) == called_fake][:each]
+  least_sure = sorted(numbers, key=lambda i: abs(probabilities[i] - 0.5))[:each]
+  return dict(zip(GROUPS, (pick(1, True), pick(1, False), pick(0, True), pick(0, False), least_sure), strict=True))
 
 
 UNSURE = (0.4, 0.6)  # probabilities of fake between which neither verdict is worth much

@@ -21,8 +21,7 @@ FAKES, FAKES_IF_SAMPLED = 64, 8
 def with_scale(detector, workdir, settings):
   """The detector with a scale for every map of these methods, as far as the run's data are there.
 
-  Args:
-    settings: {method: settings}, as `resolve_methods` returns them.
+  Args: `settings`: {method: settings}, as `resolve_methods` returns them.
   Returns: the detector; what could not be measured stays missing, and that is said.
   """
   missing = missing_from(detector.map_scale or {}, settings)

@@ -67,15 +67,12 @@ def table(result):
 
 def trust_of_run(workdir, settings):
   """The `Trust` in these methods, {name: settings}, from the run's own check or else the paper's."""
+  is_check = lambda found: all(isinstance(scores["depends_on_weights"], bool) for scores in found["methods"].values())
   found = read_json(
-      Path(workdir) / SANITY_FILE, _is_check, "what is known of other networks is said; scripts/explain.py --sanity"
+      Path(workdir) / SANITY_FILE, is_check, "what is known of other networks is said; scripts/explain.py --sanity"
       " checks this one again")
   measured = {name: scores["depends_on_weights"] for name, scores in found["methods"].items()} if found else {}
   return trust(measured, settings)
-
-
-def _is_check(found):
-  return all(isinstance(scores["depends_on_weights"], bool) for scores in found["methods"].values())
 
 
 def trust(measured, names):
@@ -83,31 +80,23 @@ def trust(measured, names):
   failing = [name for name in names if measured.get(name) is False]
   known = [name for name in names if name not in measured and name in KNOWN_TO_FAIL]
   passing = [name for name in names if measured.get(name)]
+  titles = lambda names: listed([METHODS[name].title for name in names])
   lines = []
-  if failing:
-    lines.append(_failing(failing, "this network draws nearly the same with random numbers in place of its weights."))
-  if known:
-    lines.append(_failing(known, "networks with random weights draw much the same picture (Adebayo et al., 2018)."))
-  if passing:
-    lines.append(PASSES.format(methods=_titles(passing)))
+  for group, why in (
+      (failing, "this network draws nearly the same with random numbers in place of its weights."),
+      (known, "networks with random weights draw much the same picture (Adebayo et al., 2018).")):
+    if group:
+      it, them = ("they show", "them") if len(group) > 1 else ("it shows", "it")
+      methods = titles(group)
+      lines.append(FAILS.format(methods=methods[0].upper() + methods[1:], why=why, it=it, them=them))
+  lines += [PASSES.format(methods=titles(passing))] if passing else []
   return Trust(tuple(lines), tuple(failing + known))
 
 
-def _failing(names, why):
-  it, them = ("they show", "them") if len(names) > 1 else ("it shows", "it")
-  titles = _titles(names)
-  return FAILS.format(methods=titles[0].upper() + titles[1:], why=why, it=it, them=them)
-
-
-def _titles(names):
-  return listed([METHODS[name].title for name in names])
-
-
 def _draw(result, path):
-  groups = {
-      "change with the weights, as they should": [], "FAIL: hardly change with the weights": []}
-  for name, scores in result["methods"].items():
-    groups[list(groups)[not scores["depends_on_weights"]]].append(name)
+  titles = {True: "change with the weights, as they should", False: "FAIL: hardly change with the weights"}
+  groups = {title: [name for name, scores in result["methods"].items() if scores["depends_on_weights"] == depends]
+            for depends, title in titles.items()}
   groups = {title: names for title, names in groups.items() if names}
   steps = ["trained", *result["steps"]]
   figure = new_figure(figsize=(14, 1 + 4.6 * len(groups)), layout="constrained")
@@ -131,16 +120,8 @@ def _draw(result, path):
 
 def spread(values, gap):
   """Places for labels: in the order of the values, each near its own, no two closer than `gap`."""
-  order = np.argsort(values, kind="stable")
-  blocks = []  # of labels that touch: [sum of where their block would like to begin, number]
-  for i in order:
-    blocks.append([values[i], 1])
-    while len(blocks) > 1 and _end(blocks[-2], gap) > blocks[-1][0] / blocks[-1][1]:
-      (begin, count), (upper, more) = blocks[-2:]
-      blocks[-2:] = [[begin + upper - count * more * gap, count + more]]
-  places = [begin / count + k * gap for begin, count in blocks for k in range(count)]
-  return [places[rank] for rank in np.argsort(order)]
+  from sklearn.isotonic import isotonic_regression  # slow to import
 
-
-def _end(block, gap):
-  return block[0] / block[1] + block[1] * gap
+  order, gaps = np.argsort(values, kind="stable"), gap * np.arange(len(values))
+  places = isotonic_regression(np.take(values, order) - gaps) + gaps
+  return places[np.argsort(order)].tolist()

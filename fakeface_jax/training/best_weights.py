@@ -33,18 +33,14 @@ def load_best(workdir, like):
     return jax.device_put(load_safetensors(path, like))
   if path.exists():
     try:
-      made_from = _step_of(path)
+      with safe_open(path, framework="numpy") as file:
+        made_from = (file.metadata() or {}).get("step", "unknown")
     except (SafetensorError, OSError) as error:
       log.warning("%s cannot be used (%s); it is made again from the checkpoint.", path, of_disk(error))
       return _made_again(workdir, like)
     if (Path(workdir) / CHECKPOINTS / made_from).is_dir():
       return jax.device_put(load_safetensors(path, like))  # once, not with every call that they go into
   return _from_checkpoint(workdir, like)[1]
-
-
-def _step_of(path):
-  with safe_open(path, framework="numpy") as file:
-    return (file.metadata() or {}).get("step", "unknown")
 
 
 def _made_again(workdir, like):

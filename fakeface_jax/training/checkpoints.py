@@ -8,7 +8,7 @@ import errno
 import json
 import logging
 import shutil
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import jax
@@ -25,7 +25,7 @@ ITEMS = ("variables", "training")
 DAMAGED = "damaged"
 
 
-class Checkpoints:
+class Checkpoints(AbstractContextManager):
   """The checkpoints below `workdir`, to be used as a context manager: leaving it waits for the last save.
 
   Of several processes all open it together, to save and restore in step; with `reading` each does so by itself, and
@@ -37,7 +37,13 @@ class Checkpoints:
     alone = ocp.options.MultiprocessingOptions(
         primary_host=here, active_processes={here}, barrier_sync_key_prefix=f"reader{here}")
     self.folder = Path(workdir).resolve() / CHECKPOINTS
-    for path in self._damaged_metrics() if reading or here == 0 else ():
+    for path in self.folder.glob("*/metrics/metrics") if reading or here == 0 else ():
+      try:
+        float(json.loads(path.read_text())["val_loss"])
+        continue
+      except (ValueError, KeyError, TypeError):  # Orbax would fail on it at once
+        if not path.parents[1].name.isdigit():
+          continue
       if reading:
         raise UserError(f"{path} is {DAMAGED}; give the command of the training again, which does without it")
       set_aside(path.parents[1])
@@ -57,19 +63,6 @@ class Checkpoints:
             preservation_policy=keep, best_fn=lambda metrics: metrics["val_loss"], best_mode="min",
             create=not reading, read_only=reading,
             multiprocessing_options=alone if reading else ocp.options.MultiprocessingOptions()))
-
-  def _damaged_metrics(self):
-    """The files that Orbax would fail on at once."""
-    found = []
-    for path in self.folder.glob("*/metrics/metrics"):
-      try:
-        float(json.loads(path.read_text())["val_loss"])
-      except (ValueError, KeyError, TypeError):
-        found += [path] if path.parents[1].name.isdigit() else []
-    return found
-
-  def __enter__(self):
-    return self
 
   def __exit__(self, *_):
     self._manager.close()
@@ -144,7 +137,6 @@ class Checkpoints:
       if not all(type(number) is int for number in numbers):
         raise ValueError("its progress is garbled")
       return found
-
 
   def resume(self, like):
     """(items, progress) of the newest checkpoint that is whole, see `restore` and `progress`; (None, None) without any.

@@ -88,10 +88,7 @@ class FeatureEpochs:
 def make_epochs(config, model, splits, tail_step, trunk, workdir, fingerprint):
   """`FeatureEpochs` where all that the trunk ever sees can be kept, `ImageEpochs` otherwise.
 
-  Args:
-    tail_step: from `steps.make_tail_step`.
-    trunk: `Trunk`, or None where nothing is frozen.
-    fingerprint: function of a split's use, see `data.splits.RunSplits`.
+  Args: `fingerprint`: function of a split's use, see `data.splits.RunSplits`.
   Raises: UserError where the features do not fit where `config.trunk` says.
   """
   if trunk is None or config.data.views == 0 or config.trunk == "none":

@@ -19,12 +19,7 @@ FOLDER = "trunk"  # below a run's folder
 
 
 class FeatureFile:
-  """Rows that are being written, or are all there.
-
-  Attributes:
-    path: of the .npy file.
-    done: number of rows that are there.
-  """
+  """Rows that are being written, or are all there."""
 
   def __init__(self, path, key, shape):
     """Goes on with the file if it has this key, a dict for JSON, and shape; replaces it otherwise, and says so."""

@@ -1,6 +1,7 @@
 """What one sees of a run: a line an epoch, `metrics.jsonl`, and TensorBoard event files."""
 
 import json
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from tensorboardX import SummaryWriter
@@ -8,15 +9,12 @@ from tensorboardX import SummaryWriter
 from fakeface_jax.workdir import write_whole
 
 
-class Logs:
+class Logs(AbstractContextManager):
   """Writers of a run, to be used as a context manager; `enabled=False` makes all of them silent."""
 
   def __init__(self, workdir, *, enabled=True):
     self.enabled, self._path = enabled, Path(workdir) / "metrics.jsonl"
     self._tensorboard, self._history = None, []
-
-  def __enter__(self):
-    return self
 
   def __exit__(self, *_):
     if self._tensorboard is not None:

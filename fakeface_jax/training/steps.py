@@ -21,19 +21,12 @@ from fakeface_jax.training.optimizer import first_trained_cut, merge_params
 
 @flax.struct.dataclass
 class TrainState:
-  """What a training step carries on.
+  """What a training step carries on."""
 
-  Attributes:
-    params: the trainable parameters; `optax.MaskedNode()` stands where one is frozen.
-    batch_stats: BatchNorm's running mean and variance, of all layers.
-    opt_state: of the optimiser, for the trainable parameters only.
-    totals: sums over this epoch's images so far: `loss`, `correct`, `count`.
-  """
-
-  params: Any
-  batch_stats: Any
-  opt_state: Any
-  totals: Any
+  params: Any  # the trainable parameters; `optax.MaskedNode()` stands where one is frozen
+  batch_stats: Any  # BatchNorm's running mean and variance, of all layers
+  opt_state: Any  # of the optimiser, for the trainable parameters only
+  totals: Any  # sums over this epoch's images so far: `loss`, `correct`, `count`
 
 
 def zero_totals():
@@ -59,7 +52,6 @@ def make_tail_step(model, tx, mask):
   """The step of what trains, `step(state, frozen, features, labels, weights) -> state`, to be mapped over `AXIS`.
 
   Args of the step:
-    state: `TrainState`.
     frozen: the other parameters, `optax.MaskedNode()` where one trains.
     features: of B images at `first_trained_cut`; labels: int32[B]; weights: float32[B].
   The loss is the weighted mean cross-entropy over the batches of all devices; an image of weight 0 has no gradient. A

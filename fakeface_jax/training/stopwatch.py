@@ -35,7 +35,6 @@ class Stopwatch:
 
   Attributes:
     parts: {name: seconds}; they do not overlap.
-    compiling: seconds, within the parts.
   """
 
   def __init__(self):
@@ -59,10 +58,8 @@ class Stopwatch:
 
   def write(self, workdir):
     """Writes `seconds.json` to the run's folder, and a line to the log."""
-    log.info("This took %s.", self)
+    parts = ", ".join(f"{part} {seconds:,.1f}" for part, seconds in self.parts.items())
+    log.info("This took %s s (%s; compiling %s of it).", *(
+        f"{sum(self.parts.values()):,.1f}", parts, f"{self.compiling:,.1f}"))
     seconds = {"parts": self.parts, "compiling": self.compiling}
     write_whole(Path(workdir) / SECONDS_FILE, json.dumps(seconds, indent=2) + "\n")
-
-  def __str__(self):
-    parts = ", ".join(f"{part} {seconds:,.1f}" for part, seconds in self.parts.items())
-    return f"{sum(self.parts.values()):,.1f} s ({parts}; compiling {self.compiling:,.1f} of it)"

@@ -31,9 +31,7 @@ PIECE_STEPS = 128  # in one compiled call, so that a run can be watched and save
 def choose_home(wanted, rows):
   """One of `HOMES` for the rows of this process.
 
-  Args:
-    wanted: 'auto', or one of them.
-    rows: uint16[R, width]; a memmap where they have a file.
+  Args: wanted: 'auto', or one of them. rows: uint16[R, width]; a memmap where they have a file.
   Raises: UserError where what is wanted does not fit.
   """
   on_devices, in_memory = available_memory() * jax.local_device_count(), psutil.virtual_memory().available
@@ -44,8 +42,8 @@ def choose_home(wanted, rows):
       "file": in_file,
   }
   if wanted == "auto":
-    # All processes run the same calls, so all use the devices or none does.
-    fits["device"] = everywhere(fits["device"])
+    if jax.process_count() > 1:  # all run the same calls, so all use the devices or none does
+      fits["device"] = bool(multihost_utils.process_allgather(np.array(fits["device"])).all())
     return next(home for home in HOMES if fits[home])
   if not fits[wanted]:
     raise UserError(
@@ -74,9 +72,7 @@ class Table:
   def pieces(self, slots, views, start=0):
     """Yields (stop, table uint16[D, R, width], rows int32[D, L, B], weights float32[D, L, B]) for D local devices.
 
-    Args:
-      slots, views: int32[steps, C], as `order.epoch_order` returns them.
-      start: the first step.
+    Args: slots, views: int32[steps, C], as `order.epoch_order` returns them. start: the first step.
     `stop` is the step after the piece's last; a filler has weight 0.
     """
     weights = (slots * self.batch_size + self.columns < self.length).astype(np.float32)
@@ -140,13 +136,6 @@ def make_table(wanted, name, rows, records, length, batch_size, views):
   if home == "host" and isinstance(rows, np.memmap):
     rows = np.array(rows)
   return (DeviceTable if home == "device" else StreamedTable)(rows, records, length, batch_size, views)
-
-
-def everywhere(truth):
-  """Whether something holds on all processes."""
-  if jax.process_count() == 1:
-    return truth
-  return bool(multihost_utils.process_allgather(np.array(truth)).all())
 
 
 def by_device(values):

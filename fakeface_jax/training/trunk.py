@@ -5,6 +5,7 @@ label, then zeros.
 """
 
 import hashlib
+import itertools
 import logging
 import math
 import shutil
@@ -48,7 +49,9 @@ class Trunk:
 
   def __init__(self, model, cut, variables, crop):
     self.model = model.clone(axis_name=None)
-    self.cut, self.variables = cut, variables_before(cut, model, variables)
+    before = lambda tree: {path: leaf for path, leaf in flatten_dict(tree).items() if model.before(cut, path)}
+    self.cut = cut
+    self.variables = {collection: unflatten_dict(before(tree)) for collection, tree in variables.items()}
     image = jax.ShapeDtypeStruct((1, crop, crop, 3), jnp.uint8)
     features = jax.eval_shape(self, self.variables, image)
     self.shapes = jax.tree.map(lambda leaf: leaf.shape[1:], features)
@@ -85,12 +88,6 @@ class Trunk:
     return digest.hexdigest()[:16]
 
 
-def variables_before(cut, model, variables):
-  """Those of the layers that run before a cut."""
-  before = lambda tree: {path: leaf for path, leaf in flatten_dict(tree).items() if model.before(cut, path)}
-  return {collection: unflatten_dict(before(tree)) for collection, tree in variables.items()}
-
-
 class TrunkPass:
   """What is to be computed for one split: which views of which images, and all that their features depend on.
 
@@ -102,6 +99,8 @@ class TrunkPass:
     self.trunk, self.name, self.source, self.records, self.config = trunk, name, source, records, config
     self.views, self.forge = views, forge
     self.shape = (len(records) * views, trunk.width)
+    self.nbytes = 2 * math.prod(self.shape)
+    self.file_name = f"{name}{f'_{jax.process_index()}' if jax.process_count() > 1 else ''}.npy"
     self.augment = augmentations(config.data.augment) if views > 1 else ()
     self.key = {
         "format": FORMAT,
@@ -113,24 +112,16 @@ class TrunkPass:
         **({"forge": [forge, config.seed, forging.CONTENT]} if forge else {}),
     }
 
-  @property
-  def nbytes(self):
-    return 2 * math.prod(self.shape)
-
-  def file_name(self):
-    suffix = f"_{jax.process_index()}" if jax.process_count() > 1 else ""
-    return f"{self.name}{suffix}.npy"
-
   def open(self, workdir):
     """All rows, uint16[R, width], in a file or in memory: those that are there already, or computed now.
 
     Raises: UserError where there is no room for them.
     """
-    rows = find_complete(workdir, self.file_name(), self.key, self.shape)
+    rows = find_complete(workdir, self.file_name, self.key, self.shape)
     if rows is not None:
       log.info("Features of the %s images are there: %s.", self.name, rows.filename)
       return rows
-    path = Path(workdir) / FOLDER / self.file_name()
+    path = Path(workdir) / FOLDER / self.file_name
     rows = FeatureFile(path, self.key, self.shape) if self._fits_on_disk(path) else FeatureMemory(self.shape)
     try:
       self.compute(rows)
@@ -170,23 +161,13 @@ class TrunkPass:
     step = make_trunk_step(self.trunk)
     variables = replicate(self.trunk.variables, jax.local_devices())
     unit = "views of images" if self.views > 1 else "images"
-    bar = Bar(
-        f"features of {self.name}", self.shape[0], done=rows.done, unit=unit, shown=jax.process_index() == 0)
-
-    def keep(result):
-      result = np.asarray(result).reshape(-1, self.trunk.width)[: self.shape[0] - rows.done]
-      rows.append(result)
-      bar.update(len(result))
-
-    computing = None  # kept one step later, while the devices are at the next
-    with bar:
-      for batch in batches:
-        result = step(variables, to_devices(batch))
-        if computing is not None:
-          keep(computing)
-        computing = result
-      if computing is not None:
-        keep(computing)
+    results = (step(variables, to_devices(batch)) for batch in batches)
+    with Bar(
+        f"features of {self.name}", self.shape[0], done=rows.done, unit=unit, shown=jax.process_index() == 0) as bar:
+      for result, _ in itertools.pairwise(itertools.chain(results, [None])):  # kept while the devices are at the next
+        result = np.asarray(result).reshape(-1, self.trunk.width)[: self.shape[0] - rows.done]
+        rows.append(result)
+        bar.update(len(result))
 
 
 def make_trunk_step(trunk, devices=None):

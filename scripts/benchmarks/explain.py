@@ -16,7 +16,7 @@ from fakeface_jax.explain.capture import last_conv_layers
 from fakeface_jax.explain.engine import Engine, explain_batch
 from fakeface_jax.explain.methods import DEFAULT_METHODS, METHODS, resolve_methods
 from fakeface_jax.explain.scale import measure_scale
-from fakeface_jax.models import abstract_variables, init_variables
+from fakeface_jax.models import init_variables
 from fakeface_jax.models.network import normalize
 from fakeface_jax.models.pretrained import depth_of, to_state_dict
 from fakeface_jax.models.resnet import resnet
@@ -82,7 +82,7 @@ def bench_explain(depth=50, size=224, batch_size=8, repeats=4, workdir=None):
 
 def flops_ratios(model, size):
   """FLOPs of ten Grad-CAMs and of the article's set, in forward passes, as XLA counts them for one image."""
-  variables = abstract_variables(model, size)
+  variables = model.shapes
   pixels, target = jax.ShapeDtypeStruct((1, size, size, 3), np.uint8), jax.ShapeDtypeStruct((1,), np.int32)
   flops = lambda function, *arguments: jax.jit(function).lower(*arguments).compile().cost_analysis()["flops"]
   forward = flops(lambda variables, pixels: model.apply(variables, normalize(pixels)), variables, pixels)

@@ -173,7 +173,6 @@ def forward_flops(small):
   import jax
   import numpy as np
 
-  from fakeface_jax.models import abstract_variables
   from fakeface_jax.models.network import normalize
   from fakeface_jax.models.resnet import resnet
 
@@ -181,7 +180,7 @@ def forward_flops(small):
   depth, size = (18, 64) if small else (50, 224)
   model, image = resnet(depth), jax.ShapeDtypeStruct((1, size, size, 3), np.uint8)
   forward = jax.jit(lambda variables, image: model.apply(variables, normalize(image)))
-  return {"flops": forward.lower(abstract_variables(model, size), image).compile().cost_analysis()["flops"]}
+  return {"flops": forward.lower(model.shapes, image).compile().cost_analysis()["flops"]}
 
 
 def captum(small):
@@ -193,7 +192,6 @@ def captum(small):
   from benchmarks.captum_process import CaptumProcess
   from benchmarks.timing import take_turns
   from fakeface_jax.explain.capture import last_conv_layers
-  from fakeface_jax.models import abstract_variables
   from fakeface_jax.models.pretrained import to_state_dict
   from fakeface_jax.models.resnet import resnet
 
@@ -202,7 +200,7 @@ def captum(small):
   model, random = resnet(depth), np.random.default_rng(0)
   variables = jax.tree.map(
       lambda leaf: random.uniform(0.5, 1, leaf.shape).astype(np.float32) / max(leaf.size // leaf.shape[-1], 1),
-      abstract_variables(model, size))
+      model.shapes)
   rates = {"logits": {}, "article_set": {}}
   for batch_size in batches:  # each in a process of its own: one that runs out of memory costs itself only
     images = random.standard_normal((batch_size, size, size, 3), np.float32)

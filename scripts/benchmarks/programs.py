@@ -11,11 +11,10 @@ from fakeface_jax.devices import AXIS
 from fakeface_jax.evaluation.predict import make_predict_step
 from fakeface_jax.explain.engine import lower
 from fakeface_jax.explain.methods import DEFAULT_METHODS, METHODS, resolve_methods
-from fakeface_jax.models import abstract_variables
 from fakeface_jax.models.network import normalize
 from fakeface_jax.pretraining.backbone import first_state
 from fakeface_jax.pretraining.pretexts import Heads, chosen_questions
-from fakeface_jax.pretraining.rendered import SIDE, parameter_count
+from fakeface_jax.pretraining.rendered import SIDE, render_faces
 from fakeface_jax.pretraining.steps import make_steps
 from fakeface_jax.training import steps
 from fakeface_jax.training.optimizer import first_trained_cut, make_optimizer, split_params, trainable_mask
@@ -73,12 +72,12 @@ def _explaining(name, model, size, devices):
   needs_background = any("background" in METHODS[method].arguments for method in methods)
   background = everywhere(_shape(np.uint8, BACKGROUND, size, size, 3)) if needs_background else None
   batch = SAMPLED_BATCH if name in SAMPLED else EXPLAIN_BATCH
-  return lower(model, methods, batch, mesh, everywhere(abstract_variables(model, size)), batch * len(devices),
+  return lower(model, methods, batch, mesh, everywhere(model.shapes), batch * len(devices),
                (size, size, 3), background), batch, 0
 
 
 def _training(name, model, size, devices):
-  variables, count, batch = abstract_variables(model, size), len(devices), TRAIN_BATCH
+  variables, count, batch = model.shapes, len(devices), TRAIN_BATCH
   trainable = "all" if name == "all_layers_step" else "last_block"
   mask = trainable_mask(model, variables["params"], trainable)
   params, frozen = split_params(variables["params"], mask)
@@ -123,8 +122,9 @@ def _pretraining(model, devices):
   config = pretrain.get_config()
   config.batch_size = PRETRAIN_BATCH * len(devices)
   questions, tx = chosen_questions(config.pretexts), make_optimizer(config.learning_rate)
-  heads = Heads(config.classes, parameter_count())
+  parameters = render_faces(1, 0)[1].shape[1]
+  heads = Heads(config.classes, parameters)
   state = jax.eval_shape(lambda: first_state(config, model, heads, tx, questions))
   step, _, _ = make_steps(config, model, heads, tx, questions, devices)
-  faces = _shape(np.uint8, config.faces, SIDE, SIDE, 3), _shape(np.float32, config.faces, parameter_count())
+  faces = _shape(np.uint8, config.faces, SIDE, SIDE, 3), _shape(np.float32, config.faces, parameters)
   return _lower(step, devices, state, *faces, _shape(np.int32, len(devices))), PRETRAIN_BATCH, _bytes(state.params)

@@ -23,7 +23,7 @@ from fakeface_jax.data.datasets import open_dataset
 from fakeface_jax.devices import on_cpu
 from fakeface_jax.errors import UserError
 from fakeface_jax.evaluation.predict import make_predict_step, predict_split
-from fakeface_jax.models import abstract_variables, init_variables
+from fakeface_jax.models import init_variables
 from fakeface_jax.models.network import normalize
 from fakeface_jax.models.pretrained import save_safetensors
 from fakeface_jax.models.resnet import resnet
@@ -58,7 +58,7 @@ def flops_ratios(depth, size, batch_size, trainable):
 
   That is three times the tail's forward pass, and that and once the trunk.
   """
-  model, variables = resnet(depth), abstract_variables(resnet(depth), size)
+  model, variables = resnet(depth), resnet(depth).shapes
   mask = trainable_mask(model, variables["params"], trainable)
   params, frozen = split_params(variables["params"], mask)
   tx = make_optimizer(1e-3, mask)

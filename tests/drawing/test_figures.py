@@ -73,4 +73,4 @@ def test_the_sanity_check_draws_passes_and_fails_apart_and_names_each_line_at_it
 def test_labels_are_spread_no_more_than_they_need_to_be():
   np.testing.assert_allclose(spread([0.5, -0.2, 0.9], 0.1), [0.5, -0.2, 0.9])
   np.testing.assert_allclose(spread([0.5, 0.5, 0.5, 2.0], 0.1), [0.4, 0.5, 0.6, 2.0])
-  np.testing.assert_allclose(spread([0.30, 0.20, 0.25, 0.45], 0.2), [0.4, 0.0, 0.2, 0.6])
+  np.testing.assert_allclose(spread([0.30, 0.20, 0.25, 0.45], 0.2), [0.4, 0.0, 0.2, 0.6], atol=1e-12)

@@ -10,13 +10,12 @@ from fakeface_jax.commands import train as report
 from fakeface_jax.commands.items import items_of_run
 from fakeface_jax.detector import load
 from fakeface_jax.errors import UserError
-from fakeface_jax.models import abstract_variables
 from fakeface_jax.models.resnet import resnet
 from fakeface_jax.runs.sanity import trust_of_run
 from fakeface_jax.training.best_weights import load_best
 from fakeface_jax.training.checkpoints import Checkpoints
 
-LIKE = abstract_variables(resnet(18), 32)
+LIKE = resnet(18).shapes
 
 
 def step_of(path):

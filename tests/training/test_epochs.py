@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fakeface_jax.errors import UserError
-from fakeface_jax.models import abstract_variables, init_variables
+from fakeface_jax.models import init_variables
 from fakeface_jax.models.pretrained import save_safetensors
 from fakeface_jax.models.resnet import resnet
 from fakeface_jax.training import epochs, fine_tuning, tables
@@ -171,7 +171,7 @@ def test_an_unknown_home_is_refused_before_anything_is_computed(recipe, tmp_path
 
 def shapes_of(trainable, batch_size=8):
   """(steps' arguments over features, over images, number of trainable parameters, channels of trained norms)."""
-  variables = abstract_variables(MODEL, 32)
+  variables = MODEL.shapes
   mask = trainable_mask(MODEL, variables["params"], trainable)
   params, frozen = split_params(variables["params"], mask)
   tx = make_optimizer(1e-3, mask)

@@ -5,7 +5,6 @@ import pytest
 from flax import traverse_util
 
 from fakeface_jax.errors import UserError
-from fakeface_jax.models import abstract_variables
 from fakeface_jax.models.resnet import resnet
 from fakeface_jax.training.optimizer import (
   first_trained_cut,
@@ -19,7 +18,7 @@ from fakeface_jax.training.optimizer import (
 
 def trained_paths(depth, trainable):
   model = resnet(depth)
-  mask = trainable_mask(model, abstract_variables(model, 32)["params"], trainable)
+  mask = trainable_mask(model, model.shapes["params"], trainable)
   paths = {path for path, trains in traverse_util.flatten_dict(mask, sep="/").items() if trains}
   return paths, first_trained_cut(model, mask)
 

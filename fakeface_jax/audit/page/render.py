@@ -41,12 +41,23 @@ def render_page(audit: dict, folder, layers=()) -> str:
   audit = numerals.finite(audit)
   templates = _templates()
   text = lambda name: Markup(templates.loader.get_source(templates, name)[0])  # our own files, not to be escaped
-  by_energy = _by_energy(audit["localization"])
+  known_energy = lambda row: -1 if energy_of(row) is None else energy_of(row)
+  by_energy = sorted(audit["localization"].get("maps", ()), key=known_energy, reverse=True)
+  makers = {"detection": audit_charts.detection, "localization": partial(audit_charts.localization, order=layers),
+            "faithfulness": audit_charts.faithfulness, "robustness": audit_charts.robustness}
+  scores = audit["detection"].get("scores")
+  score_rows = [  # title, [v, low, high], how it is written, why it is None
+      (title, _score(scores, name), written, scores["reasons"].get(name, ""))
+      for name, (title, written) in SCORES.items()] if scores else []
+  best_layers = {}
+  for row in by_energy:
+    best_layers.setdefault(row["method"], row)
   return templates.get_template("report.html.j2").render(
       **audit, style=text("style.css"), script=text("page.js"),
       verdicts=[(title, audit[key]) for key, title in PARTS.items()], key_figures=_key_figures(audit),
-      charts=_charts(audit, layers), score_rows=_score_rows(audit["detection"]),
-      groupings=_groupings(audit["detection"]), by_energy=by_energy, by_best_layer=_best_layers(by_energy),
+      charts={part: {} if missing(audit[part]) else make(audit[part]) for part, make in makers.items()},
+      score_rows=score_rows,
+      groupings=_groupings(audit["detection"]), by_energy=by_energy, by_best_layer=list(best_layers.values()),
       emphasised=audit_charts.EMPHASISED, method_titles={name: method.title for name, method in METHODS.items()},
       case_groups=_case_groups(audit["cases"]), case_filters=_case_filters(audit["cases"]), absences=_absences(audit),
       picture=lambda name: _data_uri(Path(folder) / name))
@@ -59,8 +70,11 @@ def _templates():
   templates.globals |= {
       "percent": numerals.percent, "chance": numerals.chance, "decimal": numerals.decimal, "signed": numerals.signed,
       "signed_decimal": numerals.signed_decimal, "between": numerals.between, "measured": numerals.measured,
-      "whisker": whisker, "breakable": _breakable, "written": _written, "written_difference": _written_difference,
-      "trial": _trial}
+      "whisker": whisker, "trial": _trial,
+      # a path or a layer that may be broken after its slashes; '' for None
+      "breakable": lambda path: Markup("/<wbr>").join((path or "").split("/")),
+      "written": lambda measure: numerals.percent if measure in SHARES else numerals.decimal,
+      "written_difference": lambda measure: numerals.signed if measure in SHARES else numerals.signed_decimal}
   templates.tests["missing"] = missing
   return templates
 
@@ -68,19 +82,6 @@ def _templates():
 def missing(part):
   """Whether a part of an audit is not there, and says why."""
   return isinstance(part, dict) and "reason" in part
-
-
-def _breakable(path):
-  """A path or a layer that may be broken after its slashes; '' for None."""
-  return Markup("/<wbr>").join((path or "").split("/"))
-
-
-def _written(measure):
-  return numerals.percent if measure in SHARES else numerals.decimal
-
-
-def _written_difference(measure):
-  return numerals.signed if measure in SHARES else numerals.signed_decimal
 
 
 def _trial(row):
@@ -105,15 +106,6 @@ def _data_uri(path):
 def _score(scores, name):
   """A score as [v, low, high]."""
   return [scores[name], *(scores["intervals"].get(name) or (None, None))]
-
-
-def _score_rows(detection):
-  """(title, [v, low, high], how it is written, why it is None) for the table of scores."""
-  if missing(detection):
-    return []
-  scores = detection["scores"]
-  return [(title, _score(scores, name), written, scores["reasons"].get(name, ""))
-          for name, (title, written) in SCORES.items()]
 
 
 def _key_figures(audit):
@@ -157,31 +149,8 @@ def _groupings(detection):
   return groupings
 
 
-def _by_energy(localization):
-  """The maps, those with the most energy inside the mask first."""
-  if missing(localization):
-    return []
-  known = lambda row: -1 if energy_of(row) is None else energy_of(row)
-  return sorted(localization["maps"], key=known, reverse=True)
-
-
-def _best_layers(by_energy):
-  """The first map of each method."""
-  best = {}
-  for row in by_energy:
-    best.setdefault(row["method"], row)
-  return list(best.values())
-
-
 def _value(interval):
   return interval[0] if interval else None
-
-
-def _charts(audit, layers):
-  """{name: Markup, or a list of it} of every part that is there."""
-  makers = {"detection": audit_charts.detection, "localization": partial(audit_charts.localization, order=layers),
-            "faithfulness": audit_charts.faithfulness, "robustness": audit_charts.robustness}
-  return {part: {} if missing(audit[part]) else make(audit[part]) for part, make in makers.items()}
 
 
 def _case_groups(cases):

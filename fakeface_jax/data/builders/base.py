@@ -38,21 +38,13 @@ shuffle.tf = SimpleNamespace(
 
 @dataclasses.dataclass(frozen=True)
 class FaceFile:
-  """An image file, unopened, and what is known of it.
-
-  Attributes:
-    path: of the file.
-    label: schema.REAL or schema.FAKE.
-    split: one of SPLITS; None where the content decides.
-    regions: names of schema.REGIONS that were manipulated, as far as known.
-    difficulty: one of schema.DIFFICULTIES.
-  """
+  """An image file, unopened, and what is known of it."""
 
   path: Path
-  label: int
-  split: str | None = None
-  regions: tuple[str, ...] = ()
-  difficulty: str = "none"
+  label: int  # schema.REAL or schema.FAKE
+  split: str | None = None  # one of SPLITS; None where the content decides
+  regions: tuple[str, ...] = ()  # names of schema.REGIONS that were manipulated, as far as known
+  difficulty: str = "none"  # one of schema.DIFFICULTIES
 
 
 @dataclasses.dataclass
@@ -83,11 +75,7 @@ class FaceBuilder(RecordBuilder, skip_registration=True):  # type: ignore[call-a
 
   VERSION = version()
   noted = ("unreadable", "split_by_content")
-
-  @property
-  def prefix(self) -> str:
-    """Of a record's source, before the path below the root."""
-    return ""
+  prefix = ""  # of a record's source, before the path below the root
 
   @property
   def root(self) -> Path:
@@ -131,11 +119,10 @@ class FaceBuilder(RecordBuilder, skip_registration=True):  # type: ignore[call-a
     records = {split: [] for split in SPLITS}
     for face, one in kept:
       records[face.split or next(by_content)].append((face, one.mask))
-    unreadable = [[self._source(face), one.unreadable] for face, one in zip(faces, checked, strict=True)
-                  if one.unreadable]
+    left_out += [[self._source(face), one.unreadable] for face, one in zip(faces, checked, strict=True)
+                 if one.unreadable]
     self.info.metadata.update(
-        unreadable=sorted([*left_out, *unreadable]), split_by_content=any(face.split is None for face in faces),
-        **self._notes())
+        unreadable=sorted(left_out), split_by_content=any(face.split is None for face in faces), **self._notes())
     return {split: self._generate_examples(chosen) for split, chosen in records.items() if chosen}
 
   def _check(self, face):

@@ -31,6 +31,7 @@ class Ciplab(PublishedBuilder):
   kaggle = "ciplab/real-and-fake-face-detection"
   layout = "real_and_fake_face/ with training_real/*.jpg and training_fake/{easy|mid|hard}_{n}_{abcd}.jpg"
   parts = ("training_real", "training_fake")
+  _looks = staticmethod(points_of)
 
   def _find_published(self):
     found = [image_files(self.root / part) for part in self.parts]
@@ -51,9 +52,6 @@ class Ciplab(PublishedBuilder):
         left_out.append([self._source(FaceFile(path, FAKE)),
                          "its name does not say what was changed; expected one such as mid_12_1100.jpg"])
     return kept, left_out
-
-  def _looks(self, image):
-    return points_of(image)
 
   def _content_splits(self, checked):
     shares, copies, numbers = np.unique([one.share for one in checked], return_index=True, return_inverse=True)

@@ -15,20 +15,14 @@ how many files in real/ and fake/ were neither images nor anything like them.
 
 import collections
 import dataclasses
+import itertools
 import os
 from pathlib import Path
 
 import numpy as np
 
 from fakeface_jax.data import schema
-from fakeface_jax.data.builders.base import (
-  FaceBuilder,
-  FaceFile,
-  fingerprint,
-  folder_config,
-  reason_without,
-  relative,
-)
+from fakeface_jax.data.builders import base
 from fakeface_jax.data.builders.folder_names import MASK, contents, entries, subfolders
 from fakeface_jax.data.reading.finding import all_files_below, files_below, sorted_out
 from fakeface_jax.data.reading.images import decode_image, encode_image, read_bytes
@@ -42,13 +36,15 @@ def folder_builder(path: str | os.PathLike, data_dir: str | os.PathLike | None =
   """A builder for the images below a folder; `download_and_prepare()` then reads every one of them.
 
   Args:
-    path: the folder.
     data_dir: where the records are kept; by default TFDS's own place ($TFDS_DATA_DIR or ~/tensorflow_datasets).
   Raises: UserError if there is no such folder, or a split of it lacks one of the classes.
   """
   path = Path(user_path(path))
   faces = find_faces(path)
-  return Folder(config=folder_config(path, _state(path, faces)), data_dir=data_dir)
+  named = [path / name for name, _ in (*faces.masks_ignored, *faces.unreadable, *faces.not_used)]
+  state = base.fingerprint(path, [
+      *itertools.chain(*faces.images.values()), *faces.masks.values(), *named, *faces.ignored_files])
+  return Folder(config=base.folder_config(path, state), data_dir=data_dir)
 
 
 @dataclasses.dataclass
@@ -63,7 +59,7 @@ class Faces:
   ignored_files: list = dataclasses.field(default_factory=list)  # what is nothing like an image
 
 
-class Folder(FaceBuilder):
+class Folder(base.FaceBuilder):
   """See the module's docstring; made by `folder_builder`."""
 
   name = "folder"
@@ -71,7 +67,7 @@ class Folder(FaceBuilder):
   def _find_faces(self):
     self._faces = faces = find_faces(self.root)
     self._masks_ignored = list(faces.masks_ignored)
-    return [FaceFile(path, label, split) for (split, label), paths in faces.images.items() for path in paths], (
+    return [base.FaceFile(path, label, split) for (split, label), paths in faces.images.items() for path in paths], (
         faces.unreadable)
 
   def _mask(self, face, size):
@@ -80,7 +76,7 @@ class Folder(FaceBuilder):
       try:
         return encode_image(read_mask(path, size), "PNG")
       except UserError as error:
-        self._masks_ignored.append([relative(path, self.root), reason_without(path, error)])
+        self._masks_ignored.append([base.relative(path, self.root), base.reason_without(path, error)])
     return super()._mask(face, size)
 
   def _notes(self):
@@ -95,7 +91,18 @@ def find_faces(root: Path) -> Faces:
     raise UserError(f"{root}: {EXPECTED}; found {contents(root)}")
   faces = Faces({})
   for split, (place, classes) in splits.items():
-    _add_split(faces, split, place, classes, root)
+    for label, name in enumerate(schema.LABELS):
+      if name not in classes:
+        which = f" of {split}" if split and place == root else ""
+        raise UserError(f"{place}: has no folder {name}/{which}; {EXPECTED}; found {contents(place)}")
+      found = image_files(classes[name])
+      if not found.images:
+        raise UserError(f"{classes[name]}: holds no image ({found.in_words}); put {name} images there")
+      faces.images[split, label] = found.images
+      faces.unreadable += [[base.relative(path, root), what] for path, what in found.unread.items()]
+      faces.ignored_files += found.others
+    if MASK in classes:
+      _add_masks(faces, faces.images[split, schema.FAKE], classes["fake"], classes[MASK], root)
   faces.not_used += not_used(root, others, [place for place, _ in splits.values()])
   return faces
 
@@ -138,7 +145,7 @@ def class_folders(root: Path, expected=EXPECTED):
 
 
 def _split_within(root, classes):
-  """The splits of real/train/, fake/train/ and so on; None where the classes hold anything else than splits."""
+  """The splits of real/train/ and so on; None where the classes hold anything else than splits."""
   found = collections.defaultdict(dict)
   for kind, folder in classes.items():
     inner, unknown = subfolders(folder)
@@ -150,40 +157,20 @@ def _split_within(root, classes):
 
 
 def not_used(root, folders, places):
-  """[path, reason] of images that belong to no class: in these folders, and loose in root and these places.
-
-  Where `places` is None there are no classes, and everything is used.
-  """
-  if places is None:
-    return []
+  """[path, reason] of images that belong to no class: in these folders, and loose in root and these places."""
   rows = []
   for folder in folders:
     images, _ = sorted_out(files_below(folder, []))
     if images:
-      rows.append([f"{relative(folder, root)}/", f"(images: {len(images):,}), whose name means neither real nor fake; "
-                   "rename it, or move it away"])
+      rows.append([f"{base.relative(folder, root)}/", f"(images: {len(images):,}), whose name means neither real nor"
+                   " fake; rename it, or move it away"])
   for place in dict.fromkeys([root, *places]):
     images, _ = sorted_out(entries(place)[1])
     if images:
       more = f"(and {len(images) - 1:,} more) " if images[1:] else ""
-      rows.append([relative(images[0], root), f"{more}beside the folders of the classes; put images into real/ or fake/"
-                   ", or move them away"])
+      rows.append([base.relative(images[0], root), f"{more}beside the folders of the classes; put images into real/ or"
+                   " fake/, or move them away"])
   return rows
-
-
-def _add_split(faces, split, place, classes, root):
-  for label, name in enumerate(schema.LABELS):
-    if name not in classes:
-      which = f" of {split}" if split and place == root else ""
-      raise UserError(f"{place}: has no folder {name}/{which}; {EXPECTED}; found {contents(place)}")
-    found = image_files(classes[name])
-    if not found.images:
-      raise UserError(f"{classes[name]}: holds no image ({found.in_words}); put {name} images there")
-    faces.images[split, label] = found.images
-    faces.unreadable += [[relative(path, root), what] for path, what in found.unread.items()]
-    faces.ignored_files += found.others
-  if MASK in classes:
-    _add_masks(faces, faces.images[split, schema.FAKE], classes["fake"], classes[MASK], root)
 
 
 def _add_masks(faces, fakes, fake_folder, mask_folder, root):
@@ -193,7 +180,7 @@ def _add_masks(faces, fakes, fake_folder, mask_folder, root):
     by_path[fake.relative_to(fake_folder).with_suffix("")].append(fake)
     by_name[Path(fake.stem)].append(fake)
   found = image_files(mask_folder)
-  faces.masks_ignored += [[relative(path, root), what] for path, what in found.unread.items()]
+  faces.masks_ignored += [[base.relative(path, root), what] for path, what in found.unread.items()]
   for mask in found.images:
     name = mask.relative_to(mask_folder).with_suffix("")
     owners = by_path[name] or by_name[name]
@@ -201,7 +188,7 @@ def _add_masks(faces, fakes, fake_folder, mask_folder, root):
       faces.masks[owners[0]] = mask
     else:
       reason = f"fits {len(owners)} images in fake/" if len(owners) != 1 else "its image has another mask already"
-      faces.masks_ignored.append([relative(mask, root), reason])
+      faces.masks_ignored.append([base.relative(mask, root), reason])
 
 
 @dataclasses.dataclass
@@ -226,14 +213,6 @@ def image_files(folder) -> Found:
   images, others = sorted_out(all_files_below(folder, hidden_files=True))
   return Found(images, {path: what for path, what in others.items() if what}, [
       path for path, what in others.items() if not what])
-
-
-def _state(root, faces):
-  """A fingerprint of all files that matter."""
-  masks = [root / path for path, _ in faces.masks_ignored] + list(faces.masks.values())
-  others = [root / path for path, _ in (*faces.unreadable, *faces.not_used)]
-  return fingerprint(root, [
-      *(path for paths in faces.images.values() for path in paths), *masks, *others, *faces.ignored_files])
 
 
 def read_mask(path, size) -> np.ndarray:

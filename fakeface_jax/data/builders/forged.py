@@ -7,31 +7,17 @@ or else by a hash of each photograph's bytes. A photograph and its forgery are a
 photograph that a region came from. Both are encoded last, at the same quality.
 """
 
-import dataclasses
 import os
 from pathlib import Path
 
 import numpy as np
 
 from fakeface_jax.data import schema
-from fakeface_jax.data.builders.base import (
-  NOT_MANIPULATED,
-  SPLITS,
-  WHOLE,
-  FaceBuilder,
-  FaceFile,
-  fingerprint,
-  folder_config,
-  read_share,
-  reason_without,
-  record,
-  relative,
-  split_of,
-)
+from fakeface_jax.data.builders import base
 from fakeface_jax.data.builders.folder import class_folders, image_files, not_used
 from fakeface_jax.data.builders.prepared import version
 from fakeface_jax.data.forging import CONTENT
-from fakeface_jax.data.forging.forge import SAMPLE, Forgery, Photograph, encode, forge, last_quality
+from fakeface_jax.data.forging.forge import NEED_DONOR, SAMPLE, Photograph, encode, forge, last_quality
 from fakeface_jax.data.forging.landmarks import choose_framing, find_points
 from fakeface_jax.data.reading.images import encode_image, read_image
 from fakeface_jax.data.reading.threads import in_order, with_bar
@@ -40,15 +26,6 @@ from fakeface_jax.paths import user_path
 
 EXPECTED = "expected photographs of real faces at the top, in real/, or in train/, val/, test/ with or without real/"
 SEED = 0  # of the builder's forgeries
-
-
-@dataclasses.dataclass(frozen=True)
-class Forged:
-  """A forgery in its file's form, and the photograph that it took a region from, if any."""
-
-  forgery: Forgery
-  jpeg: bytes
-  donor: Path | None
 
 
 def find_photographs(root):
@@ -60,7 +37,8 @@ def find_photographs(root):
   """
   faces, unread, ignored = [], [], []
   splits, others = class_folders(root, EXPECTED)
-  beside = not_used(root, others, [place for place, inside in splits.values() if inside] if splits else None)
+  # without any classes everything is used
+  beside = not_used(root, others, [place for place, inside in splits.values() if inside]) if splits else []
   for split, (place, inside) in (splits or {None: (root, {})}).items():
     if "real" not in inside and inside:
       names = ", ".join(f"{folder.name}/" for folder in inside.values())
@@ -69,8 +47,8 @@ def find_photographs(root):
     found = image_files(place)
     if not found.images:
       raise UserError(f"{place}: holds no image ({found.in_words}); {EXPECTED}")
-    faces += [FaceFile(path, schema.REAL, split) for path in found.images]
-    unread += [[relative(path, root), what] for path, what in found.unread.items()]
+    faces += [base.FaceFile(path, schema.REAL, split) for path in found.images]
+    unread += [[base.relative(path, root), what] for path, what in found.unread.items()]
     ignored += found.others
   return faces, unread, beside, ignored
 
@@ -80,12 +58,12 @@ def readable_photographs(root, faces):
 
   Raises: UserError where none can be read.
   """
-  found, unreadable = {split: [] for split in SPLITS}, []
+  found, unreadable = {split: [] for split in base.SPLITS}, []
   for face, (share, reason) in zip(faces, with_bar(_share_or_reason, faces), strict=True):
     if reason:
-      unreadable.append([relative(face.path, root), reason])
+      unreadable.append([base.relative(face.path, root), reason])
     else:
-      found[face.split or split_of(share)].append(face.path)
+      found[face.split or base.split_of(share)].append(face.path)
   if not any(found.values()):
     raise UserError(f"{root}: none of its {len(faces)} images can be read; replace them (the first is"
                     f" {': '.join(unreadable[0])})")
@@ -94,9 +72,9 @@ def readable_photographs(root, faces):
 
 def _share_or_reason(face):
   try:
-    return read_share(face.path)[1], None
+    return base.read_share(face.path)[1], None
   except UserError as error:
-    return None, reason_without(face.path, error)
+    return None, base.reason_without(face.path, error)
 
 
 class Photographs:
@@ -123,10 +101,9 @@ class Photographs:
 def forge_photograph(photographs, index, *, seed, per_image=1):
   """One of a split's photographs, encoded again, and forgeries of it.
 
-  Args:
-    photographs: `Photographs`, from which the donors are drawn too.
-    index: which of them.
-  Returns: (JPEG bytes, [Forged] * per_image); the same for the same arguments.
+  Args: `photographs`: `Photographs`, from which the donors are drawn too.
+  Returns: (JPEG bytes, [(Forgery, its JPEG bytes, path of the photograph that is in it or None)] * per_image); the
+    same for the same arguments.
   """
   host, count = photographs[index], len(photographs)
   quality = last_quality(np.random.default_rng([seed, index]))
@@ -135,8 +112,8 @@ def forge_photograph(photographs, index, *, seed, per_image=1):
     rng = np.random.default_rng([seed, index, number + 1])
     donor = (index + int(rng.integers(1, count))) % count if count > 1 else None
     forgery = forge(rng, host, None if donor is None else photographs[donor])
-    path = photographs.paths[donor] if forgery.donor_used else None
-    forged.append(Forged(forgery, encode(forgery.image, quality), path))
+    path = photographs.paths[donor] if forgery.operation in NEED_DONOR else None
+    forged.append((forgery, encode(forgery.image, quality), path))
   return encode(host.image, quality), forged
 
 
@@ -145,11 +122,11 @@ def forged_builder(path: str | os.PathLike, data_dir: str | os.PathLike | None =
   path = Path(user_path(path))
   faces, unread, beside, ignored = find_photographs(path)
   others = [path / name for name, _ in (*unread, *beside)]
-  state = fingerprint(path, [*(face.path for face in faces), *others, *ignored])
-  return ForgedFaces(config=folder_config(path, state), data_dir=data_dir)
+  state = base.fingerprint(path, [*(face.path for face in faces), *others, *ignored])
+  return ForgedFaces(config=base.folder_config(path, state), data_dir=data_dir)
 
 
-class ForgedFaces(FaceBuilder):
+class ForgedFaces(base.FaceBuilder):
   """See the module's docstring; made by `forged_builder`."""
 
   name = "forged"
@@ -166,11 +143,10 @@ class ForgedFaces(FaceBuilder):
     paths = [face.path for face, _ in records]
     photographs = Photographs(paths)
     forged = in_order(lambda index: forge_photograph(photographs, index, seed=SEED), range(len(paths)))
-    for path, (genuine, (fake,)) in zip(paths, forged, strict=True):
-      source = relative(path, self.root)
-      made = fake.forgery
-      yield os.fsencode(source), record(  # not the pixels of the file of that name
-          f"{source} (saved again)", genuine, schema.REAL, WHOLE[NOT_MANIPULATED])
-      yield os.fsencode(f"{source} forged"), record(
-          f"{source} ({made.region}, {made.operation})", fake.jpeg, schema.FAKE, encode_image(made.mask, "PNG"),
+    for path, (genuine, ((made, fake, _),)) in zip(paths, forged, strict=True):
+      source = base.relative(path, self.root)
+      yield os.fsencode(source), base.record(  # not the pixels of the file of that name
+          f"{source} (saved again)", genuine, schema.REAL, base.WHOLE[base.NOT_MANIPULATED])
+      yield os.fsencode(f"{source} forged"), base.record(
+          f"{source} ({made.region}, {made.operation})", fake, schema.FAKE, encode_image(made.mask, "PNG"),
           (made.region,))

@@ -36,7 +36,6 @@ def confirmed_faces(faces, rows, table, source):
     faces: {(id, label): list of FaceFile}, label as the folder has it. Both classes may have an image of the same id.
     rows: list of (line number, id, label or None, the word that stands for it).
     table: the name of the file with the rows.
-    source: function that names a FaceFile.
   Returns: (list of FaceFile, list of [what, why it was left out]).
   Raises: UserError if folders and rows agree on nothing.
   """

@@ -8,7 +8,7 @@ gets to 18 before it takes strangers for one another.
 """
 
 import collections
-import dataclasses
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -29,8 +29,7 @@ SCALES, TURN = (0.8, 1.25), np.radians(15)  # between two images
 ROWS = 256  # of the table of all points' cosines that are in memory at once
 
 
-@dataclasses.dataclass(frozen=True)
-class Points:
+class Points(NamedTuple):
   """An image's points: where, complex64[K] as x + iy in pixels of the square; descriptors, unit float32[K, 128]."""
 
   where: np.ndarray
@@ -85,12 +84,8 @@ def shared_points(one, other):
   distances = np.sort(np.sqrt(np.maximum(2 - 2 * cosines, 0)), axis=1)
   mutual = cosines.argmax(0)[nearest] == number
   found = mutual & (cosines[number, nearest] > NEAREST) & (distances[:, 0] < RATIO * distances[:, 1])
-  return _largest_arrangement(one.where[found], other.where[nearest[found]])
-
-
-def _largest_arrangement(here, there):
-  """How many of the pairs of points one similarity maps onto each other; every two pairs propose one."""
-  i, j = np.triu_indices(len(here), 1)
+  here, there = one.where[found], other.where[nearest[found]]
+  i, j = np.triu_indices(len(here), 1)  # every two pairs of points propose a similarity; the one that maps most counts
   wide = np.abs(here[j] - here[i]) > APART
   i, j = i[wide], j[wide]
   factor = (there[j] - there[i]) / (here[j] - here[i])

@@ -108,43 +108,32 @@ def renewable(config):
 
 def damage(folder, noted=()):
   """What is wrong with prepared records as far as it shows without reading them all, or None; `noted` as above."""
-  try:
-    return _damage(folder, noted)
-  except FileNotFoundError as error:
-    return f"{Path(error.filename).name} is not there"
-  except OSError as error:
-    raise UserError(f"{error.filename} cannot be read: {error.strerror}; change its permissions") from error
-
-
-def _damage(folder, noted):
   path = folder / "metadata.json"
   try:
     if noted and not set(noted) <= json.loads(path.read_text()).keys():
       return f"{path.name} is garbled"
-  except (ValueError, AttributeError):
-    return f"{path.name} is cut or garbled"
-  path = folder / INFO_FILE
-  try:
+    path = folder / INFO_FILE
     info = json_format.Parse(path.read_text(), dataset_info_pb2.DatasetInfo())
-  except (json_format.ParseError, ValueError):
-    return f"{INFO_FILE} is cut or garbled"
-  if info.version != folder.name:
-    return f"{INFO_FILE} is garbled"
-  shards = {
-      folder / f"{info.name}-{split.name}.array_record-{i:05}-of-{len(split.shard_lengths):05}": length
-      for split in info.splits for i, length in enumerate(split.shard_lengths)}
-  if not shards:
-    return f"{INFO_FILE} names no split"
-  for path, length in shards.items():
-    path.open("rb").close()  # where it may not be read
-    try:
+    if info.version != folder.name:
+      return f"{path.name} is garbled"
+    shards = {
+        folder / f"{info.name}-{split.name}.array_record-{i:05}-of-{len(split.shard_lengths):05}": length
+        for split in info.splits for i, length in enumerate(split.shard_lengths)}
+    if not shards:
+      return f"{path.name} names no split"
+    for path, length in shards.items():
+      path.open("rb").close()  # where it may not be read
       reader = ArrayRecordReader(str(path))
       found = reader.num_records()
       reader.close()
-    except (RuntimeError, ValueError, IndexError):
-      return f"{path.name} is cut or garbled"
-    if found != length:
-      return f"{path.name} holds {found} records instead of {length}"
+      if found != length:
+        return f"{path.name} holds {found} records instead of {length}"
+  except FileNotFoundError:
+    return f"{path.name} is not there"
+  except OSError as error:
+    raise UserError(f"{error.filename} cannot be read: {error.strerror}; change its permissions") from error
+  except (ValueError, AttributeError, RuntimeError, IndexError, json_format.ParseError):
+    return f"{path.name} is cut or garbled"
   return None
 
 

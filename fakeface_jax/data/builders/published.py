@@ -30,25 +30,17 @@ DEPTH = 2  # folders that people or archives may have put around the published l
 
 
 class PublishedBuilder(FaceBuilder, skip_registration=True):  # type: ignore[call-arg]
-  """A subclass says what it is called at its source, and what its files look like there.
-
-  Attributes:
-    title, page: its title, and the page on which people find it; Kaggle's by default.
-    kaggle: its owner/name on Kaggle, from which it is downloaded; '' where it is not there.
-    layout: what is in it, for people.
-    parts: paths that its folder holds; it is found by them.
-    image_folder: below that folder, the one that sources are relative to.
-  """
+  """A subclass says what it is called at its source, and what its files look like there."""
 
   title: str
-  page: str = ""
-  kaggle: str = ""
-  layout: str
-  parts: tuple[str, ...]
-  image_folder: str = "."
+  page: str = ""  # on which people find it; Kaggle's by default
+  kaggle: str = ""  # its owner/name on Kaggle, from which it is downloaded; '' where it is not there
+  layout: str  # what is in it, for people
+  parts: tuple[str, ...]  # paths that its folder holds; it is found by them
+  image_folder: str = "."  # below that folder, the one that sources are relative to
 
   @property
-  def prefix(self) -> str:
+  def prefix(self) -> str:  # type: ignore[override]
     return f"{self.name}/"
 
   @property
@@ -75,7 +67,6 @@ def published_builder(cls, path=None, data_dir=None):
   """A builder of a published data set.
 
   Args:
-    cls: a `PublishedBuilder`.
     path: the folder its files or its archive lie in (`manual_dir`); None for the default place, or a download.
     data_dir: where the records are kept; by default TFDS's own place ($TFDS_DATA_DIR or ~/tensorflow_datasets).
   Raises: UserError that says where to get the files and where to put them, if there are none.
@@ -87,11 +78,13 @@ def published_builder(cls, path=None, data_dir=None):
     source = _find_source(cls, manual_dir)
   except OSError as error:
     raise UserError(f"{manual_dir}: cannot be listed: {error.strerror}; change its permissions") from error
-  earlier = None if source else _prepared_earlier(data_dir / cls.name, f"{who}-*/{cls.VERSION}/dataset_info.json")
-  if not source and not earlier:
-    source = _find_source(cls, _download(cls, manual_dir, path))
-  config = FolderConfig(name=earlier) if earlier else FolderConfig(name=f"{who}-{_state(source)}", path=str(source))
-  return cls(config=config, data_dir=data_dir)
+  prepared = () if source else (data_dir / cls.name).glob(f"{who}-*/{cls.VERSION}/dataset_info.json")
+  latest = max(prepared, key=lambda path: path.stat().st_mtime, default=None)
+  if latest:
+    return cls(config=FolderConfig(name=latest.parents[1].name), data_dir=data_dir)
+  source = source or _find_source(cls, _download(cls, manual_dir, path))
+  state = fingerprint(*(source.parent, [source]) if is_zip(source) else (source, all_files_below(source)))
+  return cls(config=FolderConfig(name=f"{who}-{state}", path=str(source)), data_dir=data_dir)
 
 
 def _find_source(cls, folder):
@@ -122,18 +115,6 @@ def find_layout(folder, parts):
 
 def is_zip(path):
   return path.suffix.lower() == ".zip" and path.is_file()
-
-
-def _state(source):
-  if is_zip(source):
-    return fingerprint(source.parent, [source])
-  return fingerprint(source, all_files_below(source))
-
-
-def _prepared_earlier(folder, pattern):
-  """The name of the config whose records were prepared last, or None."""
-  infos = sorted(folder.glob(pattern), key=lambda path: path.stat().st_mtime)
-  return infos[-1].parents[1].name if infos else None
 
 
 @contextlib.contextmanager

@@ -44,20 +44,14 @@ except (KeyboardInterrupt, BrokenPipeError):
 
 @dataclasses.dataclass(eq=False, kw_only=True)
 class SyntheticFacesConfig(tfds.core.BuilderConfig):
-  """What to draw. The name, and so the folder, says all of it; every split is half real, half fake.
-
-  Attributes:
-    size: side of the square pictures, pixels.
-    num_train, num_val, num_test: even numbers of pictures.
-    seed: another seed gives other people; no picture is shared between splits or seeds.
-  """
+  """What to draw. The name, and so the folder, says all of it; every split is half real, half fake."""
 
   name: str = dataclasses.field(init=False, default="")
-  size: int = 80
-  num_train: int = 2500
+  size: int = 80  # side of the square pictures, pixels
+  num_train: int = 2500  # of pictures, even, as the next two
   num_val: int = 400
   num_test: int = 600
-  seed: int = 0
+  seed: int = 0  # another one gives other people; no picture is shared between splits or seeds
 
   def __post_init__(self):
     limits = {"size": 32, "num_train": 2, "num_val": 2, "num_test": 2, "seed": 0}

@@ -32,7 +32,6 @@ def check_data(dataset, *, sample=SAMPLE, seed=0) -> dict:
   Args:
     dataset: as `open_dataset` returns it.
     sample: number of images, over all splits, that the shortcuts are measured on.
-    seed: of that sample and of the folds.
   Returns: a dict, ready for JSON, of
     name; images; balance {split: {"real": count, "fake": count}};
     unreadable [(name, reason)], what the builder had to leave out; notices, sentences on what was not used (see

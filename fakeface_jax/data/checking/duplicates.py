@@ -6,8 +6,8 @@ confirmed on thumbnails: aligned faces are so alike that the hash alone would ac
 turned or mirrored is not found.
 """
 
-import dataclasses
 import hashlib
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -26,8 +26,7 @@ EXAMPLES = 20  # pairs named, of each kind
 KINDS = ("identical files", "identical pixels", "near-duplicates")
 
 
-@dataclasses.dataclass(frozen=True)
-class Fingerprint:
+class Fingerprint(NamedTuple):
   """What is kept of an image: SHA-256 of its bytes and of its pixels, perceptual hash, grey uint8[KEPT, KEPT]."""
 
   file: bytes

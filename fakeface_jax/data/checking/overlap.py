@@ -14,9 +14,7 @@ from fakeface_jax.data.reading.threads import with_bar
 def seen_in_training(source, trained):
   """How many images of a source a run has seen.
 
-  Args:
-    source: records, as `open_dataset(...)[split]`.
-    trained: list of such, the run's training and validation images.
+  Args: source: records, as `open_dataset(...)[split]`. trained: list of such, the run's training and validation images.
   Returns: {"images": those of the source, "same": how many of them are, file or pixels, among those of `trained`,
     "alike": how many of the others are nearly the same picture as one of them}.
   """

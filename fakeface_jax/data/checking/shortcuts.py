@@ -11,8 +11,7 @@ import numpy as np
 import threadpoolctl
 from sklearn.ensemble import HistGradientBoostingClassifier, VotingClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.model_selection import StratifiedGroupKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -42,7 +41,6 @@ def shortcuts(figures, labels, groups=None, *, seed=0) -> dict:
     figures: of N images, {group: {figure: float}} each, as `data.checking.statistics` makes them.
     labels: int[N], 0 = real, 1 = fake.
     groups: int[N], equal for images that must not be on both sides, such as copies; by default there are none.
-    seed: of the folds.
   Returns: {group: a dict of
     auc: mean over the folds, None where nothing could be measured;
     interval: [low, high], 95 %, or None;
@@ -73,7 +71,10 @@ def _line(name, columns, labels, splits, members):
     return {"auc": None, "interval": None, "found": False, "verdict": "cannot be told: nearly all are copies"}
   if not np.ptp(columns, axis=0).any():
     return {"auc": 0.5, "interval": [0.5, 0.5], "found": False, "verdict": "the same in all images"}
-  auc = _cross_validated_auc(columns, labels, splits)
+  linear = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=2000))
+  trees = HistGradientBoostingClassifier(max_iter=40, max_leaf_nodes=6, min_samples_leaf=10, early_stopping=False)
+  classifier = VotingClassifier([("linear", linear), ("trees", trees)], voting="soft")
+  auc = float(np.mean(cross_val_score(classifier, columns, labels, scoring="roc_auc", cv=splits)))
   overlap = np.sqrt(1 + len(splits) / max(len(splits) - 1, 1))
   error, by_chance = (overlap * _error_of(at, *members) for at in (auc, 0.5))
   low, high = (float(np.clip(auc + step * error, 0, 1)) for step in (-1.96, 1.96))
@@ -88,20 +89,6 @@ def _verdict(name, auc, found, low, high):
   if high > UNKNOWN:
     return "too few images to tell"
   return "no better than chance" if low <= 0.5 else "no more than a trace"
-
-
-def _cross_validated_auc(columns, labels, splits):
-  aucs = []
-  for train, test in splits:
-    probability = _classifier().fit(columns[train], labels[train]).predict_proba(columns[test])[:, 1]
-    aucs.append(roc_auc_score(labels[test], probability))
-  return float(np.mean(aucs))
-
-
-def _classifier():
-  linear = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=2000))
-  trees = HistGradientBoostingClassifier(max_iter=40, max_leaf_nodes=6, min_samples_leaf=10, early_stopping=False)
-  return VotingClassifier([("linear", linear), ("trees", trees)], voting="soft")
 
 
 def _error_of(auc, reals, fakes):

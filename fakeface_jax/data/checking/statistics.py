@@ -28,35 +28,28 @@ def file_figures(data: bytes, name: str) -> dict:
 
   The bytes are counted without the metadata, which are a group of their own; sizes and bytes are logarithms to base 2.
 
-  Args:
-    data, name: as `images.decode_image` takes them.
+  Args: `data`, `name`: as `images.decode_image` takes them.
   Raises: UserError if the file is no image or its header is broken.
   """
   image = open_image(data, name)
   width, height = image.size
-  metadata_bytes = _metadata_bytes(image)
+  texts = [value for value in image.info.values() if isinstance(value, str)]
+  if hasattr(image, "applist"):  # a JPEG's segments, four bytes of marker and length each
+    metadata_bytes = sum(len(body) + 4 for _, body in image.applist)
+  else:
+    metadata_bytes = sum(len(value) for value in image.info.values() if isinstance(value, (bytes, str)))
   saved = max(len(data) - metadata_bytes, 1)
   return {
       "size": {"width": np.log2(width), "height": np.log2(height)},
       "aspect ratio": {"aspect ratio": np.log2(width / height)},
       "file bytes": {"bytes": np.log2(saved), "bits per pixel": np.log2(8 * saved / (width * height))},
       "JPEG tables": _jpeg_figures(image),
-      "metadata": _metadata_figures(image, metadata_bytes),
+      "metadata": {
+          **{f"is {name}": float(image.format == name) for name in FORMATS},
+          **{f"is {mode}": float(image.mode == mode) for mode in MODES},
+          **{mark: _extent(image.info.get(mark)) for mark in MARKS},
+          "texts": float(len(texts)), "metadata bytes": np.log2(1 + metadata_bytes)},
   }
-
-
-def _metadata_bytes(image):
-  if hasattr(image, "applist"):  # a JPEG's segments, four bytes of marker and length each
-    return sum(len(body) + 4 for _, body in image.applist)
-  return sum(len(value) for value in image.info.values() if isinstance(value, (bytes, str)))
-
-
-def _metadata_figures(image, metadata_bytes):
-  figures = {f"is {name}": float(image.format == name) for name in FORMATS}
-  figures |= {f"is {mode}": float(image.mode == mode) for mode in MODES}
-  figures |= {mark: _extent(image.info.get(mark)) for mark in MARKS}
-  texts = sum(isinstance(value, str) for value in image.info.values())
-  return figures | {"texts": float(texts), "metadata bytes": np.log2(1 + metadata_bytes)}
 
 
 def _extent(value):

@@ -1,12 +1,12 @@
 """Filling a folder with faces of both classes: source by source, image by image, each through the same steps."""
 
 import collections
-import dataclasses
 import hashlib
 import itertools
 import logging
 from datetime import datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 from fakeface_jax.data.collect.cropping import LeftOut, cut_out, encode, face_square, haar_detector, in_srgb
 from fakeface_jax.data.collect.fetching import Busy, Fetcher, Stopped
@@ -26,28 +26,10 @@ WORTH_TELLING, DAY = 30, 86400  # seconds
 UNREADABLE, COPY, NEAR_COPY = "cannot be read", "copy", "near-duplicate"
 
 
-@dataclasses.dataclass
-class Result:
-  """What a command has come to.
-
-  Attributes:
-    kept: {class: number of images in the folder}.
-    left_out: {reason: number of images}, the most frequent first.
-    stopped: sentences on sources that stopped early, and on classes that have too few images.
-    unreadable: list of (name, reason) of the images that could not be read.
-  """
-
-  kept: dict
-  left_out: dict
-  stopped: list
-  unreadable: list
-
-
 def collect(out, sources, count, *, size, detect=None, against=None, fetcher=None, **options):
   """Fills `out` with faces of both classes, or goes on with that.
 
   Args:
-    out: the folder.
     sources: {"real": texts such as 'unsplash:portrait', "fake": ...}; each list is used from its front until there
       are enough.
     count: images of each class that has a source.
@@ -56,7 +38,9 @@ def collect(out, sources, count, *, size, detect=None, against=None, fetcher=Non
     against: a folder, such as a training set, none of whose images shall come in.
     fetcher: a `Fetcher`; its clock is also the one to wait by.
     options: `delay`, `key` and `api`, as `open_source` takes them.
-  Returns: a `Result`.
+  Returns: a namespace of `kept`, {class: number of images in the folder}; `left_out`, {reason: number of images}, the
+    most frequent first; `stopped`, sentences on sources that stopped early, and on classes that have too few images;
+    `unreadable`, [(name, reason)].
   Raises: UserError for what the user can mend, before anything is asked for; and where the folder cannot be written.
   """
   texts = [text for of_class in sources.values() for text in of_class]
@@ -74,20 +58,13 @@ def collect(out, sources, count, *, size, detect=None, against=None, fetcher=Non
     return _Collection(journal, opened, count, size, detect, against, fetcher.clock).run()
 
 
-class _Class:
-  """One class on its way to enough images; `ready` and `progress_at` are times of the clock."""
-
-  def __init__(self, label, sources, now):
-    self.label, self.sources = label, list(sources)
-    self.ready, self.progress_at, self.in_vain = 0.0, now, 0
-    self.ended = []  # what is to say of sources that have no more
-
-
 class _Collection:
 
   def __init__(self, journal, sources, count, size, detect, against, clock):
     self._journal, self._count, self._size, self._detect, self._clock = journal, count, size, detect, clock
-    self._classes = [_Class(label, of_class, clock.time()) for label, of_class in sources.items()]
+    self._classes = [  # each on its way to enough images; `ready` and `progress_at` are times of the clock
+        SimpleNamespace(label=label, sources=list(of_class), ready=0.0, progress_at=clock.time(), in_vain=0, ended=[])
+        for label, of_class in sources.items()]
     for source in itertools.chain(*sources.values()):
       source.start(journal)
     self._stopped, self._unreadable, self._seen, self._against = [], [], KnownHashes(), against
@@ -96,26 +73,28 @@ class _Collection:
     """Goes on until there are enough images, or no source can give any more."""
     total = self._count * len(self._classes)
     try:
-      self._look_at_what_is_there()
+      if self._against:
+        self._unreadable += add_folder(self._seen, self._against, self._detect, self._journal.out / AGAINST_FILE)
+      for row in self._journal.kept:
+        self._seen.add(row["file"], from_hex(row["hashes"]))
       with Bar("collecting", total, done=len(self._journal.kept), unit="faces") as self._bar:
         while self._classes:
           of_class = min(self._classes, key=lambda of_class: of_class.ready)
           self._clock.sleep(max(0, of_class.ready - self._clock.time()))
           self._step(of_class)
           if not of_class.sources:
-            self._finish(of_class)
+            self._classes.remove(of_class)
+            number = self._journal.number(of_class.label)
+            if number < self._count:
+              why = f" ({'; '.join(of_class.ended)})" if of_class.ended else ""
+              self._stopped.append(f"{of_class.label}: {number} of {self._count} images{why}")
     except OSError as error:
       raise UserError(f"out={self._journal.out} cannot be written: {error.strerror or error}; "
                       "make room, and the same command goes on") from error
     left_out = collections.Counter(row["reason"] for row in self._journal.left_out)
     kept = {label: self._journal.number(label) for label in LABELS}
-    return Result(kept, dict(left_out.most_common()), self._stopped, self._unreadable)
-
-  def _look_at_what_is_there(self):
-    if self._against:
-      self._unreadable += add_folder(self._seen, self._against, self._detect, self._journal.out / AGAINST_FILE)
-    for row in self._journal.kept:
-      self._seen.add(row["file"], from_hex(row["hashes"]))
+    return SimpleNamespace(
+        kept=kept, left_out=dict(left_out.most_common()), stopped=self._stopped, unreadable=self._unreadable)
 
   def _step(self, of_class):
     """One image of a class, or one reason to wait, or the end of a source."""
@@ -162,13 +141,6 @@ class _Collection:
     sentence = f"{source.name}: {reason}"
     self._stopped.append(sentence)
     log.warning("%s", sentence)  # at once, as the other class may go on for hours
-
-  def _finish(self, of_class):
-    self._classes.remove(of_class)
-    number = self._journal.number(of_class.label)
-    if number < self._count:
-      why = f" ({'; '.join(of_class.ended)})" if of_class.ended else ""
-      self._stopped.append(f"{of_class.label}: {number} of {self._count} images{why}")
 
   def _take(self, label, found):
     """Keeps an image, or notes why not. Returns: whether it was kept."""

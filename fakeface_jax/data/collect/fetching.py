@@ -153,7 +153,8 @@ class _Request(threading.Thread):
   def _follow(self):
     address, params = self._address, self._params
     headers = {"User-Agent": "fakeface_jax/collect", "Accept-Encoding": "identity", **self._headers}
-    with _Session() as session:
+    with requests.Session() as session:
+      session.get_redirect_target = lambda response: None  # it would read the body of one, however long that is
       for scheme in SCHEMES:
         session.mount(f"{scheme}://", _Adapter())
       for _ in range(REDIRECTS + 1):
@@ -189,12 +190,6 @@ class _Request(threading.Thread):
     if decoder and not decoder.eof:
       raise zlib.error("the compressed data are cut off")
     return b"".join(parts)
-
-
-class _Session(requests.Session):
-
-  def get_redirect_target(self, response):
-    """None: also where it follows no redirect, it would read the body of one, however long that is."""
 
 
 def _watched(pool):

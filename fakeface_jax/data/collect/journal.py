@@ -14,6 +14,7 @@ The tables (`data.csv`, `MANIFEST.csv`, `left_out.csv`) follow line by line and 
 """
 
 import collections
+import contextlib
 import csv
 import errno
 import io
@@ -37,7 +38,7 @@ NOT_UTF8 = "backslashreplace"  # what becomes of bytes in names that are no UTF-
 OTHER_FILES = ("data.csv", "MANIFEST.csv", "left_out.csv", "contact_sheet.png", ".against.json")
 
 
-class Journal:
+class Journal(contextlib.AbstractContextManager):
   """A folder's journal, read and ready to go on; a context manager that keeps other commands out.
 
   Args:
@@ -47,7 +48,6 @@ class Journal:
     kept: list of the rows of `MANIFEST.csv`, with `key` and `hashes`; pictures that the user has deleted since are
       left out from then on.
     left_out: list of the rows of `left_out.csv`, with `key`.
-    done: the keys of both.
     originals: {SHA-256 of an image as fetched: file or address}, of both.
     pages: {source: its pages so far}.
     owed: {key: address to tell} of images that were kept, where that has not been done.
@@ -60,7 +60,7 @@ class Journal:
     self.pages, self.owed = collections.defaultdict(list), {}
     self._settings = None
     self._begun = set()
-    self._kept_of, self._last_number = dict.fromkeys(LABELS, 0), dict.fromkeys(LABELS, 0)
+    self._last_number = dict.fromkeys(LABELS, 0)
     try:
       self._open()
       try:
@@ -124,7 +124,6 @@ class Journal:
     elif kind == "kept":
       self.kept.append(value)
       self._know(value, value["file"])
-      self._kept_of[value["class"]] += 1
       self._last_number[value["class"]] = int(Path(value["file"]).stem.rpartition("_")[2])
       if value["report_to"]:
         self.owed[value["key"]] = value["report_to"]
@@ -133,7 +132,6 @@ class Journal:
       self._know(value, value["address"])
       if value["reason"] == REMOVED:
         self.kept = [row for row in self.kept if row["file"] != value["detail"]]
-        self._kept_of[value["class"]] -= 1
     else:
       raise KeyError(kind)
 
@@ -150,7 +148,7 @@ class Journal:
 
   def number(self, label):
     """How many images of a class are kept."""
-    return self._kept_of[label]
+    return sum(row["class"] == label for row in self.kept)
 
   def page(self, source, page):
     """Keeps a page of a search: {"number", "pages", "photos"}."""
@@ -196,9 +194,6 @@ class Journal:
               ("left_out.csv", LEFT_OUT_COLUMNS, self.left_out))
     for name, columns, rows in tables:
       write_whole(self.out / name, (",".join(columns) + "\n" + _lines(columns, rows)).encode(errors=NOT_UTF8))
-
-  def __enter__(self):
-    return self
 
   def __exit__(self, *_):
     self._file.close()

@@ -25,8 +25,7 @@ NEAR = 40  # differing bits at most; of 2 million pairs of different photographs
 def perceptual_hash(image):
   """The signs of an image's low frequencies against their median (pHash; Zauner, 2010), as uint64[WORDS].
 
-  Args:
-    image: uint8[H, W, 3].
+  Args: `image`: uint8[H, W, 3].
   """
   grey = Image.fromarray(image).convert("L").resize((SIDE, SIDE), Image.Resampling.LANCZOS)
   return np.packbits(frequency_signs(np.asarray(grey, np.float64), FREQUENCIES)).view(">u8").astype(np.uint64)
@@ -36,9 +35,8 @@ def hashes_of(image, square):
   """Hashes of the whole image, and of its face's square where that lies inside: uint64[1 or 2, WORDS].
 
   The face's hash finds the same photograph in another crop.
-  Args:
-    image: uint8[H, W, 3].
-    square: (left, top, side), or None.
+
+  Args: image: uint8[H, W, 3]. square: (left, top, side), or None.
   """
   pictures = [image]
   if square is not None:
@@ -53,21 +51,19 @@ class KnownHashes:
   """Hashes under names, and which of them is nearest."""
 
   def __init__(self):
-    self._names, self._hashes = [], np.zeros((1024, WORDS), np.uint64)
+    self._names, self._hashes = [], []
 
   def add(self, name, hashes):
     """Args: hashes, uint64[N, WORDS]."""
-    while len(self._names) + len(hashes) > len(self._hashes):
-      self._hashes = np.concatenate([self._hashes, np.zeros_like(self._hashes)])
-    self._hashes[len(self._names) : len(self._names) + len(hashes)] = hashes
     self._names += [name] * len(hashes)
+    self._hashes.append(hashes)
 
   def nearest(self, hashes):
     """(name, differing bits) of what is nearest to any of `hashes`; (None, BITS) of nothing."""
     if not self._names:
       return None, BITS
-    known = self._hashes[: len(self._names)]
-    differing = np.stack([np.bitwise_count(known ^ hash).sum(1) for hash in hashes])
+    self._hashes = [np.concatenate(self._hashes)]
+    differing = np.stack([np.bitwise_count(self._hashes[0] ^ hash).sum(1) for hash in hashes])
     index = int(differing.min(0).argmin())
     return self._names[index], int(differing[:, index].min())
 
@@ -75,10 +71,7 @@ class KnownHashes:
 def add_folder(known, folder, detect, cache):
   """Adds every image below a folder to `known`, so that none of them comes into a collection.
 
-  Args:
-    folder: such as a training set.
-    detect: a face detector (`cropping.haar_detector`).
-    cache: file that keeps the hashes for the next command.
+  Args: detect: a face detector (`cropping.haar_detector`). cache: file that keeps the hashes for the next command.
   Returns: list of (path, reason) of the images that cannot be read.
   Raises: UserError where there is no such folder or no image in it.
   """
@@ -88,9 +81,28 @@ def add_folder(known, folder, detect, cache):
   if not files:
     raise UserError("against={}: {}".format(*problems[0]))
   state = hashlib.sha256(repr([(str(file), _state(file)) for file in files]).encode()).hexdigest()
-  kept = _read_cache(cache, state)
-  if kept is None:
-    hashed = {file: [to_hex(hash) for hash in hashes] for file, hashes in _hashed(files, detect, problems)}
+
+  def hashes_or_error(file):
+    try:
+      image = decode_image(read_bytes(file), str(file))
+    except UserError as error:
+      return error
+    try:
+      return hashes_of(image, face_square(image, detect))
+    except LeftOut:
+      return hashes_of(image, None)
+
+  try:
+    kept = json.loads(Path(cache).read_text())
+  except (FileNotFoundError, ValueError):
+    kept = {"state": None}
+  if kept["state"] != state:
+    hashed = {}
+    for file, result in zip(files, with_bar(hashes_or_error, files, "hashing"), strict=True):
+      if isinstance(result, UserError):
+        problems.append((file, str(result)))
+      else:
+        hashed[str(file)] = [to_hex(hash) for hash in result]
     kept = {"state": state, "problems": [[str(path), reason] for path, reason in problems], "hashes": hashed}
     write_whole(cache, json.dumps(kept))
   for file, hashes in kept["hashes"].items():
@@ -108,37 +120,9 @@ def from_hex(texts):
   return np.frombuffer(bytes.fromhex("".join(texts)), ">u8").reshape(-1, WORDS).astype(np.uint64)
 
 
-def _read_cache(path, state):
-  try:
-    kept = json.loads(Path(path).read_text())
-  except (FileNotFoundError, ValueError):
-    return None
-  return kept if kept["state"] == state else None
-
-
 def _state(file):
   try:
     stat = file.stat()
   except OSError:
     return None  # a dangling link: it will be among the unreadable
   return stat.st_size, stat.st_mtime_ns
-
-
-def _hashed(files, detect, problems):
-  """Yields (path, hashes) of every file that can be read; decoding and detecting free the interpreter's lock."""
-
-  def of_file(file):
-    try:
-      image = decode_image(read_bytes(file), str(file))
-    except UserError as error:
-      return error
-    try:
-      return hashes_of(image, face_square(image, detect))
-    except LeftOut:
-      return hashes_of(image, None)
-
-  for file, result in zip(files, with_bar(of_file, files, "hashing"), strict=True):
-    if isinstance(result, UserError):
-      problems.append((file, str(result)))
-    else:
-      yield str(file), result

@@ -9,41 +9,27 @@ NOT_STATED = "not stated"
 
 @dataclasses.dataclass
 class Found:
-  """One image and where it is from, or the `problem` that stood in its way.
+  """One image and where it is from, or the `problem` that stood in its way."""
 
-  Attributes:
-    key: the same in every command, so that nothing is fetched twice.
-    data: the encoded image.
-    address, page: of the image, and of the page that shows it.
-    report_to: an address that has to be told when the image is kept.
-    again: whether the next command should try once more.
-  """
-
-  key: str
+  key: str  # the same in every command, so that nothing is fetched twice
   address: str
-  data: bytes = b""
-  page: str = ""
+  data: bytes = b""  # the encoded image
+  page: str = ""  # that shows it
   author: str = ""
   author_page: str = ""
   licence: str = NOT_STATED
   fetched_at: str = ""
-  report_to: str = ""
+  report_to: str = ""  # an address that has to be told when the image is kept
   problem: str = ""
-  again: bool = False
+  again: bool = False  # whether the next command should try once more
 
 
 class Source(abc.ABC):
-  """What the sources share.
+  """What the sources share."""
 
-  Attributes:
-    name: as the user wrote it.
-    exhausted: what to say of it when `next()` has returned None.
-    patience: how many images in a row may be left out before it is given up; None for any number.
-  """
-
-  name: str = ""
-  exhausted: str = ""
-  patience: int | None = None
+  name: str = ""  # as the user wrote it
+  exhausted: str = ""  # what to say of it when `next()` has returned None
+  patience: int | None = None  # images in a row that may be left out before it is given up; None for any number
 
   def start(self, journal):
     """Takes up what earlier commands did, before the first `next()`. Args: a `Journal`."""

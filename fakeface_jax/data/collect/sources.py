@@ -25,7 +25,6 @@ def open_source(text, fetcher, *, delay=2.0, key=None, api=API):
   """The source that `text` names, such as 'unsplash:portrait'; it has asked for nothing yet.
 
   Args:
-    fetcher: a `Fetcher`.
     delay: seconds between two requests to a `url:` address.
     key: Unsplash's access key; by default the environment's UNSPLASH_ACCESS_KEY.
     api: base address of Unsplash's API.

@@ -3,7 +3,6 @@
 An example depends on (seed, index, size) alone. Both classes go through the same camera and the same development.
 """
 
-import dataclasses
 import pickle
 
 import numpy as np
@@ -18,22 +17,13 @@ _WEIGHTS = {"left_eye": 5, "right_eye": 5, "nose": 5, "mouth": 5, "ears": 1, "ha
             "other": 0.8}
 
 
-def _region(rng, name, masks):
-  """The alpha to tamper with; hair, background and "other" are patches, since a whole one exchanged leaves no trace."""
-  if name == "other":
-    return manipulate.random_blob(rng, np.ones_like(masks["face"]), rng.uniform(0.22, 0.36))
-  if name in ("hair", "background"):
-    return masks[name] * manipulate.random_blob(rng, masks[name], rng.uniform(0.4, 0.8))
-  return masks[name]
-
-
 def compose(seed, index, size):
   """One picture before it is developed; even indices are real, odd ones fake.
 
   Returns: a dict of
     genuine, image: what the camera took, and the same after tampering, float32[size, size, 3] in 0..1;
     mask: uint8[size, size], 255 where the two may differ (see `manipulate.forge`), 0 where they are equal bit by bit;
-    regions: names, in the order they were tampered with; operations: the keys of manipulate.OPERATIONS used;
+    regions: names, in the order they were tampered with; operations: those of manipulate.OPERATIONS used;
     difficulty: "none", "easy", "mid" or "hard" (a third of the fakes each).
   """
   stream = lambda k: np.random.default_rng([seed, index, k])
@@ -48,13 +38,19 @@ def compose(seed, index, size):
   wanted = 2 if rng.random() < 0.2 else 1
   while len(regions) < wanted:
     name = str(rng.choice(names, p=weights / weights.sum()))
-    region = _region(rng, name, masks)
+    if name == "other":
+      region = manipulate.random_blob(rng, np.ones_like(masks["face"]), rng.uniform(0.22, 0.36))
+    else:
+      region = masks[name]
+    if name in ("hair", "background"):  # a patch of it, since a whole one exchanged leaves no trace
+      region = region * manipulate.random_blob(rng, region, rng.uniform(0.4, 0.8))
     if name in regions or region.mean() < 0.015:
       continue
-    operation = str(rng.choice(tuple(manipulate.OPERATIONS), p=(0.4, 0.3, 0.15, 0.15)))
+    operation = str(rng.choice(manipulate.OPERATIONS, p=(0.4, 0.3, 0.15, 0.15)))
     donor = None
     if operation == "splice":
-      other = dataclasses.replace(sample_face(rng), pose=face.pose)
+      other = sample_face(rng)
+      other.pose = face.pose
       donor = manipulate.capture(rng, render_face(other, size)[0])
     image, changed = manipulate.forge(rng, image, donor, region, difficulty, operation)
     mask, regions, operations = np.maximum(mask, changed), [*regions, name], [*operations, operation]

@@ -5,71 +5,17 @@ in front of a background. Head coordinates: x to the image's right, y down, chin
 Colours are linear light while drawing (a display value is its square root). Left and right are the image's.
 """
 
-import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 from PIL import Image
 
-FACE_PARTS = ("left_eye", "right_eye", "nose", "mouth", "ears", "hair", "background", "face")
-
+STYLES = ("bald", "short", "fringe", "long", "curly")
+BACKGROUNDS = ("gradient", "blobs", "noise", "stripes", "horizon")
 _SKINS = ((250, 218, 198), (238, 196, 168), (226, 174, 136), (196, 138, 98), (150, 98, 66), (104, 66, 46), (70, 45, 34))
 _HAIRS = ((18, 15, 14), (38, 26, 20), (70, 44, 28), (104, 66, 38), (152, 106, 58), (206, 164, 104), (126, 56, 28),
           (150, 146, 142), (222, 220, 214))
 _EYES = ((58, 34, 20), (84, 54, 30), (112, 86, 48), (82, 108, 74), (78, 116, 148), (112, 132, 144))
-
-
-@dataclasses.dataclass(frozen=True)
-class Pose:
-  """Where the head is: shift (in half images), scale (chin to skull, in images) and roll, yaw, pitch (radians)."""
-
-  shift: tuple[float, float] = (0.0, 0.0)
-  scale: float = 0.74
-  roll: float = 0.0
-  yaw: float = 0.0
-  pitch: float = 0.0
-
-
-@dataclasses.dataclass(frozen=True)
-class Face:
-  """One person in one place. Lengths are head units, colours linear RGB in 0..1, `grain` seeds every texture."""
-
-  pose: Pose
-  light: tuple[float, float, float]  # unit vector towards the lamp: right, down, out of the picture
-  lamp: tuple[float, float, float]  # colour of the lamp
-  ambient: float
-  grain: int
-  skin: tuple[float, float, float]
-  blush: float
-  freckles: float
-  wrinkles: float
-  width: float
-  jaw: float
-  asymmetry: float
-  eye_x: float
-  eye_y: float
-  eye_size: float
-  eye_open: float
-  eye_tilt: float
-  iris: tuple[float, float, float]
-  gaze: tuple[float, float]
-  brow: tuple[float, float, float]  # height above the eye, thickness, arch
-  nose: tuple[float, float, float]  # width, y of the tip, height
-  mouth: tuple[float, float, float]  # y, half width, fullness
-  smile: float
-  gape: float
-  lips: tuple[float, float, float]
-  hair: tuple[float, float, float]
-  style: str  # bald, short, fringe, long or curly
-  volume: float
-  hairline: float
-  parting: float
-  length: float
-  beard: float
-  glasses: float  # 0: none, else the thickness of the frame
-  clothes: tuple[float, float, float]
-  collar: float
-  background: str  # gradient, blobs, noise, stripes or horizon
-  palette: tuple[tuple[float, float, float], ...]
 
 
 def _linear(rgb):
@@ -92,19 +38,23 @@ def _any_colour(rng, low, high, vivid=33):
 
 
 def sample_face(rng):
-  """A random person, place and lamp from a NumPy generator -> Face."""
+  """A random person, place and lamp from a NumPy generator: a namespace of what follows.
+
+  Lengths are in head units, colours linear RGB in 0..1.
+  """
   u, n = rng.uniform, rng.normal
   across, up = n(0, 0.55), u(0.15, 0.8)
   light = np.asarray([across, -up, 1.0]) / np.sqrt(across**2 + up**2 + 1)
   warmth, tint = n(0, 0.05), n(0, 0.03)
-  style = str(rng.choice(["bald", "short", "fringe", "long", "curly"], p=[0.06, 0.32, 0.2, 0.27, 0.15]))
+  style = str(rng.choice(STYLES, p=[0.06, 0.32, 0.2, 0.27, 0.15]))
   masculine = style in ("bald", "short")
-  return Face(
-    pose=Pose((n(0, 0.04), n(0.01, 0.03)), u(0.8, 0.96), n(0, 0.06), n(0, 0.18), n(0, 0.09)),
-    light=tuple(float(v) for v in light),
-    lamp=(1 + warmth, 1 + tint, 1 - warmth),
+  return SimpleNamespace(
+    pose=SimpleNamespace(  # shift in half images; scale from chin to skull, in images; the others in radians
+      shift=(n(0, 0.04), n(0.01, 0.03)), scale=u(0.8, 0.96), roll=n(0, 0.06), yaw=n(0, 0.18), pitch=n(0, 0.09)),
+    light=tuple(light.tolist()),  # unit vector towards the lamp: right, down, out of the picture
+    lamp=(1 + warmth, 1 + tint, 1 - warmth),  # its colour
     ambient=u(0.24, 0.5),
-    grain=int(rng.integers(2**31)),
+    grain=int(rng.integers(2**31)),  # the seed of every texture
     skin=_mix(_SKINS, rng, 0.025),
     blush=u(0, 0.5),
     freckles=max(0.0, u(-2, 1)),
@@ -119,9 +69,9 @@ def sample_face(rng):
     eye_tilt=n(0.06, 0.07),
     iris=_mix(_EYES, rng, 0.03),
     gaze=(n(0, 0.14), n(0, 0.06)),
-    brow=(u(0.15, 0.2), u(0.018, 0.05) + 0.012 * masculine, u(0, 0.06)),
-    nose=(u(0.1, 0.165), u(0.36, 0.45), u(0.2, 0.32)),
-    mouth=(u(0.62, 0.68), u(0.2, 0.29), u(0.045, 0.085)),
+    brow=(u(0.15, 0.2), u(0.018, 0.05) + 0.012 * masculine, u(0, 0.06)),  # height above the eye, thickness, arch
+    nose=(u(0.1, 0.165), u(0.36, 0.45), u(0.2, 0.32)),  # width, y of the tip, height
+    mouth=(u(0.62, 0.68), u(0.2, 0.29), u(0.045, 0.085)),  # y, half width, fullness
     smile=n(0.03, 0.022),
     gape=max(0.0, u(-0.12, 0.07)),
     lips=(u(0.72, 0.95), u(0.42, 0.62), u(0.42, 0.62)),
@@ -132,10 +82,10 @@ def sample_face(rng):
     parting=u(-0.35, 0.35),
     length=u(0.7, 1.7),
     beard=max(0.0, u(-1.2, 1)) if masculine else 0.0,
-    glasses=u(0.012, 0.032) if rng.random() < 0.16 else 0.0,
+    glasses=u(0.012, 0.032) if rng.random() < 0.16 else 0.0,  # 0: none, else the thickness of the frame
     clothes=_any_colour(rng, 20, 215),
     collar=u(0, 1),
-    background=str(rng.choice(["gradient", "blobs", "noise", "stripes", "horizon"])),
+    background=str(rng.choice(BACKGROUNDS)),
     palette=tuple(_any_colour(rng, 30, 225) for _ in range(5)),
   )
 
@@ -149,10 +99,13 @@ def _bell(x, y, cx, cy, sx, sy):
   return np.exp(-np.square((x - cx) / sx) - np.square((y - cy) / sy))
 
 
+def _plane(colour):
+  return np.asarray(colour, np.float32)[:, None, None]
+
+
 def _paint(image, alpha, colour):
   """Blends a colour (3 values, or float32[3, H, W]) over float32[3, H, W] in place."""
-  colour = np.asarray(colour, np.float32)
-  image += alpha * ((colour[:, None, None] if colour.ndim == 1 else colour) - image)
+  image += alpha * ((_plane(colour) if np.ndim(colour) == 1 else np.asarray(colour, np.float32)) - image)
 
 
 class _Drawing:
@@ -176,9 +129,9 @@ class _Drawing:
     self.inside = (1 - np.sqrt(self.outline)) * face.width
     self.face_alpha = _edge(self.inside, self.px)
 
-  def noise(self, cells, stretch=1):
+  def noise(self, cells):
     """Smooth noise of about unit variance with `cells` cells across, the same picture at every size."""
-    lattice = self.rng.standard_normal((max(2, cells // stretch), cells), np.float32)
+    lattice = self.rng.standard_normal((cells, cells), np.float32)
     return np.asarray(Image.fromarray(lattice).resize((self.size, self.size), Image.Resampling.BICUBIC))
 
   def lambert(self, nx, ny, nz):
@@ -198,7 +151,7 @@ class _Drawing:
 
 def _background(d):
   face, size = d.face, d.size
-  a, b, c, e, f = (np.asarray(p, np.float32)[:, None, None] for p in face.palette)
+  a, b, c, e, f = (_plane(p) for p in face.palette)
   line = np.linspace(-1, 1, size, dtype=np.float32)
   u, v = line[None, :], line[:, None]
   angle = d.rng.uniform(0, np.pi)
@@ -219,7 +172,7 @@ def _background(d):
     image = image + ground * (c * (1 + 0.15 * d.noise(14)) - image)
   for _ in range(d.rng.poisson(1.5)):  # lamps and other bright or vivid things, out of focus
     (x, y), r = d.rng.uniform(-1, 1, 2), d.rng.uniform(0.1, 0.45)
-    colour = np.asarray(_any_colour(d.rng, 0, 255, 50), np.float32)[:, None, None]
+    colour = _plane(_any_colour(d.rng, 0, 255, 50))
     disc = _edge(r - np.sqrt(np.square(u - x) + np.square(v - y)), d.rng.uniform(0.02, 0.12))
     image = image + 0.85 * disc * (colour - image)
   return np.ascontiguousarray(np.clip(image * (1 + 0.04 * d.low), 0, 1), np.float32)
@@ -257,8 +210,8 @@ def _hair_fields(d):
   nz = np.sqrt(np.clip(1 - nx * nx - ny * ny, 0.05, 1))
   gloss = np.exp(-np.square((ny + 0.55 + 0.2 * face.light[1]) / 0.14)) * (0.05 if curly else 0.16)
   shade = d.lambert(nx, ny, nz) * np.clip(0.82 + (0.3 if curly else 0.24) * strand, 0.25, 1.6)
-  colour = np.asarray(face.hair, np.float32)[:, None, None] * shade + gloss * np.clip(0.6 + 0.5 * strand, 0, 2) * 0.5
-  return back, front, colour * np.asarray(face.lamp, np.float32)[:, None, None]
+  colour = _plane(face.hair) * shade + gloss * np.clip(0.6 + 0.5 * strand, 0, 2) * 0.5
+  return back, front, colour * _plane(face.lamp)
 
 
 def _body(d, image):
@@ -270,14 +223,14 @@ def _body(d, image):
   skin_alpha = np.maximum(_edge(neck + 0.05 * np.square(d.y - 0.8) - ax, d.px) * (d.y > 0.4), _edge(d.y - slope, d.px))
   nx = np.clip(d.x / (neck * 1.6), -0.95, 0.95)
   under = 1 - 0.55 * np.exp(-np.square(np.clip(d.fy - 0.95, 0, None) / 0.16)) * (np.abs(d.x) < neck * 1.2)
-  skin = np.asarray(face.skin, np.float32)[:, None, None] * (d.lambert(nx, 0.1, np.sqrt(1 - nx * nx)) * under)
+  skin = _plane(face.skin) * (d.lambert(nx, 0.1, np.sqrt(1 - nx * nx)) * under)
   _paint(image, skin_alpha, skin * (1 + 0.03 * d.mid))
   opening = 1.16 + 0.4 * face.collar - (0.2 + face.collar) * np.clip(ax, 0, neck)
   cloth_alpha = _edge(d.y - np.maximum(opening, slope - 0.03), d.px)
   cloth = d.lambert(0.5 * d.x + 0.3 * d.low, -0.2 + 0.2 * d.mid * 0.5, 0.9) * (0.9 + 0.05 * d.fine)
   if face.collar > 0.6:
     cloth = cloth * (1 - 0.25 * (np.sin(d.x * 30 * face.collar + d.low) > 0.3))
-  _paint(image, cloth_alpha, np.asarray(face.clothes, np.float32)[:, None, None] * cloth)
+  _paint(image, cloth_alpha, _plane(face.clothes) * cloth)
   return np.maximum(skin_alpha, cloth_alpha)
 
 
@@ -288,7 +241,7 @@ def _ears(d, image):
   radius = np.sqrt(u * u + v * v)
   alpha = _edge((1 - radius) * 0.1, d.px)
   fold = 1 - 0.45 * np.exp(-np.square((radius - 0.55) / 0.2)) - 0.25 * np.exp(-np.square(radius / 0.3))
-  skin = np.asarray(face.skin, np.float32)[:, None, None] * np.asarray((1.04, 0.9, 0.88), np.float32)[:, None, None]
+  skin = _plane(face.skin) * _plane((1.04, 0.9, 0.88))
   _paint(image, alpha, skin * (d.lambert(np.sign(d.x) * 0.6 * u, 0.3 * v, 0.8) * fold))
   return alpha, _edge((1.35 - radius) * 0.1, 0.03)
 
@@ -338,12 +291,12 @@ def _eyes(d, skin, shine, fx, fy, mid):
   bag = (0.12 + 0.2 * face.wrinkles) * _bell(u, v, -0.1, 0.85, 0.8, 0.25)
   _paint(skin, bag, np.asarray(face.skin) * (0.6, 0.5, 0.52))
   shadow = (1 - 0.45 * u * u) * (0.55 + 0.6 * np.clip(upper * 1.6, 0, 0.75))
-  _paint(skin, opening, np.asarray((0.74, 0.7, 0.68), np.float32)[:, None, None] * shadow)
+  _paint(skin, opening, _plane((0.74, 0.7, 0.68)) * shadow)
   _paint(skin, opening * inner * 0.7, (0.45, 0.2, 0.18))
   gx, gy = u - side * face.gaze[0], v - face.gaze[1] + 0.06
   ball = np.sqrt(gx * gx + gy * gy)
   ring = np.clip(1.25 - np.square(ball / 0.46) * 0.95, 0.12, 2) * (1 + 0.25 * mid)
-  _paint(skin, opening * _edge((0.46 - ball) * s, px), np.asarray(face.iris, np.float32)[:, None, None] * ring)
+  _paint(skin, opening * _edge((0.46 - ball) * s, px), _plane(face.iris) * ring)
   _paint(skin, opening * _edge((0.19 - ball) * s, px), (0.004, 0.004, 0.005))
   thick = 0.07 + 0.02 * (face.style in ("long", "fringe"))
   lash = np.exp(-np.square((upper + 0.02) / thick)) * (np.abs(u) < 1.05)
@@ -392,7 +345,7 @@ def _skin(d):
   z = 0.72 * np.sqrt(np.clip(1 - d.outline[box], 0, 1) + 0.04) + _relief(d, fx, fy)
   zy, zx = np.gradient(z, d.px)
   shade = d.lambert(-zx, -zy, 1.0)
-  base = np.asarray(face.skin, np.float32)[:, None, None]
+  base = _plane(face.skin)
   skin = base * (1 + 0.035 * low + 0.025 * mid + 0.025 * fine)
   red = face.blush * (_bell(ax, fy, 0.42, 0.32, 0.18, 0.15) + 0.7 * _bell(fx, fy, 0, face.nose[1], 0.14, 0.1))
   _paint(skin, 0.6 * red, np.asarray(face.skin) * (1.06, 0.74, 0.74))
@@ -421,7 +374,7 @@ def _skin(d):
   shade = shade * (1 - 0.3 * under_nose - 0.18 * under_lip)
   inverse = 1 / np.sqrt(zx * zx + zy * zy + 1)
   glance = np.clip((-zx * 0.5 * lx - zy * 0.5 * ly + 0.93) * inverse, 0, 1)
-  lamp = np.asarray(face.lamp, np.float32)[:, None, None]
+  lamp = _plane(face.lamp)
   skin = skin * shade * lamp + shine * (0.1 * glance**32 + 0.03 * glance**8) * lamp
   _paint(skin, 0.9 * spot, (1.0, 1.0, 1.0))
   return box, np.clip(skin, 0, 1.2)
@@ -443,10 +396,8 @@ def _glasses(d, image):
 def render_face(face, size):
   """Draws a face.
 
-  Args:
-    face: a Face, from `sample_face`.
-    size: side of the square picture in pixels.
-  Returns: (display RGB float32[size, size, 3] in 0..1, {part: alpha float32[size, size] in 0..1} for FACE_PARTS).
+  Args: `size`: side of the square picture in pixels.
+  Returns: (display RGB float32[size, size, 3] in 0..1, {part: alpha float32[size, size] in 0..1}).
     `left_eye` is the image's left. A part that hair or the frame hides has an alpha of zeros.
   """
   d = _Drawing(face, size)

@@ -8,7 +8,7 @@ idea of Face X-ray, Li et al., 2020; a picture blended with its own warped and r
 Images, Shiohara & Yamasaki, 2022.)
 """
 
-import dataclasses
+import collections
 import io
 
 import numpy as np
@@ -20,16 +20,9 @@ from fakeface_jax.data.reading.images import encode_image
 FLOOR = 1 / 16  # an alpha below this counts, and is treated, as untouched
 
 
-@dataclasses.dataclass(frozen=True)
-class Level:
-  """How visible a fake is. Every range is (low, high) of a uniform draw."""
-
-  colour: tuple[float, float]  # length of the colour shift, display units
-  warp: tuple[float, float]  # misplacement, in radii of the region
-  damage: tuple[float, float]  # 0..1: loss of detail, or strength of a distortion
-  edge: tuple[float, float]  # blur of the seam, pixels
-
-
+# How visible a fake is, in ranges of uniform draws: length of the colour shift in display units; misplacement, in radii
+# of the region; loss of detail, or strength of a distortion, in 0..1; blur of the seam, pixels.
+Level = collections.namedtuple("Level", ("colour", "warp", "damage", "edge"))
 LEVELS = {
   "easy": Level((0.42, 0.52), (0.25, 0.45), (0.8, 1.0), (0.8, 1.0)),
   "mid": Level((0.34, 0.42), (0.18, 0.32), (0.6, 0.8), (0.8, 1.1)),
@@ -115,19 +108,6 @@ def blend(host, altered, alpha):
   return np.clip(image, 0, 1), np.uint8(alpha > 0) * np.uint8(255)
 
 
-def _centre(alpha):
-  """(row, column) of the region's centre and its radius as that of a disc of the same area, pixels."""
-  weight = float(alpha.sum()) + 1e-6
-  rows, cols = alpha.sum(1), alpha.sum(0)
-  cy, cx = float(rows @ np.arange(len(rows))) / weight, float(cols @ np.arange(len(cols))) / weight
-  return cy, cx, max(1.5, float(np.sqrt(weight / np.pi)))
-
-
-def _box(alpha):
-  rows, cols = np.flatnonzero(alpha.any(1)), np.flatnonzero(alpha.any(0))
-  return slice(rows[0], rows[-1] + 1), slice(cols[0], cols[-1] + 1)
-
-
 def _sample(image, rows, cols):
   """Bilinear look-up, coordinates in pixels; outside repeats the border."""
   height, width = image.shape[:2]
@@ -139,9 +119,14 @@ def _sample(image, rows, cols):
 
 
 def _resample(image, alpha, field):
-  """Looks the region's pixels up elsewhere: `field(y, x)` -> (y, x), offsets from the centre in radii."""
-  cy, cx, radius = _centre(alpha)
-  box = _box(alpha)
+  """Looks the region's pixels up elsewhere: `field(y, x)` -> (y, x), offsets from the centre in radii.
+
+  The radius is that of a disc of the region's area.
+  """
+  weight = float(alpha.sum()) + 1e-6
+  cy, cx = (float(sums @ np.arange(len(sums))) / weight for sums in (alpha.sum(1), alpha.sum(0)))
+  radius = max(1.5, float(np.sqrt(weight / np.pi)))
+  box = ndimage.find_objects(np.uint8(alpha > 0))[0]
   rows, cols = np.mgrid[box]
   y, x = field(np.float32(rows - cy) / radius, np.float32(cols - cx) / radius)
   out = image.copy()
@@ -181,17 +166,6 @@ def misplace(rng, image, alpha, amount):
   return _resample(image, alpha, lambda y, x: (cos * y - sin * x + dy, sin * y + cos * x + dx))
 
 
-def splice(rng, host, donor, alpha, level):
-  """The donor's region, badly placed, its colour matched to the host's and then off by the level's shift."""
-  moved = misplace(rng, donor, alpha, 0.5 * rng.uniform(*level.warp))
-  return shift_colour(rng, match_colour(moved, host, alpha), alpha, rng.uniform(*level.colour))
-
-
-def self_blend(rng, host, donor, alpha, level):
-  """The host's own region, misplaced and recoloured."""
-  return shift_colour(rng, misplace(rng, host, alpha, rng.uniform(*level.warp)), alpha, rng.uniform(*level.colour))
-
-
 def bend(rng, image, alpha, amount):
   """The region's content swirled, bulged, pinched or rippled, float32 of any scale; `amount` in 0..1."""
   kind = rng.integers(3)
@@ -210,38 +184,40 @@ def bend(rng, image, alpha, amount):
   return _resample(image, alpha, field)
 
 
-def distort(rng, host, donor, alpha, level):
-  """A swirl, a bulge, a pinch or a ripple, and the level's colour cast."""
-  bent = bend(rng, host, alpha, rng.uniform(*level.damage))
-  return shift_colour(rng, bent, alpha, rng.uniform(*level.colour))
-
-
-def degrade(rng, host, donor, alpha, level):
-  """Blur, noise, coarse pixels or a strong JPEG inside the region, and the level's colour cast."""
-  amount, unit = rng.uniform(*level.damage), _unit(host)
-  kind = rng.integers(4)
+def _degraded(rng, image, amount):
+  """Blur, noise, coarse pixels or a strong JPEG; `amount` in 0..1."""
+  unit, kind = _unit(image), rng.integers(4)
   if kind == 0:
-    image = _blur(host, 2.6 * amount * unit)
-  elif kind == 1:
-    image = host + np.float32(0.06 * amount) * rng.standard_normal(host.shape, np.float32)
-  elif kind == 2:
+    return _blur(image, 2.6 * amount * unit)
+  if kind == 1:
+    return image + np.float32(0.06 * amount) * rng.standard_normal(image.shape, np.float32)
+  if kind == 2:
     step = max(2, round(5 * amount * unit))
-    image = np.repeat(np.repeat(host[::step, ::step], step, 0), step, 1)[: host.shape[0], : host.shape[1]]
+    return np.repeat(np.repeat(image[::step, ::step], step, 0), step, 1)[: image.shape[0], : image.shape[1]]
+  return np.float32(Image.open(io.BytesIO(jpeg(image, 18 - 14 * amount)))) / 255
+
+
+OPERATIONS = ("splice", "self_blend", "distort", "degrade")
+
+
+def _altered(rng, host, donor, alpha, level, operation):
+  """What takes the region's place, off by the level's colour shift; a spliced one is matched to the host's first."""
+  if operation == "splice":
+    image = match_colour(misplace(rng, donor, alpha, 0.5 * rng.uniform(*level.warp)), host, alpha)
+  elif operation == "self_blend":
+    image = misplace(rng, host, alpha, rng.uniform(*level.warp))
   else:
-    image = np.float32(Image.open(io.BytesIO(jpeg(host, 18 - 14 * amount)))) / 255
+    image = (bend(rng, host, alpha, rng.uniform(*level.damage)) if operation == "distort" else
+             _degraded(rng, host, rng.uniform(*level.damage)))
   return shift_colour(rng, image, alpha, rng.uniform(*level.colour))
-
-
-OPERATIONS = {"splice": splice, "self_blend": self_blend, "distort": distort, "degrade": degrade}
 
 
 def forge(rng, host, donor, region, difficulty, operation):
   """Tampers with one region.
 
   Args:
-    rng: NumPy generator.
     host: the genuine picture. donor: another picture of the same size, which only "splice" looks at (else None).
-    region: alpha of what to tamper with. difficulty: a key of LEVELS. operation: a key of OPERATIONS.
+    region: alpha of what to tamper with. difficulty: a key of LEVELS. operation: of OPERATIONS.
   Returns: (image float32[H, W, 3], mask uint8[H, W]). The mask is 255 exactly where a pixel of `host` was blended with
     altered content at an alpha of FLOOR or more, and 0 where the picture is the host's, bit by bit. Steps that follow
     (`develop`'s JPEG) spread a change over the rest of its 8 x 8 or 16 x 16 block; the mask does not follow that.
@@ -250,4 +226,4 @@ def forge(rng, host, donor, region, difficulty, operation):
   alpha = seam(rng, region, rng.uniform(*level.edge))
   if not alpha.any():
     return host, np.zeros(alpha.shape, np.uint8)
-  return blend(host, OPERATIONS[operation](rng, host, donor, alpha, level), alpha)
+  return blend(host, _altered(rng, host, donor, alpha, level, operation), alpha)

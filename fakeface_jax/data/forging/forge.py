@@ -9,9 +9,9 @@ easier to tell.
 Both classes are encoded last, and alike (`encode`): a difference in quality or size would give the class away.
 """
 
-import dataclasses
 import functools
 import math
+from typing import NamedTuple
 
 import numpy as np
 import simplejpeg
@@ -34,8 +34,7 @@ OPERATION_WEIGHTS = {"splice": 0.45, "self_blend": 0.35, "distort": 0.1, "degrad
 NEED_DONOR = ("splice", "swap")
 
 
-@dataclasses.dataclass(frozen=True)
-class Photograph:
+class Photograph(NamedTuple):
   """A real face: uint8[H, W, 3], and its points or None, and how they were found (see `landmarks.find_points`)."""
 
   image: np.ndarray
@@ -43,27 +42,15 @@ class Photograph:
   found_by: str
 
 
-@dataclasses.dataclass(frozen=True)
-class Forgery:
-  """A fake and what was done.
+class Forgery(NamedTuple):
+  """A fake and what was done."""
 
-  Attributes:
-    image: uint8[H, W, 3].
-    mask: uint8[H, W]: 255 where the photograph was blended with altered content at an alpha of FLOOR or more, 0 where
-      the image is the photograph's, bit by bit.
-    region: of `features.REGIONS`. operation: a key of OPERATIONS.
-    edge: Gaussian sigma of the blend's edge in pixels.
-    donor_used: whether the donor is in it.
-    found_by: how the region was found: landmarks, template or blob.
-  """
-
-  image: np.ndarray
-  mask: np.ndarray
-  region: str
-  operation: str
-  edge: float
-  donor_used: bool
-  found_by: str
+  image: np.ndarray  # uint8[H, W, 3]
+  mask: np.ndarray  # uint8[H, W]: 255 where altered content is blended in (alpha >= FLOOR), 0 where no bit is changed
+  region: str  # of `features.REGIONS`
+  operation: str  # a key of OPERATION_WEIGHTS
+  edge: float  # Gaussian sigma of the blend's edge in pixels
+  found_by: str  # how the region was found: landmarks, template or blob
 
 
 def photograph(image, framing):
@@ -82,7 +69,8 @@ def forge(rng, host, donor=None, *, region=None, operation=None):
     is blended with its own changed copy.
   Raises: ValueError where the region or operation asked for is not possible.
   """
-  choices = _choices(*_known(host, donor), region, operation)
+  known = host.points is not None, donor is not None, donor is not None and donor.points is not None
+  choices = _choices(*known, region, operation)
   if not choices:
     raise ValueError(f"{operation or 'nothing'} cannot be done to {region or 'any region'} of this photograph")
   for _ in range(TRIES):
@@ -96,22 +84,18 @@ def forge(rng, host, donor=None, *, region=None, operation=None):
       return forged
 
 
-def _known(host, donor):
-  return host.points is not None, donor is not None, donor is not None and donor.points is not None
-
-
 @functools.cache
 def _choices(host_known, has_donor, donor_known, region, operation):
   """[((region, operation), share of the draws up to here)] of what can be done."""
-  pairs = []
-  for name, weight in REGION_WEIGHTS.items():
-    for kind, share in OPERATION_WEIGHTS.items():
-      placed = (host_known and (kind not in NEED_DONOR or donor_known)) or name == "other"
-      if placed and (has_donor or kind not in NEED_DONOR) and (kind != "swap" or name == "background"):
-        pairs.append(((name, kind), weight * share))
-  pairs = [(pair, weight) for pair, weight in pairs if region in (None, pair[0]) and operation in (None, pair[1])]
-  shares = np.cumsum([weight for _, weight in pairs])
-  return [(pair, share / shares[-1]) for (pair, _), share in zip(pairs, shares.tolist(), strict=True)]
+  def possible(name, kind):
+    placed = (host_known and (kind not in NEED_DONOR or donor_known)) or name == "other"
+    return placed and (has_donor or kind not in NEED_DONOR) and (kind != "swap" or name == "background")
+
+  pairs = {
+      (name, kind): weight * share for name, weight in REGION_WEIGHTS.items() if region in (None, name)
+      for kind, share in OPERATION_WEIGHTS.items() if operation in (None, kind) and possible(name, kind)}
+  shares = np.cumsum(list(pairs.values()))
+  return list(zip(pairs, (shares / shares[-1:]).tolist(), strict=True))
 
 
 def _attempt(rng, host, donor, region, operation, least=LEAST_CHANGE):
@@ -120,7 +104,7 @@ def _attempt(rng, host, donor, region, operation, least=LEAST_CHANGE):
   if patch is None:
     return None
   genuine = np.float32(host.image[patch.box])
-  altered = OPERATIONS[operation](rng, host, donor, patch, genuine)
+  altered = _altered(rng, host, donor, patch, genuine, operation)
   blended = np.clip(genuine + patch.alpha[..., None] * (altered - genuine) + 0.5, 0, 255).astype(np.uint8)
   changed = patch.alpha > 0
   if np.abs(blended - genuine).sum() < least * 3 * changed.sum():
@@ -128,22 +112,26 @@ def _attempt(rng, host, donor, region, operation, least=LEAST_CHANGE):
   image, mask = host.image.copy(), np.zeros(shape, np.uint8)
   image[patch.box] = blended  # where alpha is 0 this is the photograph's own pixel: it was whole, and 0.5 is cut off
   mask[patch.box] = changed * np.uint8(255)
-  return Forgery(
-      image, mask, region, operation, patch.edge, operation in NEED_DONOR, BLOB if region == "other" else host.found_by)
+  return Forgery(image, mask, region, operation, patch.edge, BLOB if region == "other" else host.found_by)
 
 
-# The operations: (rng, host, donor, patch, genuine float32[h, w, 3] of the patch) -> altered float32[h, w, 3], 0..255
-
-
-def splice(rng, host, donor, patch, genuine):
-  """The donor's region, nearly well placed, in the host's colours or nearly."""
-  moved = _look_up(donor.image, patch.box, _to_donor(host, donor) @ _misplacement(rng, patch, rng.uniform(0, 0.06)))
-  matched = match_colour(moved, genuine, patch.alpha)
-  return shift_colour(rng, matched, patch.alpha, rng.uniform(0, 0.03))
-
-
-def self_blend(rng, host, donor, patch, genuine):
-  """The host's own region, a little misplaced, recoloured, and often sharper or softer."""
+def _altered(rng, host, donor, patch, genuine, operation):
+  """What takes the place of a patch's own `genuine` pixels: float32[h, w, 3], 0..255."""
+  if operation == "splice":  # the donor's region, nearly well placed, in the host's colours or nearly
+    moved = _look_up(donor.image, patch.box, _to_donor(host, donor) @ _misplacement(rng, patch, rng.uniform(0, 0.06)))
+    return shift_colour(rng, match_colour(moved, genuine, patch.alpha), patch.alpha, rng.uniform(0, 0.03))
+  if operation == "swap":  # the donor's background, as it is or mirrored
+    image = donor.image[:, ::-1] if rng.random() < 0.5 else donor.image
+    return _look_up(np.ascontiguousarray(image), patch.box, _to_size(host, donor))
+  if operation == "distort":  # a small swirl, bulge, pinch or ripple, which draws on the surroundings
+    reach = tuple(slice(max(s.start - (s.stop - s.start), 0), s.stop + (s.stop - s.start)) for s in patch.box)
+    alpha = np.zeros(host.image[reach].shape[:2], np.float32)
+    inner = tuple(slice(s.start - r.start, s.stop - r.start) for s, r in zip(patch.box, reach, strict=True))
+    alpha[inner] = patch.alpha
+    return bend(rng, np.float32(host.image[reach]), alpha, rng.uniform(0.15, 0.4))[inner]
+  if operation == "degrade":
+    return _degraded(rng, genuine, min(host.image.shape[:2]) / 256)
+  # the host's own region, a little misplaced, recoloured, and often sharper or softer
   moved = _look_up(host.image, patch.box, _misplacement(rng, patch, rng.uniform(0.02, 0.1)))
   kind, unit = rng.integers(4), min(host.image.shape[:2]) / 256
   if kind == 0:
@@ -153,18 +141,9 @@ def self_blend(rng, host, donor, patch, genuine):
   return shift_colour(rng, moved, patch.alpha, rng.uniform(0.02, 0.07))
 
 
-def distort(rng, host, donor, patch, genuine):
-  """A small swirl, bulge, pinch or ripple."""
-  reach = tuple(slice(max(s.start - (s.stop - s.start), 0), s.stop + (s.stop - s.start)) for s in patch.box)
-  alpha = np.zeros(host.image[reach].shape[:2], np.float32)
-  inner = tuple(slice(s.start - r.start, s.stop - r.start) for s, r in zip(patch.box, reach, strict=True))
-  alpha[inner] = patch.alpha
-  return bend(rng, np.float32(host.image[reach]), alpha, rng.uniform(0.15, 0.4))[inner]
-
-
-def degrade(rng, host, donor, patch, genuine):
+def _degraded(rng, genuine, unit):
   """Blur, noise, coarse pixels or a strong JPEG."""
-  kind, unit = rng.integers(4), min(host.image.shape[:2]) / 256
+  kind = rng.integers(4)
   if kind == 0:
     return _filtered(genuine, ImageFilter.GaussianBlur(rng.uniform(1, 2.6) * unit))
   if kind == 1:
@@ -177,15 +156,6 @@ def degrade(rng, host, donor, patch, genuine):
                                            Image.Resampling.BILINEAR)
     return np.float32(small.resize((width, height), Image.Resampling.BILINEAR))
   return np.float32(simplejpeg.decode_jpeg(simplejpeg.encode_jpeg(pixels, quality=int(rng.integers(8, 35)))))
-
-
-def swap(rng, host, donor, patch, genuine):
-  """Another photograph's background, as it is or mirrored."""
-  image = donor.image[:, ::-1] if rng.random() < 0.5 else donor.image
-  return _look_up(np.ascontiguousarray(image), patch.box, _to_size(host, donor))
-
-
-OPERATIONS = {"splice": splice, "self_blend": self_blend, "distort": distort, "degrade": degrade, "swap": swap}
 
 
 def match_colour(image, host, alpha):
@@ -273,36 +243,27 @@ def encode(image, quality):
   return simplejpeg.encode_jpeg(np.ascontiguousarray(image), quality=quality, colorsubsampling="420")
 
 
-class Forger:
-  """Forges a share of a split's real photographs while they are read for training.
+def forger(share, count, read_real):
+  """What forges a share of a split's real photographs while they are read for training.
 
   What becomes of a photograph, its view's number decides: with n fixed views it has n outcomes, whatever the epoch.
 
   Args:
     share: of the real photographs, 0..1.
-    count: number of records in the split.
-    read_real: called with a record's number; returns its image, or None where that is a fake.
+    read_real: called with the number of one of `count` records; returns its image, or None where that is a fake.
+  Returns: a function of a record's image, its label and (seed, view, index), which with the split decide everything:
+    (uint8[H, W, 3], label), forged or not, and encoded last, whatever its class.
   """
+  sample = map(read_real, range(0, count, max(1, count // SAMPLE)))
+  framing = choose_framing(image for image in sample if image is not None)
 
-  def __init__(self, share, count, read_real):
-    self.share, self.count, self.read_real = share, count, read_real
-    sample = map(read_real, range(0, count, max(1, count // SAMPLE)))
-    self.framing = choose_framing(image for image in sample if image is not None)
-
-  def __call__(self, image, label, key):
-    """(uint8[H, W, 3], label) of a record: forged or not, and encoded last, whatever its class.
-
-    Args: `key`: (seed, view, index), which with the split decides everything.
-    """
+  def forged_or_not(image, label, key):
     rng = np.random.default_rng((*key, 1))  # `views` draws from the key itself
-    quality, forged = last_quality(rng), rng.random() < self.share
+    quality, forged = last_quality(rng), rng.random() < share
     if forged and label == REAL:
-      image, label = forge(rng, photograph(image, self.framing), self._donor(rng, key[-1])).image, FAKE
+      others = (read_real(i) for i in rng.integers(count, size=TRIES).tolist() if i != key[-1])
+      donor = next((photograph(other, framing) for other in others if other is not None), None)
+      image, label = forge(rng, photograph(image, framing), donor).image, FAKE
     return simplejpeg.decode_jpeg(encode(image, quality)), label
 
-  def _donor(self, rng, host):
-    for index in rng.integers(self.count, size=TRIES).tolist():
-      image = self.read_real(index) if index != host else None
-      if image is not None:
-        return photograph(image, self.framing)
-    return None
+  return forged_or_not

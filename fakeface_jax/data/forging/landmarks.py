@@ -34,24 +34,16 @@ _LEFT_AND_RIGHT = {  # (left, right): x and y of the right one
     (61, 63): (0.12, 0.96), (67, 65): (0.13, 1.03)}
 
 
-def _frame_points():
-  points = np.zeros((68, 2), np.float32)
-  for index, y in _MIDDLE.items():
-    points[index] = 0, y
-  for (left, right), (x, y) in _LEFT_AND_RIGHT.items():
-    points[left], points[right] = (-x, y), (x, y)
-  return points
-
-
-FRAME_POINTS = _frame_points()
+FRAME_POINTS = np.float32([place for _, place in sorted([
+    *((index, (0, y)) for index, y in _MIDDLE.items()),
+    *((index, (side * x, y)) for pair, (x, y) in _LEFT_AND_RIGHT.items()
+      for index, side in zip(pair, (-1, 1), strict=True))])])
 
 
 def find_points(image, framing):
   """The 68 points of the largest face, and how they were found.
 
-  Args:
-    image: uint8[H, W, 3].
-    framing: of FRAMINGS, for faces that dlib does not find.
+  Args: image: uint8[H, W, 3]. framing: of FRAMINGS, for faces that dlib does not find.
   Returns: (float32[68, 2], x and y in pixels, pixel centres at +0.5; LANDMARKS or TEMPLATE), or (None, BLOB) where
     there is nothing to go by.
   """

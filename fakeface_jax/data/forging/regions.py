@@ -4,8 +4,8 @@ An alpha is made of the box around its region only, as most regions are small be
 for 256-pixel pictures and grow with the size.
 """
 
-import dataclasses
 from types import SimpleNamespace
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
@@ -29,19 +29,12 @@ _USUAL = SimpleNamespace(
     uniform=lambda low, high: (low + high) / 2, random=lambda: 0.0, integers=lambda count: count - 1)
 
 
-@dataclasses.dataclass(frozen=True)
-class Patch:
-  """Where a picture is changed, and how much.
+class Patch(NamedTuple):
+  """Where a picture is changed, and how much."""
 
-  Attributes:
-    box: (rows, columns), slices of the picture.
-    alpha: float32 of the box's shape, 0..1; exactly 0 wherever it would have been below FLOOR.
-    edge: Gaussian sigma of the edge, in pixels of this picture.
-  """
-
-  box: tuple
-  alpha: np.ndarray
-  edge: float
+  box: tuple  # (rows, columns), slices of the picture
+  alpha: np.ndarray  # float32 of the box's shape, 0..1; exactly 0 wherever it would have been below FLOOR
+  edge: float  # Gaussian sigma of the edge, in pixels of this picture
 
 
 def draw_patch(rng, name, points, shape, *, whole=False):

@@ -87,19 +87,20 @@ def test_the_mask_is_exact_before_encoding(plain):
   photographs = Photographs(paths)
   for index in range(8):
     _, forged = forge_photograph(photographs, index, seed=3, per_image=3)
-    for one in forged:
-      host, made = read_image(paths[index]), one.forgery
+    for made, jpeg, donor in forged:
+      host = read_image(paths[index])
       np.testing.assert_array_equal(host[made.mask == 0], made.image[made.mask == 0])
-      assert (host != made.image).any() and (one.donor in paths) == made.donor_used and one.donor != paths[index]
-      np.testing.assert_array_equal(decode_image(one.jpeg, "x").shape, host.shape)
+      assert (host != made.image).any() and donor != paths[index]
+      assert (donor in paths) == (made.operation in ("splice", "swap"))
+      np.testing.assert_array_equal(decode_image(jpeg, "x").shape, host.shape)
 
 
 def test_the_seed_decides(plain):
   paths = sorted(plain.glob("*.jpg"))
   make = lambda seed: forge_photograph(Photographs(paths), 0, seed=seed, per_image=2)
   first, again, other = make(1), make(1), make(2)
-  assert first[0] == again[0] and [one.jpeg for one in first[1]] == [one.jpeg for one in again[1]]
-  assert len({one.jpeg for one in (*first[1], *other[1])}) == 4
+  assert first[0] == again[0] and [jpeg for _, jpeg, _ in first[1]] == [jpeg for _, jpeg, _ in again[1]]
+  assert len({jpeg for _, jpeg, _ in (*first[1], *other[1])}) == 4
 
 
 def test_splits_and_the_folder_real_are_taken_and_fakes_left_alone(tmp_path):
