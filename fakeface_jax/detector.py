@@ -67,6 +67,21 @@ class Seen:
     return Seen(np.concatenate([seen.pixels for seen in several]))
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Look:
+  """A face of a photograph, or the whole of it, as the network sees it.
+
+  Attributes:
+    face: where it is, without its pixels. seen: one. part: (left, top, side) of the photograph that `seen` shows.
+    judgement: None until it is judged.
+  """
+
+  face: Face
+  seen: Seen
+  part: tuple[float, float, float]
+  judgement: Judgement | None = None
+
+
 @dataclasses.dataclass(frozen=True)
 class Detector:
   """A network with all it needs to judge an image.
@@ -131,8 +146,27 @@ class Detector:
       return [Face(None, None, photograph, NO_FRAMING)]
     return faces_of(photograph, self.framing, face_detector(), faces, self.resize)
 
+  def find(self, photograph: np.ndarray, faces: Which = "auto") -> list[Look]:
+    """What the network sees of each of `faces`; not yet judged."""
+    looks = []
+    for face in self.faces(photograph, faces):
+      left, top, side = seen_part(face.pixels.shape[:2], self.resize, self.crop)
+      x, y = face.window[:2] if face.window else (0, 0)
+      looks.append(Look(dataclasses.replace(face, pixels=None), self.prepare([face.pixels]), (left + x, top + y, side)))
+    return looks
+
+  def look(
+      self, photograph: np.ndarray, faces: Which = "auto", confidence: float = CONFIDENCE,
+  ) -> list[Look]:
+    """The verdict on each face of a photograph: `find`, and `judge` of what it finds."""
+    looks = self.find(photograph, faces)
+    if not looks:
+      return []
+    said = self.explain_seen(Seen.joined(look.seen for look in looks), methods=Resolved(), confidence=confidence)
+    return [dataclasses.replace(look, judgement=one["judgement"]) for look, one in zip(looks, said, strict=True)]
+
   def predict(self, images: Photographs) -> np.ndarray:
-    """Probability of fake, float64[N], of photographs as `prepare` takes them."""
+    """Probability of fake, float64[N], of whole photographs as `prepare` takes them, whatever they show."""
     return probability_of_fake(_finite(self.engine.logits(self.prepare(images).pixels)))
 
   def explain(

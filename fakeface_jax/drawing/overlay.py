@@ -95,34 +95,13 @@ def legend(kind, target, colours=VIOLET):
   return f"what adds to {target}", ("takes away", "nothing", "adds"), tint(ramp[None], grey, 1)
 
 
-def seen_part(shape, resize, crop):
-  """Which part of a photograph the network sees, as `square.resize_and_crop` cuts it.
-
-  Args:
-    shape: (H, W) of the photograph, or of a face's window of it.
-    resize, crop: of the `Detector`.
-  Returns: (left, top, side) in its pixels, floats: the window that a map of it covers.
-  """
-  height, width = shape
-  size = [max(resize, round(side * resize / min(height, width))) for side in (width, height)]
-  steps = width / size[0], height / size[1]
-  left, top = (round((scaled - crop) / 2) * step for scaled, step in zip(size, steps, strict=True))
-  return left, top, crop * min(steps)
-
-
-def seen_pixels(photograph, resize, crop):
-  """A photograph's own pixels uint8[side, side, 3] of what the network sees of it, for `panel.draw_panel`."""
-  left, top, side = (round(edge) for edge in seen_part(photograph.shape[:2], resize, crop))
-  return photograph[top : top + side, left : left + side]
-
-
 def on_photograph(photograph, cam, window, full, colours=VIOLET):
   """A map laid on the part of a whole photograph that it was made of, at the photograph's own resolution.
 
   Args:
     photograph: uint8[H, W, 3].
     cam, full, colours: as `layer` takes them.
-    window: (left, top, side) in the photograph's pixels, what the map covers (see `seen_part`); it may reach over the
+    window: (left, top, side) in the photograph's pixels, what the map covers (see `square.seen_part`); it may reach over the
       photograph's border.
   Returns: uint8[H, W, 3], a copy.
   """

@@ -78,7 +78,7 @@ def draw_panel(
       in the result, the last layer's Grad-CAM is.
     points: float32[68, 2], the face's landmarks as fractions of what the network sees, to name its parts; or None.
     photograph: uint8[h, w, 3], the original's own pixels of what the network sees, to draw the large map over (see
-      `overlay.seen_part`); None for the network's.
+      `square.seen_part`); None for the network's.
     colours: of `overlay.COLOURS`.
   Returns: a PIL image, RGB, `WIDTH` wide.
   """

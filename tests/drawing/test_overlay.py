@@ -15,8 +15,6 @@ from fakeface_jax.drawing.overlay import (
   legend,
   on_photograph,
   relief,
-  seen_part,
-  seen_pixels,
   tint,
   with_boxes,
 )

@@ -36,6 +36,19 @@ def resize_and_crop_mask(mask: np.ndarray, resize: int | None, crop: int) -> np.
   return _resize_and_crop(mask, resize, crop, None, Image.Resampling.NEAREST, NOBODY_KNOWS)
 
 
+def seen_part(shape: tuple[int, int], resize: int | None, crop: int) -> tuple[float, float, float]:
+  """Which part of an image (H, W) the window in the centre shows: (left, top, side), in the image's pixels.
+
+  It reaches over the edges of an image that is smaller than the window, where `resize` is None.
+  """
+  if resize is None:
+    left, top = (round(free / 2) if free >= 0 else -(-free // 2) for free in (shape[1] - crop, shape[0] - crop))
+    return left, top, crop
+  height, width = (max(resize, round(side * resize / min(shape))) for side in shape)
+  left, top = round((width - crop) / 2) * shape[1] / width, round((height - crop) / 2) * shape[0] / height
+  return left, top, crop * min(shape[0] / height, shape[1] / width)
+
+
 def _resize_and_crop(image, resize, crop, position, resampling, around):
   if not 1 <= crop <= (crop if resize is None else resize):
     raise UserError(f"crop {crop}, resize {resize}: expected 1 <= crop <= resize; make crop smaller or resize larger")
