@@ -21,6 +21,7 @@ CHECKPOINTS = "checkpoints"
 WEIGHTS_FILE = "weights.safetensors"
 SCALE_FILE = "map_scale.json"
 BACKGROUND_FILE = "background.npz"
+REFERENCE_FILE = "reference.npz"
 SANITY_FILE = "sanity.json"
 SECONDS_FILE = "seconds.json"
 DATA_CHECK_FILE = "data_check.json"
@@ -203,7 +204,7 @@ def last_run(folder="runs"):
 
 
 RUN_FILES = (  # all that is written into a run's folder
-    CONFIG_FILE, CHECKPOINTS, WEIGHTS_FILE, SCALE_FILE, BACKGROUND_FILE, SANITY_FILE, "sanity.png", SECONDS_FILE,
+    CONFIG_FILE, CHECKPOINTS, WEIGHTS_FILE, SCALE_FILE, BACKGROUND_FILE, REFERENCE_FILE, SANITY_FILE, "sanity.png", SECONDS_FILE,
     DATA_CHECK_FILE, "metrics.jsonl", "tensorboard", "trunk", "test_predictions.jsonl", "test_metrics.json",
     "curves.png", "examples.png")
 

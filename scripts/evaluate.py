@@ -24,6 +24,7 @@ def main(arguments):
   from fakeface_jax.devices import check_platform
   from fakeface_jax.evaluation.scores import table
   from fakeface_jax.outputs import check_new, write_new
+  from fakeface_jax.verdict.conformal import in_words as sure_in_words
   from fakeface_jax.workdir import last_run
 
   if OUT.value:
@@ -33,6 +34,7 @@ def main(arguments):
   title, scores, unreadable = evaluate_run(workdir, DATA.value, SPLIT.value, BATCH_SIZE.value)
   print(f"{workdir} on {title}")
   print(table(scores))
+  print(sure_in_words(scores["conformal"]))
   if sentence := in_words(scores.get("seen_in_training")):
     print(sentence)
   if OUT.value:
