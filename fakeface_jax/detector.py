@@ -5,7 +5,7 @@ import logging
 import os
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -18,22 +18,28 @@ from fakeface_jax.data.faces.detect import face_detector
 from fakeface_jax.data.faces.face import Face, check_which, faces_of
 from fakeface_jax.data.faces.framing import Framing, read_framing
 from fakeface_jax.data.reading.arrays import photographs
-from fakeface_jax.data.reading.square import resize_and_crop
+from fakeface_jax.data.reading.square import resize_and_crop, seen_part
 from fakeface_jax.errors import UserError, of_disk
 from fakeface_jax.evaluation.probability import probability_of_fake
 from fakeface_jax.explain.engine import Engine, target_code
-from fakeface_jax.explain.methods import CHANNELS, DEFAULT_METHODS, METHODS, maps_of, resolve_methods
+from fakeface_jax.explain.methods import CHANNELS, DEFAULT_METHODS, METHODS, Resolved, maps_of, resolve_methods
+from fakeface_jax.explain.pooled_features import pooled_layers
 from fakeface_jax.explain.scale import is_scale
 from fakeface_jax.explain.signature import Layers, Methods, Variables
 from fakeface_jax.models import DTYPES, make_model
 from fakeface_jax.models.hub_runs import run_folder
 from fakeface_jax.training.best_weights import load_best
-from fakeface_jax.workdir import BACKGROUND_FILE, FRAMING_FILE, SCALE_FILE, read_config, read_json
+from fakeface_jax.verdict.conformal import CONFIDENCE, check_confidence
+from fakeface_jax.verdict.judgement import Judgement, judge
+from fakeface_jax.verdict.kept import read_reference
+from fakeface_jax.verdict.likeness import Reference
+from fakeface_jax.workdir import BACKGROUND_FILE, FRAMING_FILE, REFERENCE_FILE, SCALE_FILE, read_config, read_json
 
 log = logging.getLogger(__name__)
 
 Photographs = Iterable[np.ndarray] | np.ndarray  # uint8[h, w, 3] each, of any sizes, or uint8[N, h, w, 3]
 Target = Literal["fake", "real", "predicted"]
+Which = Literal["auto", "all", "largest", "none"]
 
 NO_FRAMING = "how faces sit in the training images is not known: the whole picture is judged"
 
@@ -95,6 +101,7 @@ class Detector:
     background: uint8[K, crop, crop, 3], the pixels that are seen of photographs which expected_gradients compares with;
       or None.
     framing: how the faces of its training images sit; None where that is not known, or there are none to be found.
+    read_reference: finds what verdicts rest on when one is first asked for, see `reference`; or None.
   """
 
   model: nn.Module
@@ -105,6 +112,15 @@ class Detector:
   map_scale: dict[str, float] | None = None
   background: np.ndarray | None = None
   framing: Framing | None = None
+  read_reference: Callable[[], Reference | None] | None = None
+
+  @cached_property
+  def reference(self) -> Reference | None:
+    """What verdicts rest on: images that the detector was checked on, and some that it was trained on; None without.
+
+    Training keeps it in the run; for a run from before, `runs.reference.with_reference` makes it.
+    """
+    return self.read_reference() if self.read_reference else None
 
   @cached_property
   def engine(self) -> Engine:
@@ -127,7 +143,7 @@ class Detector:
       return Seen(np.zeros((0, self.crop, self.crop, 3), np.uint8))
     return Seen(np.stack([resize_and_crop(image, self.resize, self.crop) for image in images]))
 
-  def faces(self, photograph: np.ndarray, faces: str = "auto") -> list[Face]:
+  def faces(self, photograph: np.ndarray, faces: Which = "auto") -> list[Face]:
     """What is judged of a photograph: the faces that it shows, each cut so that it sits as the training faces do.
 
     Args:
@@ -169,6 +185,13 @@ class Detector:
     """Probability of fake, float64[N], of whole photographs as `prepare` takes them, whatever they show."""
     return probability_of_fake(_finite(self.engine.logits(self.prepare(images).pixels)))
 
+  def judge(self, images: Photographs, confidence: float = CONFIDENCE) -> list[Judgement]:
+    """The verdict on photographs as `prepare` takes them: 'fake', 'real' or 'cannot tell', and why.
+
+    Args: `confidence`: in how many cases out of one the truth is to remain among what is not ruled out.
+    """
+    return [said["judgement"] for said in self.explain_seen(self.prepare(images), "fake", None, Resolved(), confidence)]
+
   def explain(
       self, images: Photographs, target: Target = "fake", layers: Layers | None = None,
       methods: Methods = DEFAULT_METHODS,
@@ -189,24 +212,29 @@ class Detector:
 
   def explain_seen(
       self, seen: Seen, target: Target = "fake", layers: Layers | None = None,
-      methods: Methods = DEFAULT_METHODS,
+      methods: Methods = DEFAULT_METHODS, confidence: float | None = None,
   ) -> list[dict[str, Any]]:
-    """As `explain`, of a `Seen`."""
+    """As `explain`, of a `Seen`; with `confidence` each dict has `judgement` too, as `judge` returns it."""
     code = target_code(target)
     methods = resolve_methods(self.model, methods, layers)
     if len(seen) == 0:
       return []
-    pixels = seen.pixels
+    pixels, judging = seen.pixels, confidence is not None
     targets = np.full(len(pixels), code, np.int32)
-    maps = self.engine.explain(pixels, targets, methods, self.background)
+    if judging:
+      check_confidence(confidence)
+    pooled = pooled_layers(self.model) if judging and self.reference and self.reference.training else ()
+    maps = self.engine.explain(pixels, targets, methods, self.background, pooled)
     probabilities = probability_of_fake(_finite(maps["logits"]))
     targets = np.where(targets < 0, maps["logits"].argmax(-1), targets)
+    judgements = judge(probabilities, maps.get("features"), self.reference, confidence) if judging else []
     return [
         {
             "image": pixels[i], "logits": maps["logits"][i], "probability": float(probabilities[i]),
             "target": int(targets[i]), "settings": methods,
             **{name: _of_image(maps[name], i, settings) for name, settings in methods.items()},
             "completeness_error": {name: float(errors[i]) for name, errors in maps["completeness_error"].items()},
+            **({"judgement": judgements[i]} if judging else {}),
         }
         for i in range(len(pixels))]
 
@@ -274,7 +302,8 @@ def load(workdir: str | os.PathLike, batch_size: int | None = None, dtype: str |
   return Detector(
       model, variables, config.data.resize, config.data.crop, batch_size,
       read_json(workdir / SCALE_FILE, is_scale, "it is measured again when needed"),
-      _read_background(workdir / BACKGROUND_FILE, config.data.crop), read_framing(workdir / FRAMING_FILE)[1])
+      _read_background(workdir / BACKGROUND_FILE, config.data.crop), read_framing(workdir / FRAMING_FILE)[1],
+      lambda: read_reference(workdir / REFERENCE_FILE, checksum(variables)))
 
 
 def _read_background(path: Path, crop: int) -> np.ndarray | None:

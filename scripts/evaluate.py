@@ -25,6 +25,7 @@ def main(arguments):
   from fakeface_jax.evaluation.scores import table
   from fakeface_jax.models.hub_runs import chosen_run
   from fakeface_jax.outputs import check_new, write_new
+  from fakeface_jax.verdict.conformal import in_words as sure_in_words
 
   if OUT.value:
     check_new(OUT.value, OVERWRITE.value)
@@ -33,6 +34,7 @@ def main(arguments):
   title, scores, unreadable = evaluate_run(workdir, DATA.value, SPLIT.value, BATCH_SIZE.value)
   print(f"{workdir} on {title}")
   print(table(scores))
+  print(sure_in_words(scores["conformal"]))
   if sentence := in_words(scores.get("seen_in_training")):
     print(sentence)
   if OUT.value:

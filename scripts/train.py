@@ -27,6 +27,7 @@ def main(arguments):
   from fakeface_jax.evaluation.scores import table
   from fakeface_jax.training.fine_tuning import train
   from fakeface_jax.training.processes import ending_together
+  from fakeface_jax.verdict.conformal import in_words as sure_in_words
 
   if MULTI_PROCESS.value or COORDINATOR.value:
     jax.distributed.initialize(COORDINATOR.value, NUM_PROCESSES.value, PROCESS_ID.value)
@@ -38,7 +39,7 @@ def main(arguments):
     print(table(scores))
     if sentence := in_words(scores.get("seen_in_training")):
       print(sentence)
-    report_run(workdir)
+    print(sure_in_words(report_run(workdir)))
   return app.exit_code(unreadable)
 
 

@@ -8,6 +8,8 @@ from fakeface_jax.devices import check_batch_size
 from fakeface_jax.evaluation.predict import predict_records
 from fakeface_jax.evaluation.probability import probability_of_fake
 from fakeface_jax.evaluation.scores import scores
+from fakeface_jax.runs.reference import with_reference
+from fakeface_jax.verdict.conformal import coverage
 from fakeface_jax.workdir import read_config
 
 
@@ -22,7 +24,7 @@ def evaluate_run(workdir, data=None, split=None, batch_size=None):
       published without splits.
     batch_size: images a step over all devices; by default the run's, rounded up to the number of devices.
   Returns: (what was scored, in words; the scores as `evaluation.scores.scores`, and with "seen_in_training" as
-    `RunSplits.seen` of all but the run's own test split; the files that the builder left out, [name, reason]).
+    `RunSplits.seen` of all but the run's own test split, and "conformal" as `conformal.coverage`; the files that the builder left out, [name, reason]).
   """
   config = read_config(workdir)
   dataset, split, held_out = what_to_score(config, data, split)
@@ -30,10 +32,13 @@ def evaluate_run(workdir, data=None, split=None, batch_size=None):
   devices = jax.device_count()
   batch_size = -(-config.batch_size // devices) * devices if batch_size is None else batch_size
   check_batch_size(batch_size)
-  detector = load(workdir)
+  detector = with_reference(load(workdir), workdir)
   logits, labels = predict_records(detector, source, batch_size, "scoring")
   title = f"{dataset.name}, {split}: {len(labels)} images"
   result = scores(labels, probability_of_fake(logits))
+  reference = detector.reference
+  result["conformal"] = coverage(reference.calibration, labels, probability_of_fake(logits)) if reference else {
+      "reason": "there are no images that the detector was checked on"}
   if not held_out:
     result["seen_in_training"] = RunSplits(config, quiet=True).seen(source)
   return title, result, dataset.metadata.get("unreadable") or []

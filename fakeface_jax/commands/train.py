@@ -14,31 +14,39 @@ from fakeface_jax.runs.background import choose_background, keep_background
 from fakeface_jax.runs.cases import GROUPS, pick_cases
 from fakeface_jax.runs.map_scale import with_scale
 from fakeface_jax.runs.records import read_lines, read_predictions, split_of_run
+from fakeface_jax.runs.reference import report_coverage, with_reference
 from fakeface_jax.training.best_weights import save_best
 from fakeface_jax.workdir import held, read_config
 
 
 def report_run(workdir):
-  """Writes what else a run folder has: best weights, background images, `map_scale.json`, and two figures.
+  """Writes what else a run folder has: best weights, background images, scales, what verdicts rest on, and figures.
 
   A finished run keeps what it has.
 
+  Returns: how often the truth remains among what a verdict leaves, on the test images, see `conformal.coverage`.
   Raises: UserError where there is no room for them.
   """
   workdir = Path(workdir)
   try:
     with held(workdir):
-      config = read_config(workdir)
-      model = make_model(config.model)
-      save_best(workdir, model.shapes)
-      detector = load(workdir)
-      if detector.background is None:
-        keep_background(workdir, choose_background(config, detector))
-      with_scale(detector, workdir, resolve_methods(model, layers=model.convolutions))
-      save_figure(draw_curves(read_lines(workdir / "metrics.jsonl")), workdir / "curves.png", bbox_inches="tight")
-      save_figure(draw_examples(workdir, config), workdir / "examples.png", bbox_inches="tight")
+      return _write_report(workdir)
   except OSError as error:
     raise UserError(f"{workdir} cannot be written: {of_disk(error)}; the training itself is finished") from error
+
+
+def _write_report(workdir):
+  config = read_config(workdir)
+  model = make_model(config.model)
+  save_best(workdir, model.shapes)
+  detector = load(workdir)
+  if detector.background is None:
+    keep_background(workdir, choose_background(config, detector))
+  with_scale(detector, workdir, resolve_methods(model, layers=model.convolutions))
+  detector = with_reference(detector, workdir)
+  save_figure(draw_curves(read_lines(workdir / "metrics.jsonl")), workdir / "curves.png", bbox_inches="tight")
+  save_figure(draw_examples(workdir, config), workdir / "examples.png", bbox_inches="tight")
+  return report_coverage(detector, workdir)
 
 
 def draw_curves(history):

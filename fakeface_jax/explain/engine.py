@@ -16,6 +16,7 @@ from fakeface_jax.data.schema import FAKE, REAL
 from fakeface_jax.devices import AXIS, available_memory, on_cpu
 from fakeface_jax.errors import UserError
 from fakeface_jax.explain.methods import METHODS
+from fakeface_jax.explain.pooled_features import pooled_features
 from fakeface_jax.kept_calls import kept
 from fakeface_jax.models.network import normalize
 
@@ -33,7 +34,7 @@ def target_code(target):
   return TARGETS[target]
 
 
-def explain_batch(model, methods, batch_size, variables, pixels, target, background=None):
+def explain_batch(model, methods, batch_size, variables, pixels, target, background=None, pooled=()):
   """Logits and raw maps of a batch, to be jitted.
 
   Args:
@@ -43,13 +44,17 @@ def explain_batch(model, methods, batch_size, variables, pixels, target, backgro
     pixels: uint8[N, H, W, 3].
     target: class index int32[N]; -1 stands for whichever class is predicted.
     background: uint8[K, H, W, 3] or None, the references of expected_gradients.
-  Returns: {"logits": float32[N, 2], method: its maps, "completeness_error": {method: float32[N]}}.
+    pooled: layers whose `pooled_features` are asked for.
+  Returns: {"logits": float32[N, 2], method: its maps, "completeness_error": {method: float32[N]}}, and with `pooled`
+    "features": float32[N, D].
   """
   images = normalize(pixels)
   logits = model.apply(variables, images)
   target = jax.numpy.where(target < 0, logits.argmax(-1), target)
   given = {"batch_size": batch_size, "background": None if background is None else normalize(background)}
   result, errors = {"logits": logits}, {}
+  if pooled:
+    result["features"] = pooled_features(model, variables, images, pooled)
   for name, settings in methods.items():
     method = METHODS[name]
     filled_in = {key: value for key, value in given.items() if key in method.arguments}
@@ -59,12 +64,12 @@ def explain_batch(model, methods, batch_size, variables, pixels, target, backgro
   return result | {"completeness_error": errors}
 
 
-def lower(model, methods, batch_size, mesh, variables, size, shape, background=None):
+def lower(model, methods, batch_size, mesh, variables, size, shape, background=None, pooled=()):
   """`explain_batch` of `size` images uint8[*shape], split over the devices of a mesh, as `jax.stages.Lowered`.
 
   Args: `variables`, `background`: arrays, or `jax.ShapeDtypeStruct` of such, on all devices of the mesh.
   """
-  function = partial(explain_batch, model, methods, batch_size)
+  function = partial(explain_batch, model, methods, batch_size, pooled=pooled)
   everywhere, split = PartitionSpec(), PartitionSpec(AXIS)
   mapped = jax.shard_map(
       function, mesh=mesh, in_specs=(everywhere, split, split, everywhere), out_specs=split, check_vma=False)
@@ -102,11 +107,11 @@ class Engine:
       return np.zeros((0, 2), np.float32)
     return self.explain(pixels, np.zeros(len(pixels)), {})["logits"]
 
-  def explain(self, pixels, target, methods, background=None):
+  def explain(self, pixels, target, methods, background=None, pooled=()):
     """`explain_batch` of any number of images, at least one, as NumPy arrays."""
     target = np.asarray(target, np.int32)
     together = {name: settings for name, settings in methods.items() if not METHODS[name].sampled}
-    result, errors = self._in_batches(together, pixels, target, None), {}
+    result, errors = self._in_batches(together, pixels, target, None, pooled), {}
     for name, settings in methods.items():
       if name == "shap":
         chosen = np.where(target < 0, result["logits"].argmax(-1), target)
@@ -129,25 +134,25 @@ class Engine:
       background = None
     return self._call_for(methods, count, shape, jax.device_put(background, self._placed(PartitionSpec())))[1]
 
-  def _in_batches(self, methods, pixels, target, background):
+  def _in_batches(self, methods, pixels, target, background, pooled=()):
     background = jax.device_put(background, self._placed(PartitionSpec()))
     parts, start = [], 0
     while start < len(pixels):
-      size, call = self._call_for(methods, len(pixels) - start, pixels.shape[1:], background)
+      size, call = self._call_for(methods, len(pixels) - start, pixels.shape[1:], background, pooled)
       chosen = np.minimum(np.arange(start, start + size), len(pixels) - 1)  # filled up with the last
       batch = [values[chosen] for values in (pixels, target)]
       parts.append(call(self._variables, *jax.device_put(batch, self._placed(PartitionSpec(AXIS))), background))
       start += size
     return jax.tree.map(lambda *leaves: np.concatenate(leaves)[: len(pixels)], *jax.device_get(parts))
 
-  def _call_for(self, methods, count, shape, background):
+  def _call_for(self, methods, count, shape, background, pooled=()):
     """How many images the next call takes, and the compiled call."""
     while True:
       size = self._mesh.size if count <= self._mesh.size else self.batch_size
-      key = repr((methods, size, self.batch_size, shape, jax.tree.map(np.shape, background)))
+      key = repr((methods, size, self.batch_size, shape, jax.tree.map(np.shape, background), pooled))
       if key in self._compiled:
         return size, self._compiled[key]
-      call = self._compile(methods, size, shape, background)
+      call = self._compile(methods, size, shape, background, pooled)
       needed, free = _memory_of(call), available_memory()
       if needed <= free:
         self._compiled[key] = call
@@ -158,13 +163,13 @@ class Engine:
       log.warning("%s at batch size %d: going on with %d", what, self.batch_size, self._round_up(self.batch_size // 2))
       self.batch_size = self._round_up(self.batch_size // 2)
 
-  def _compile(self, methods, size, shape, background):
+  def _compile(self, methods, size, shape, background, pooled):
     evaluations = self.batch_size // self._mesh.size
     make = lambda: lower(
-        self._model, methods, evaluations, self._mesh, self._variables, size, shape, background).compile()
+        self._model, methods, evaluations, self._mesh, self._variables, size, shape, background, pooled).compile()
     leaves, structure = jax.tree.flatten((self._variables, background))
     return kept(make, list(self._mesh.devices.flat), {
-        "program": "explain_batch", "model": self._model, "methods": methods, "evaluations": evaluations,
+        "program": "explain_batch", "model": self._model, "methods": methods, "evaluations": evaluations, "pooled": pooled,
         "pixels": [size, *shape], "arguments": [str(structure), leaves]})
 
   def _placed(self, spec):

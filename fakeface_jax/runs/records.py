@@ -17,18 +17,23 @@ def read_lines(path):
     raise _damaged(path, error) from error
 
 
-def read_predictions(workdir, source):
-  """What a run said of its test images, list of {"path", "record", "label", "probability"}; `source`: their records."""
+def read_predictions(workdir, source=None):
+  """What a run said of its test images, list of {"path", "record", "label", "probability"}.
+
+  Args: `source`: their records, to make sure that they are there.
+  """
   path = Path(workdir) / "test_predictions.jsonl"
   rows = read_lines(path)
   for number, row in enumerate(rows, 1):
     try:
-      right = isinstance(row["path"], str) and type(row["record"]) is int and 0 <= row["record"] < len(source)
+      right = isinstance(row["path"], str) and type(row["record"]) is int and row["record"] >= 0
+      right = right and (source is None or row["record"] < len(source))
       right = right and row["label"] in (REAL, FAKE) and 0 <= row["probability"] <= 1
     except (KeyError, TypeError):
       right = False
     if not right:
-      raise _damaged(path, f"line {number} is no prediction of one of the {len(source)} test images")
+      of = "a test image" if source is None else f"one of the {len(source)} test images"
+      raise _damaged(path, f"line {number} is no prediction of {of}")
   if not rows:
     raise _damaged(path, "it is empty")
   return rows
