@@ -12,8 +12,15 @@ from pathlib import Path
 
 from fakeface_jax.commands.app import flags
 
+WHICH = ["auto", "all", "largest", "none"]
+
 WORKDIR = flags.DEFINE_string("workdir", None, "The run: a folder or an id on the hub (default: the last below runs/).")
 OUT = flags.DEFINE_string("out", None, "Folder for the panels (default: panels/ in the run's folder).")
+FACES = flags.DEFINE_enum(
+    "faces", "auto", WHICH, "Of photographs: auto, every face, or the whole where it sits as the training images do; all,"
+    " always cut; largest; none, the whole picture.")
+CONFIDENCE = flags.DEFINE_float("confidence", 0.9, "How often a verdict is to leave room for the truth, 0..1.")
+COLOURS = flags.DEFINE_enum("colours", "violet", ["violet", "jet"], "Of heatmaps; jet is the article's.")
 OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace what --out has of these images with other settings.")
 TARGET = flags.DEFINE_string("target", "fake", "Class whose evidence is shown: fake, real or predicted.")
 METHODS = flags.DEFINE_list(
@@ -36,6 +43,7 @@ def main(arguments):
   from fakeface_jax.explain.methods import parse_methods, resolve_methods
   from fakeface_jax.models.hub_runs import chosen_run
   from fakeface_jax.runs.background import with_run_background
+  from fakeface_jax.runs.framing import with_framing
   from fakeface_jax.runs.sanity import check_run, trust_of_run
 
   check_platform()
@@ -44,19 +52,26 @@ def main(arguments):
   detector = load(workdir, BATCH_SIZE.value, DTYPE.value)
   methods = resolve_methods(detector.model, parse_methods(METHODS.value, SET.value), LAYERS.value)
   items = items_of_files(arguments) if arguments else items_of_run(workdir, EACH.value)
+  faces = FACES.value if arguments else "none"  # a run's own images are faces already
+  if faces != "none":
+    detector = with_framing(detector, workdir)
   if BACKGROUND.value:
-    detector = with_background(detector, BACKGROUND.value)
+    detector = with_background(detector, BACKGROUND.value, faces)
   detector = with_run_background(detector, workdir, methods)
   if SANITY.value:
     chosen = {"methods": methods} if METHODS.value or SET.value else {"layers": LAYERS.value}
-    failures = check_run(detector, items, workdir, target=TARGET.value, **chosen)
+    failures = check_run(detector, items, workdir, faces=faces, target=TARGET.value, **chosen)
     return app.exit_code(failures)
   from fakeface_jax.commands.explain import explain_items
+  from fakeface_jax.runs.best_map import best_map
   from fakeface_jax.runs.map_scale import with_scale
+  from fakeface_jax.runs.reference import with_reference
 
+  detector = with_reference(with_scale(detector, workdir, methods), workdir)
   failures = explain_items(
-      with_scale(detector, workdir, methods), items, out, target=TARGET.value, methods=methods,
-      check=trust_of_run(workdir, methods), overwrite=OVERWRITE.value)
+      detector, items, out, faces=faces, confidence=CONFIDENCE.value, target=TARGET.value, methods=methods,
+      trust=trust_of_run(workdir, methods), best=best_map(workdir, detector), colours=COLOURS.value,
+      overwrite=OVERWRITE.value)
   print(f"{len(items) - len(failures)} of {len(items)} images explained in {out}")
   return app.exit_code(failures)
 

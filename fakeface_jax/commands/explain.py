@@ -4,40 +4,45 @@ While a batch is computed, the next one is read and the last one drawn; no more 
 that was interrupted goes on where it stopped when it is given again.
 """
 
-import dataclasses
 import io
 import itertools
 import json
 import logging
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from fakeface_jax.commands.explained import GRID, LINES_FILE, MAPS, PANEL, PHOTOGRAPH, Explained, stem_of_face
+from fakeface_jax.commands.items import Item
 from fakeface_jax.data.faces.framing import cut
 from fakeface_jax.data.reading.images import encode_image
 from fakeface_jax.data.reading.square import resize_and_crop_mask
 from fakeface_jax.data.reading.threads import in_order
 from fakeface_jax.data.schema import LABELS
-from fakeface_jax.detector import Seen, checksum, flatten_maps
+from fakeface_jax.detector import Look, Seen, checksum, flatten_maps
 from fakeface_jax.drawing.feature_grid import draw_feature_grid
-from fakeface_jax.drawing.panel import CALIBRATED, draw_panel
+from fakeface_jax.drawing.overlay import VIOLET, evidence, on_photograph, own_pixels, with_boxes
+from fakeface_jax.drawing.panel import CALIBRATED, draw_panel, large_map
 from fakeface_jax.errors import UserError, of_disk
 from fakeface_jax.evaluation.placement import why_unusable
+from fakeface_jax.evaluation.whereabouts import landmarks
 from fakeface_jax.explain.methods import CHANNELS, DEFAULT_METHODS, METHODS, resolve_methods
 from fakeface_jax.explain.scale import measure_scale, missing_from
 from fakeface_jax.locks import locked
 from fakeface_jax.progress import Bar
+from fakeface_jax.verdict.conformal import CONFIDENCE
 from fakeface_jax.workdir import write_whole
 
 log = logging.getLogger(__name__)
 
 THREADS = 2
+NO_FACE = "no face was found in it; --faces=none judges the whole picture"
 
 
 def explain_items(
     detector, items, out, *, faces="none", confidence=CONFIDENCE, target="fake", layers=None, methods=DEFAULT_METHODS,
-    check=(), best=None, overwrite=False):
+    trust=None, best=None, colours=VIOLET, overwrite=False):
   """Explains items batch by batch; one that cannot be read is noted and the rest goes on.
 
   What is in the folder stays: what other commands made of other images, and of these with the same settings, and
@@ -46,13 +51,14 @@ def explain_items(
   Args:
     detector: a `Detector`.
     items: list of `Item`.
-    out: folder for `<stem>.png`, `<stem>.npz` and with faces `<stem>.photograph.jpg` of an image's first face,
-      `<stem>.face2.png` and so on of its others, `predictions.jsonl`, and `explain.json`, which says how they were made.
+    out: folder for `<stem>.png`, `<stem>.npz`, with faces `<stem>.photograph.jpg`, of an image's first face,
+      `<stem>.face2.png` and so on of its others; `predictions.jsonl`; `explain.json`, which says how they were made.
     faces: which faces of a photograph, as `Detector.look` takes it.
     confidence: of the verdicts, likewise.
     target, layers, methods: as `Detector.explain` takes them.
-    check: sentences on which methods to trust, for the panels.
+    trust: which methods to trust, a `runs.sanity.Trust`, for the panels; None where nothing is known.
     best: the (method, layer) whose map is drawn large; None for the last layer's.
+    colours: of `overlay.COLOURS`.
     overwrite: whether what was made there of these images with other settings may be replaced.
   Returns: the list of (name, reason) of items that failed.
   Raises: UserError where something would be replaced, or cannot be written.
@@ -62,7 +68,7 @@ def explain_items(
     out.mkdir(parents=True, exist_ok=True)
     with locked(out, busy=f"out={out} is being written to"):
       return _Explanations(
-          detector, items, out, faces, confidence, target, layers, methods, check, best, overwrite).run()
+          detector, items, out, faces, confidence, target, layers, methods, trust, best, colours, overwrite).run()
   except OSError as error:
     raise UserError(f"out={out} cannot be written: {of_disk(error)}") from error
 
@@ -70,12 +76,13 @@ def explain_items(
 class _Explanations:
 
   def __init__(
-      self, detector, items, out, faces, confidence, target, layers, methods, check, best, overwrite):
-    self.detector, self.out, self.check, self.best = detector, out, check, best
-    self.faces, self.confidence = faces, confidence
+      self, detector, items, out, faces, confidence, target, layers, methods, trust, best, colours, overwrite):
+    self.detector, self.out, self.faces, self.confidence = detector, out, faces, confidence
+    self.trust, self.best, self.colours = trust, best, colours
     self.target, self.methods = target, resolve_methods(detector.model, methods, layers)
     settings = {
-        "faces": faces, "confidence": confidence, "target": target, "methods": self.methods, "dtype": np.dtype(detector.model.dtype).name,
+        "faces": faces, "confidence": confidence, "target": target, "methods": self.methods, "colours": colours,
+        "best": best, "dtype": np.dtype(detector.model.dtype).name,
         "pixels": [detector.resize, detector.crop], "weights": checksum(detector.variables),
         "background": checksum(detector.background)}
     known = detector.map_scale or {}
@@ -95,15 +102,15 @@ class _Explanations:
     return self.failures
 
   def _results(self, ahead):
-    """Yields (face, its explanation, its judgement) of what can be read."""
+    """Yields (face, its explanation) of what can be read."""
     with Bar("explaining", self.already + len(self.stems), done=self.already) as bar:
       found = self._found(ahead, bar)
       while batch := list(itertools.islice(found, self.detector.engine.batch_size)):
-        seen = Seen.joined(one.seen for one in batch)
-        results = self.detector.explain_seen(seen, self.target, methods=self.methods)
+        results = self.detector.explain_seen(
+            Seen.joined(one.look.seen for one in batch), self.target, methods=self.methods, confidence=self.confidence)
         if self.explained.scale is None:
           self._take_scale(results)
-        yield from zip(batch, results, self.detector.judge_seen(seen, self.confidence), strict=True)
+        yield from zip(batch, results, strict=True)
 
   def _found(self, ahead, bar):
     """Yields what there is to explain, a `_Found` for each face; what cannot be read is noted."""
@@ -112,7 +119,7 @@ class _Explanations:
         self.failures.append((item.name, found))
         self._line({"path": item.name, "error": found})
       else:
-        yield from (_Found(item, number, len(found), *one) for number, one in enumerate(found, 1))
+        yield from (_Found(item, number, len(found), look) for number, look in enumerate(found, 1))
       bar.update(1)
 
   def _take_scale(self, results):
@@ -124,17 +131,11 @@ class _Explanations:
         f"{CALIBRATED}; of {missing}: the strength that the strongest of {len(results)} images here reach")
 
   def _read(self, item):
-    """(item, [(face, what the network sees of it, which part of the photograph that is)], or why there is none)."""
+    """(item, what the network sees of each face, or why there is nothing)."""
     try:
-      photograph = item.read()
+      return item, self.detector.find(item.read(), self.faces) or NO_FACE
     except UserError as error:
       return item, str(error)
-    faces = self.detector.faces(photograph, self.faces)
-    if not faces:
-      return item, "no face was found in it; --faces=none judges the whole picture"
-    return item, [
-        (dataclasses.replace(face, pixels=None), self.detector.prepare([face.pixels]), self.detector.part(face))
-        for face in faces]
 
   def _line(self, line):
     self.predictions.write(json.dumps(line) + "\n")
@@ -142,25 +143,27 @@ class _Explanations:
 
   def _write(self, explained):
     """The panel and the maps of one face; what `predictions.jsonl` says of it."""
-    found, result, judgement = explained
-    item, files = found.item, {}
+    found, result = explained
+    item, look, judgement, files = found.item, found.look, result["judgement"], {}
     stem = stem_of_face(self.stems[item], found.number)
     line = {
         "path": item.name, "verdict": judgement.verdict, "why": judgement.why, "probability": result["probability"],
         "target": LABELS[result["target"]]}
+    photograph = None
     if self.faces != "none":
-      line |= {"face": found.number, "faces": found.count, "box": found.face.box and found.face.box.edges,
-               "part": found.part, "note": found.face.note}
+      photograph = item.read()
+      line |= {"face": found.number, "faces": found.count, "box": look.face.box and look.face.box.edges,
+               "part": look.part, "note": look.face.note}
     kinds = {METHODS[name].kind for name in self.methods}
     if kinds != {CHANNELS}:
       line["panel"] = stem + PANEL
-      panel = draw_panel(
-          result, item.name, self.explained.scale, self.explained.scale_note, self.check, self._mask(found), item.label,
-          judgement=judgement, best=self.best)
-      files[PANEL] = encode_image(panel, "PNG", compress_level=1)
+      files[PANEL] = encode_image(draw_panel(
+          result, item.name, self.explained.scale, self.explained.scale_note, self.trust, self._mask(found),
+          item.label, judgement=judgement, best=self.best, photograph=None if photograph is None else own_pixels(photograph, look.part),
+          points=landmarks(result["image"]), colours=self.colours), "PNG", compress_level=1)
     if kinds != {CHANNELS} and self.faces != "none":
       line["photograph"] = stem + PHOTOGRAPH
-      files[PHOTOGRAPH] = encode_image(self._photograph(found, result), "JPEG", quality=90)
+      files[PHOTOGRAPH] = encode_image(self._over(photograph, look, result), "JPEG", quality=90)
     if CHANNELS in kinds:
       line["feature_maps"] = stem + GRID
       files[GRID] = encode_image(
@@ -177,12 +180,11 @@ class _Explanations:
       write_whole(self.out / (stem + suffix), content)
     return line
 
-  def _photograph(self, found, result):
+  def _over(self, photograph, look, result):
     """uint8[H, W, 3]: the whole photograph with the map that is drawn large, and a box around the face."""
-    method, layer, key, values = large_map(result, self.best)
-    picture = on_photograph(
-        found.item.read(), evidence(METHODS[method].kind, values), found.part, self.explained.scale[key])
-    return with_boxes(picture, [found.face.box.edges] if found.face.box else [])
+    large = large_map(result, self.explained.scale, self.best, self.trust)
+    picture = on_photograph(photograph, evidence(large.kind, large.values), look.part, large.full, self.colours)
+    return with_boxes(picture, [look.face.box.edges] if look.face.box else [])
 
   def _mask(self, found):
     """uint8[crop, crop] of what was changed, as the network sees it; None where that is not known."""
@@ -193,18 +195,15 @@ class _Explanations:
     except UserError as error:
       log.warning("%s; its outline is not drawn", error)
       return None
-    mask = cut(mask, found.face.window) if found.face.window else mask
+    mask = cut(mask, found.look.face.window) if found.look.face.window else mask
     mask = resize_and_crop_mask(mask, self.detector.resize, self.detector.crop)
     return None if why_unusable(mask) else mask
 
 
-@dataclasses.dataclass(frozen=True)
-class _Found:
-  """A face of an image: the how-manieth of how many, and which part of the image the network sees."""
+class _Found(NamedTuple):
+  """The how-manieth face of how many of an image."""
 
   item: Item
   number: int
   count: int
-  face: Face
-  seen: Seen
-  part: tuple[float, float, float]
+  look: Look

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
 
+import numpy as np
+
 from fakeface_jax.commands.explained import names_of_ours
 from fakeface_jax.data.builders.folder_names import MASK, meaning
 from fakeface_jax.data.reading.finding import find_images
@@ -140,12 +142,14 @@ def _of_record(decode, source, i):
   return decode(source[i])
 
 
-def with_background(detector, folder):
-  """The detector with photographs of a folder to compare with, its first; one that cannot be read is an error."""
+def with_background(detector, folder, faces):
+  """The detector with `faces` of a folder's first photographs to compare with; one that cannot be read is an error."""
   files, problems = find_images([folder])
   if not files:
     raise UserError(f"background={folder}: {problems[0][1]}")
   for path, reason in problems:
     log.warning("--background: %s %s", path, reason)
-  images = [read_image(file) for file in files[:BACKGROUND_IMAGES]]
-  return dataclasses.replace(detector, background=detector.prepare(images).pixels)
+  looks = [look for file in files[:BACKGROUND_IMAGES] for look in detector.find(read_image(file), faces)]
+  if not looks:
+    raise UserError(f"background={folder}: no face was found in its photographs; name others, or --faces=none")
+  return dataclasses.replace(detector, background=np.concatenate([look.seen.pixels for look in looks]))

@@ -95,6 +95,14 @@ def legend(kind, target, colours=VIOLET):
   return f"what adds to {target}", ("takes away", "nothing", "adds"), tint(ramp[None], grey, 1)
 
 
+def own_pixels(photograph, part):
+  """A photograph's pixels of a part (left, top, side) of it, uint8[side, side, 3]; None where that reaches over an edge.
+  """
+  left, top, side = (round(edge) for edge in part)
+  inside = min(left, top) >= 0 and top + side <= photograph.shape[0] and left + side <= photograph.shape[1]
+  return photograph[top : top + side, left : left + side] if inside else None
+
+
 def on_photograph(photograph, cam, window, full, colours=VIOLET):
   """A map laid on the part of a whole photograph that it was made of, at the photograph's own resolution.
 

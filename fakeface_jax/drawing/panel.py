@@ -163,6 +163,12 @@ class _Map(NamedTuple):
     return tint(drawn(self.kind, self.values), seen, self.full)
 
 
+def large_map(result, scale, best=None, check=None):
+  """The map that `draw_panel` draws large, with `kind`, `values` and `full`, from the same arguments."""
+  maps = [_Map(name, layer, values, scale[key]) for name, layer, key, values in maps_with_keys(result)]
+  return _large(maps, best, (check or Trust()).unreliable)
+
+
 def _large(maps, best, unreliable):
   """The map that is drawn large: the best, or else the last of Grad-CAM, or of what is no worse than others."""
   for wanted in (

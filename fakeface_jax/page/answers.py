@@ -16,11 +16,15 @@ from fakeface_jax.detector import Look, flatten_maps, load
 from fakeface_jax.drawing.overlay import evidence, layer
 from fakeface_jax.drawing.panel import CALIBRATED, draw_panel
 from fakeface_jax.errors import UserError
+from fakeface_jax.evaluation.whereabouts import landmarks
 from fakeface_jax.explain.methods import DEFAULT_METHODS, METHODS, resolve_methods
 from fakeface_jax.explain.scale import maps_with_keys, measure_scale, missing_from
 from fakeface_jax.runs.background import with_run_background
 from fakeface_jax.runs.map_scale import with_scale
-from fakeface_jax.runs.sanity import sentences_of_run
+from fakeface_jax.runs.best_map import best_map
+from fakeface_jax.runs.framing import with_framing
+from fakeface_jax.runs.reference import with_reference
+from fakeface_jax.runs.sanity import trust_of_run
 
 SHOWN = 1280  # px of a photograph's longer side on the page
 MAX_PIXELS = 60_000_000  # of a photograph
@@ -57,7 +61,9 @@ class Answers:
 
   def __init__(self, workdir, confidence):
     self.workdir, self.confidence = workdir, confidence
-    self.detector = with_scale(load(workdir), workdir, resolve_methods(load(workdir).model))
+    detector = with_reference(with_framing(load(workdir), workdir), workdir)
+    self.detector = with_scale(detector, workdir, resolve_methods(detector.model))
+    self._best = best_map(workdir, self.detector)
     self._scale = dict(self.detector.map_scale or {})
     self._with_background = self.detector
 
@@ -101,8 +107,8 @@ class Answers:
     result = self._result(answer, number, DEFAULT_METHODS[0])
     scale, note = self._scale_of(result)
     return draw_panel(
-        result, answer.name, scale, note, sentences_of_run(self.workdir, result["settings"]),
-        judgement=answer.looks[number].judgement)
+        result, answer.name, scale, note, trust_of_run(self.workdir, result["settings"]),
+        judgement=answer.looks[number].judgement, best=self._best, points=landmarks(result["image"]))
 
   def arrays(self, answer, number):
     """The maps of a face that were looked at, and those of the default methods: {name: array}."""

@@ -53,14 +53,6 @@ def make_page(answers, title):
   """
   gr = import_gradio()
 
-  class Photograph(gr.Image):
-    """The file as it was uploaded: gradio's own component decodes it first, and fails without a word for people."""
-
-    is_template = True  # of gr.Image, for the browser
-
-    def preprocess(self, payload):
-      return payload and payload.path
-
   def look(path, method, layer, mode="auto"):
     nothing = {
         state: None, faces: gr.Radio(visible=False), whole: gr.Button(visible=False), results: gr.Column(visible=False),
@@ -117,9 +109,10 @@ def make_page(answers, title):
     gr.HTML(words.heading(title))
     with gr.Row():
       with gr.Column():
-        photograph = Photograph(
+        photograph = gr.Image(
             label="Photograph: drop, paste or choose a file", type="filepath", image_mode=None, height=280,
             sources=["upload", "clipboard"], buttons=[])
+        photograph.preprocess = lambda given: given and given.path  # gradio would decode it, and fail without a word
         verdict = gr.HTML(words.sentence(words.WELCOME))
         whole = gr.Button(words.WHOLE, visible=False)
         faces = gr.Radio([], label="Faces in this photograph", visible=False)

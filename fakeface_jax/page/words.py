@@ -5,6 +5,7 @@ import base64
 from markupsafe import Markup
 
 from fakeface_jax.data.reading import file_facts
+from fakeface_jax.data.reading.images import encode_image
 from fakeface_jax.drawing.numerals import chance
 
 WELCOME = "Drop a photograph here. It stays on this machine."
@@ -88,7 +89,7 @@ def neighbours(judgement):
   return Markup('<ul class="ff-near">{}</ul>').format(Markup("").join(
       Markup('<li><figure><img alt="A {label} face of the training images" src="{picture}"><figcaption>{label}<br>{name}'
              '</figcaption></figure></li>').format(
-                 label=near.label, name=near.name, picture=data_uri(near.png(), "png"))
+                 label=near.label, name=near.name, picture=data_uri(encode_image(near.thumbnail, "PNG"), "png"))
       for near in judgement.neighbours))
 
 

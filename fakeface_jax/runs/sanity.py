@@ -24,7 +24,7 @@ LABEL_GAP = 0.085  # between two labels, on an axis from -1 to 1
 PASSES = "Replacing the network's weights by random numbers changed the pictures of {methods}, as it should."
 
 
-def check_run(detector, items, workdir, *, target, methods=None, layers=None):
+def check_run(detector, items, workdir, *, target, faces="none", methods=None, layers=None):
   """Runs `sanity` on items; writes `sanity.json` and `sanity.png` into the run's folder and prints a table.
 
   Returns: the list of (name, reason) of items that could not be read.
@@ -34,7 +34,9 @@ def check_run(detector, items, workdir, *, target, methods=None, layers=None):
   images, failures = [], []
   for item in items:
     try:
-      images.append(item.read())
+      found = [face.pixels for face in detector.faces(item.read(), faces)]
+      images += found
+      failures += [] if found else [(item.name, "no face was found in it")]
     except UserError as error:
       failures.append((item.name, str(error)))
   if not images:

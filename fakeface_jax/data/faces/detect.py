@@ -33,6 +33,10 @@ class Box:
   points: tuple = ()
 
   @property
+  def edges(self):
+    return self.left, self.top, self.right, self.bottom
+
+  @property
   def centre(self):
     return (self.left + self.right) / 2, (self.top + self.bottom) / 2
 
