@@ -7,6 +7,7 @@ half       how far bfloat16 moves a run's probabilities and maps
 train      fine-tuning: FLOPs, whole runs, beside PyTorch where it is installed
 input      reading and decoding beside decoding alone
 layers     convolutions and max-pooling beside XLA's own
+faces      detectors of faces on pasted scenes, and whether a face there is judged as alone
 forge      detectors trained on forged fakes, on a folder's own, and on both
 backbone   detectors fine-tuned from a backbone and from random weights
 compile    what compiled calls cost on chips that need not be there
@@ -33,7 +34,7 @@ FLAGS = {
     "depth": (flags.DEFINE_integer, "Of the ResNet."),
     "size": (partial(flags.DEFINE_integer, lower_bound=32), "Side of the images in pixels."),
     "batch_size": (_count, "Images a call or a step."),
-    "images": (_count, "Number of training images."),
+    "images": (_count, "Number of training images; of faces: from each folder, for the runs."),
     "epochs": (_count, "Of every run."),
     "faces": (flags.DEFINE_list, "Folders of faces."),
     "pretrained": (flags.DEFINE_string, "Weights of the backbone."),
@@ -44,6 +45,7 @@ FLAGS = {
     "platform": (flags.DEFINE_list, "cpu, tpu, gpu, or chips: v5e,v6e,v5e 2x2,v6e 2x2,T4,A100,L4,H100."),
     "only": (flags.DEFINE_list, "Some programs only, such as forward,set,cached_step (default: all)."),
     "dtype": (partial(flags.DEFINE_enum, enum_values=["float32", "bfloat16"]), "Of the network (default: both)."),
+    "scenes": (_count, "Scenes of each kind, with four faces each."),
     "repeats": (_count, "Measurements in each of two turns; the median counts."),
 }
 IN_OTHERS = ("gpu", "forge", "backbone", "many", "compile")  # processes, which need the chip
@@ -79,6 +81,13 @@ def half(workdir=None, faces=()):
   from fakeface_jax.workdir import last_run
 
   return bench_half_precision(workdir or last_run(), faces)
+
+
+def faces(faces=(), workdir=None, scenes=10, images=40):
+  """Detectors of faces on scenes pasted of --faces; --workdir: runs, by commas, that judge faces alone and in a scene."""
+  from benchmarks.faces import bench_faces
+
+  return bench_faces(faces, workdir.split(",") if workdir else (), scenes, images)
 
 
 def train(depth=50, size=224, images=1024, batch_size=32, epochs=20):
@@ -142,7 +151,7 @@ def gpu(out="bench_gpu", small=False, parts=None):
 
 COMMANDS = {
     "explain": explain, "first": first, "many": many, "half": half, "train": train, "input": reading, "layers": layers,
-    "forge": forge, "backbone": backbone, "compile": compiled, "gpu": gpu}
+    "faces": faces, "forge": forge, "backbone": backbone, "compile": compiled, "gpu": gpu}
 chosen = next((argument for argument in sys.argv[1:] if argument in COMMANDS), None)
 
 

@@ -77,7 +77,7 @@ def add_folder(known, folder, detect, cache):
 
   Args:
     folder: such as a training set.
-    detect: a face detector (`cropping.haar_detector`).
+    detect: a face detector (`faces.detect.face_detector`).
     cache: file that keeps the hashes for the next command.
   Returns: list of (path, reason) of the images that cannot be read.
   Raises: UserError where there is no such folder or no image in it.
