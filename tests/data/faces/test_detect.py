@@ -11,7 +11,7 @@ from fakeface_jax.data.faces.detect import Box, find_faces
 
 ASTRONAUT = data.astronaut()  # 512 x 512; the face is about 80 px wide
 FACE = ASTRONAUT[30:190, 145:305]
-EYES_AND_MOUTH = np.array([(205, 111), (238, 109), (227, 131), (210, 150), (243, 147)])  # by eye, with the nose third
+PARTS = np.array([(203, 101), (246, 102), (224, 127), (203, 140), (245, 141)])  # seen in a print: pupils, nose, lips
 
 
 def scene(height=600, width=800):
@@ -28,8 +28,8 @@ def test_boxes_overlap_as_their_areas_do():
 def test_a_face_is_found_with_its_eyes_nose_and_mouth():
   (box,) = find_faces(ASTRONAUT)
   assert box.score > 0.99
-  np.testing.assert_allclose(box.points, EYES_AND_MOUTH, atol=4)
-  assert box.left < 205 and box.right > 243 and box.top < 100 and 150 < box.bottom < 190
+  np.testing.assert_allclose(box.points, PARTS, atol=4)
+  assert box.left < 190 and box.right > 260 and box.top < 90 and 165 < box.bottom < 185
 
 
 def test_in_another_place_size_and_grey_it_is_the_same_face():
@@ -66,7 +66,7 @@ def test_a_large_photograph_is_searched_reduced_and_measured_at_its_own_size():
   photograph = scene(2600, 4000)
   photograph[500 : 500 + size, 2000 : 2000 + size] = Image.fromarray(FACE).resize((size, size))
   (box,) = find_faces(photograph)
-  np.testing.assert_allclose((np.array(box.points) - (2000, 500)) / 10, EYES_AND_MOUTH - (145, 30), atol=4)
+  np.testing.assert_allclose((np.array(box.points) - (2000, 500)) / 10, PARTS - (145, 30), atol=4)
 
 
 def test_threads_find_the_same():
