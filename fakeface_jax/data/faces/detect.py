@@ -7,7 +7,7 @@ from PIL import Image
 
 from fakeface_jax.data.faces.networks import CELL, SIDES, STRIDE, look, one_thread, propose, sift, weights
 
-BASE_PIXELS = 1_200_000  # that are searched at most; a larger photograph is reduced
+BASE_PIXELS = 800_000  # that are searched at most; a larger photograph is reduced
 SHRINK = 0.709  # from one size that is searched to the next
 LEAST = {"propose": 0.6, "sift": 0.7, "look": 0.8}  # probability; as the package has them
 MOST = 4096  # proposals of a photograph that are looked at

@@ -26,8 +26,8 @@ SAMPLE = 256  # training images
 SHARE = 0.5  # of them in which a face has to be found
 ENOUGH = 80  # faces for the linear rule; of fewer, their median place
 RIDGE = 1e-3
-OUTLIERS = 5.0  # medians of the residuals away
-NEAR = 0.03  # log of the ratio of two sides that are taken for the same in any case
+OUTLIERS, EPSILON = 5.0, 1e-6  # medians of the residuals away
+SAME, SAME_LEAST = 2.0, 0.03  # spreads, and at least so much, that the log of a side is off where it is made the same
 WITHIN = 2.5  # spreads, and
 WITHIN_LEAST = (0.06, 0.06, 0.1)  # at least so far off: a picture that sits as the training images do
 
@@ -42,7 +42,7 @@ class Framing:
     found: share of the sample in which there was a face.
     spread: how far the squares lie from where `window` would have them, 90th percentiles: x and y of the middle, in
       sides of the square, and the log of the side.
-    rule: float[3, 12], the linear rule: x and y of the square's middle from the box's, in sides of the box, and the
+    rule: float[3, 14], the linear rule: x and y of the square's middle from the box's, in sides of the box, and the
       log of the ratio of the sides; of `_features`. None: the median of each.
     limits: float[3, 2], the least and the greatest that the sample has of each.
   """
@@ -69,13 +69,13 @@ class Framing:
     else:
       x, y, log_side = np.clip(np.array(self.rule) @ _features(box), *np.transpose(self.limits))
     side = max(1, round(box.side * np.exp(log_side)))
-    if abs(np.log(side / self.size)) <= max(NEAR, self.spread[2]):
+    if abs(np.log(side / self.size)) <= max(SAME_LEAST, SAME * self.spread[2]):
       side = self.size
     centre = box.centre[0] + x * box.side, box.centre[1] + y * box.side
     return round(centre[0] - side / 2), round(centre[1] - side / 2), side
 
   def off(self, window, square):
-    """How far a window is off another square, in what `near` allows: at most 1 where they are as good as the same."""
+    """How far a window is off another square: at most 1 where they are the same within the spread of the sample."""
     (left, top, side), (of_left, of_top, of_side) = window, square
     distance = np.abs([(left - of_left + (side - of_side) / 2) / of_side, (top - of_top + (side - of_side) / 2) / of_side,
                        np.log(side / of_side)])
@@ -129,19 +129,22 @@ def measure_framing(images, detect):
 
 
 def _features(box):
-  """float[12]: 1, the height of a box, and its points from its middle, all in its sides."""
+  """float[14]: 1; the height of a box; its points from its middle; how far the eyes are apart, and twice that or 1.8
+  times their way to the mouth, as FFHQ has it; all in sides of the box."""
   points = (np.array(box.points) - box.centre) / box.side
-  return np.array([1.0, (box.bottom - box.top) / box.side, *points.ravel()])
+  apart, down = np.hypot(*(points[1] - points[0])), np.hypot(*(points[3:].mean(0) - points[:2].mean(0)))
+  return np.array([1.0, (box.bottom - box.top) / box.side, *points.ravel(), apart, max(2 * apart, 1.8 * down)])
 
 
 def _fitted(features, places):
-  """Least squares with a ridge, twice: the second time without what the first is far off."""
-  kept = np.ones(len(features), bool)
-  for _ in range(2):
+  """Least squares with a ridge, each time without what lies far off the last: the first time, off the median."""
+  expected = np.median(places, 0)
+  for _ in range(3):
+    off = np.abs(places - expected)
+    kept = (off <= OUTLIERS * np.median(off, 0) + EPSILON).all(1)
     x, y = features[kept], places[kept]
     rule = np.linalg.solve(x.T @ x + RIDGE * np.eye(x.shape[1]), x.T @ y).T
-    off = np.abs(places - features @ rule.T)
-    kept = (off <= OUTLIERS * np.median(off, 0)).all(1)
+    expected = features @ rule.T
   return rule
 
 
@@ -178,13 +181,15 @@ def read_framing(path):
   found = read_json(path, _holds_framing, "it is measured again when needed")
   if found is None or found["format"] != FORMAT:
     return False, None
-  return True, found["framing"] and Framing(**found["framing"])
+  return True, found["framing"] and Framing(**{
+      name: tuple(map(tuple, value)) if name in ("rule", "limits") and value else
+      tuple(value) if name == "spread" else value for name, value in found["framing"].items()})
 
 
 def _holds_framing(found):
   if found["format"] != FORMAT or found["framing"] is None:
     return isinstance(found["format"], int)
   framing = Framing(**found["framing"])
-  shapes = [(framing.spread, (3,)), (framing.limits, (3, 2))] + [(framing.rule, (3, 12))] * (framing.rule is not None)
+  shapes = [(framing.spread, (3,)), (framing.limits, (3, 2))] + [(framing.rule, (3, 14))] * (framing.rule is not None)
   return framing.size > 0 and framing.right > framing.left and framing.bottom > framing.top and all(
       np.shape(value) == shape and np.isfinite(value).all() for value, shape in shapes)

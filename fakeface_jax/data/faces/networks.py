@@ -115,26 +115,27 @@ def _convolve(x, kernel, bias, slope):
       first = start + tap // columns * width + tap % columns
       taps[: end - start, tap * channels : (tap + 1) * channels] = flat[first : first + end - start]
     np.matmul(taps[: end - start], kernel, out=result[start:end])
-    result[start:end] += bias
-    result[start:end] = _leaky(result[start:end], slope[0, 0])
+    result[start:end] = _leaky(result[start:end] + bias, slope[0, 0])
   return result.reshape(n, height, width, out)[:, : height - rows + 1, : width - columns + 1]
 
 
 def _leaky(x, slope):
-  return np.maximum(x, 0) + slope * np.minimum(x, 0)
+  below = np.minimum(x, 0)
+  below *= slope
+  below += np.maximum(x, 0, out=x)
+  return below
 
 
 def _pool(x, size, padded=True):
   """Maxima of `size` x `size` pixels, every second one; padded: of those at the end that are there."""
-  n, height, width, channels = x.shape
-  if padded:
-    x = np.pad(x, ((0, 0), (0, size - 1), (0, size - 1), (0, 0)), constant_values=-np.inf)
-    height, width = (height + 1) // 2, (width + 1) // 2
-  else:
-    height, width = (height - size) // 2 + 1, (width - size) // 2 + 1
-  return functools.reduce(np.maximum, (
-      x[:, top : top + 2 * height : 2, left : left + 2 * width : 2][:, :height, :width]
-      for top in range(size) for left in range(size)))
+  for axis in (1, 2):
+    length = (x.shape[axis] + 1) // 2 if padded else (x.shape[axis] - size) // 2 + 1
+    lacking = max(0, 2 * (length - 1) + size - x.shape[axis])
+    if lacking:
+      x = np.pad(x, [(0, lacking * (axis == at)) for at in range(4)], constant_values=-np.inf)
+    x = x.swapaxes(0, axis)
+    x = functools.reduce(np.maximum, (x[start : start + 2 * length - 1 : 2] for start in range(size))).swapaxes(0, axis)
+  return np.ascontiguousarray(x)
 
 
 def _flat(x):

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 from PIL import Image
 
+from fakeface_jax.data.faces.detect import Box
 from fakeface_jax.data.reading.images import encode_image
 
 KEY = "the-access-key"
@@ -29,7 +30,8 @@ def jpeg(pixels, **options):
 def detect(image):
   """A face of half the image's shorter side, in its middle; none in the dark."""
   side = min(image.shape[:2]) // 2
-  return [] if image.max() < 40 else [((image.shape[1] - side) // 2, (image.shape[0] - side) // 2, side)]
+  left, top = (image.shape[1] - side) // 2, (image.shape[0] - side) // 2
+  return [] if image.max() < 40 else [Box(left, top, left + side, top + side, 1.0)]
 
 
 def endless(start, piece, pause=0.0):

@@ -1,23 +1,20 @@
 import io
-import sys
-import types
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from fakeface_jax.data.collect.cropping import LeftOut, cut_out, encode, face_square, haar_detector, in_srgb
-from fakeface_jax.data.drawn.examples import render_example
-from fakeface_jax.data.reading.images import decode_image
-from fakeface_jax.errors import UserError
+from fakeface_jax.data.collect.cropping import LeftOut, cut_out, encode, face_square, in_srgb
+from fakeface_jax.data.faces.detect import Box
 from tests.data.collect.site import face, jpeg
 
 
 def test_the_largest_face_is_taken_with_a_quarter_more_around_a_point_above_its_middle():
-  faces = [(10, 20, 30), (100, 50, 40), (0, 0, 8)]
-  assert face_square(face(0), lambda image: faces) == (95, 43, 50)  # 45 - 0.06 * 40 down
-  with pytest.raises(LeftOut, match="no face found"):
-    face_square(face(0), lambda image: [])
+  faces = [Box(10, 20, 40, 50, 1.0), Box(102, 45, 134, 95, 1.0), Box(0, 0, 8, 8, 1.0)]  # 32 x 50: of the area of 40 x 40
+  assert face_square(face(0), lambda image: faces) == (92, 42, 51)  # 118 and 70 - 0.065 * 40 is its middle
+  for nothing in ([], faces[2:]):  # what is smaller than a fifth of the picture is somebody in its background
+    with pytest.raises(LeftOut, match="no face found"):
+      face_square(face(0), lambda image, found=nothing: found)
 
 
 def test_the_square_is_cut_out_and_reduced():
@@ -47,25 +44,3 @@ def test_without_a_profile_or_with_a_broken_one_pixels_stay():
   pixels = face(2)
   for profile in (None, b"broken" * 40, bytes(16) + b"RGB " + bytes(99)):
     assert in_srgb(pixels, jpeg(pixels, icc_profile=profile)) is pixels
-
-
-def test_the_real_detector_finds_drawn_faces():
-  try:
-    detect = haar_detector()
-  except UserError as error:
-    pytest.skip(str(error))
-  central = 0
-  for index in range(20):
-    faces = detect(decode_image(render_example(0, index, size=160)["image"], "drawn"))
-    central += any(abs(left + side / 2 - 80) < 24 and side > 48 for left, _, side in faces)
-  assert central >= 6  # it is made for photographs; of drawn faces it finds about half
-  assert detect(np.full((160, 160, 3), 128, np.uint8)) == detect(np.zeros((1, 5000, 3), np.uint8)) == []
-
-
-def test_without_a_cascade_it_is_said_how_to_get_one(monkeypatch):
-  monkeypatch.setitem(sys.modules, "cv2", None)
-  with pytest.raises(UserError, match=r"needs OpenCV: pip install '\.\[collect\]'"):
-    haar_detector()
-  monkeypatch.setitem(sys.modules, "cv2", types.SimpleNamespace(__version__="5.0.0"))
-  with pytest.raises(UserError, match=r"OpenCV 5\.0\.0 has no face cascade any more, 4 has: pip install"):
-    haar_detector()
