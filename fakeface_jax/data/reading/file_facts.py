@@ -77,8 +77,9 @@ def file_facts(path_or_bytes: str | os.PathLike | bytes) -> dict[str, Any]:
     make, model = _text(exif.get(_MAKE)), _text(exif.get(_MODEL))
     named = make and model and model.startswith(make)  # "Canon", "Canon EOS R5"
     facts["camera"] = model if named else " ".join(filter(None, (make, model))) or None
-    facts |= {"software": _text(exif.get(_SOFTWARE) or image.info.get("Software")), "date": _text(own.get(_TAKEN)) or _text(exif.get(_DATE)),
-              "position": bool(exif.get(_GPS)), "jpeg": _jpeg(image, data)}
+    facts |= {"software": _text(exif.get(_SOFTWARE) or image.info.get("Software")),
+              "date": _text(own.get(_TAKEN)) or _text(exif.get(_DATE)), "position": bool(exif.get(_GPS)),
+              "jpeg": _jpeg(image, data)}
     texts = {str(key): value for key, value in image.info.items() if isinstance(value, str)}
     texts |= {"Software": facts["software"] or "", "UserComment": _comment(own.get(_COMMENT)) or ""}
   ends = data[:SEARCHED] + data[max(SEARCHED, len(data) - SEARCHED) :]

@@ -3,7 +3,8 @@
 Plain JPEGs go through simplejpeg (in its strict mode, which refuses truncated and damaged ones), all else through
 Pillow. What comes out is what a viewer shows: turned upright by its EXIF orientation, transparency laid on white (as
 a browser does), of an animation the first frame, 16-bit and float greys scaled rather than clipped. Colour profiles
-are ignored, and so are metadata that are broken or too large to be read. No function here emits a warning (Pillow's are
+are ignored but for those of HEIC pictures (read by pillow-heif where it is installed), which are hardly ever sRGB, and
+so are metadata that are broken or too large to be read. No function here emits a warning (Pillow's are
 silenced), and all may be called from several threads.
 
 Decoding takes a gigabyte at most: an image of the largest size that is allowed takes four bytes a pixel within Pillow
@@ -21,15 +22,16 @@ from pathlib import Path
 
 import numpy as np
 import simplejpeg
-from PIL import Image
+from PIL import Image, ImageCms
 
 from fakeface_jax.data.reading.bare import without_metadata
-from fakeface_jax.data.reading.kinds import HEAD, IMAGE, RAW, READS, kind_of
+from fakeface_jax.data.reading.kinds import HEAD, IMAGE, RAW, READS, is_heic, kind_of, reads_heic
 from fakeface_jax.errors import UserError
 from fakeface_jax.paths import FILE, FOLDER, NOTHING, path_kind, user_path
 
 MAX_PIXELS = 100_000_000  # beyond it an image is taken for a decompression bomb
-MAX_PIXELS_OF = {"WEBP": 40_000_000, "AVIF": 40_000_000, "JPEG2000": 40_000_000}  # their decoders take 20 bytes each
+MAX_PIXELS_OF = {"WEBP": 40_000_000, "AVIF": 40_000_000, "JPEG2000": 40_000_000,  # their decoders take 20 bytes each
+                 "HEIF": 64_000_000}
 MAX_BYTES = 420_000_000  # of a file
 LARGE = 16_000_000  # pixels; of images beyond it one is in work at a time
 STRIP = 1 << 20  # pixels that are converted at a time
@@ -141,7 +143,7 @@ def _pixels(image, name):
   with _alone(image.width * image.height):
     try:
       image.load()
-      return _upright(_rgb(image, name), _orientation(image))
+      return _upright(_rgb(_in_srgb(image), name), _orientation(image))
     except UserError:
       raise
     except MemoryError as error:
@@ -158,7 +160,7 @@ def open_image(data: bytes, name: str) -> Image.Image:
 def _open(data, name):
   _silence_pillow()
   try:
-    image = Image.open(io.BytesIO(data), formats=_formats())
+    image = Image.open(io.BytesIO(data), formats=_formats(data))
   except Image.DecompressionBombError as error:
     pixels = re.search(r"\d+", str(error))
     raise _too_large(name, f"{int(pixels[0]) / 1e6:,.0f} million pixels," if pixels else "far") from None
@@ -223,11 +225,27 @@ def _silence_pillow():
     warnings.filterwarnings("ignore", module=_PILLOW.pattern)
 
 
-def _formats():
+def _formats(data):
   """Pillow's names for what we read: not all it can, as some plugins start other programs (EPS: Ghostscript)."""
   Image.init()
+  if is_heic(data[:HEAD]) and reads_heic():
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+    return ("HEIF",)
   wanted = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "JPEG2000", "AVIF")
   return tuple(format for format in wanted if format in Image.OPEN)
+
+
+def _in_srgb(image):
+  """A HEIC picture with the colours that its profile means; any other one, or one with a broken profile, as it is."""
+  profile = image.info.get("icc_profile")
+  if image.format != "HEIF" or not profile or image.mode not in ("RGB", "RGBA"):
+    return image
+  try:
+    return ImageCms.profileToProfile(image, io.BytesIO(profile), ImageCms.createProfile("sRGB"))
+  except ImageCms.PyCMSError:
+    return image
 
 
 def _orientation(image):

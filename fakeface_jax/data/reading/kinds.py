@@ -1,24 +1,28 @@
 """What a file is by its first bytes: a picture that is read here, one that is not, or nothing of the kind."""
 
+import functools
+import importlib.util
 import os
 import stat
 from pathlib import Path
 
-IMAGE_SUFFIXES = frozenset((
+HEIC_SUFFIXES = frozenset((".heic", ".heif", ".hif", ".heics"))
+IMAGE_SUFFIXES = HEIC_SUFFIXES | frozenset((
     ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pnm",
     ".jp2", ".avif"))
-READS = "JPEG, PNG, WebP, GIF, BMP, TIFF, PPM, JPEG 2000, AVIF"
+READS = "JPEG, PNG, WebP, GIF, BMP, TIFF, PPM, JPEG 2000, AVIF, and HEIC where pillow-heif is installed"
 HEAD = 64  # bytes that tell
 IMAGE, OTHER = "image", ""
 
 _CONVERT = "; save it as JPEG or PNG"
-_HEIC = f"is a HEIC picture, which is not read here{_CONVERT}"
+_HEIC = ("is a HEIC picture, which is read where pillow-heif is installed: pip install 'fakeface-jax[heic]', or save it"
+         " as JPEG or PNG")
 _JXL = f"is a JPEG XL picture, which is not read here{_CONVERT}"
 RAW = f"is a camera's raw file, which is not read here{_CONVERT}"
 _DRAWING, _PICTURE = f"is a drawing program's file{_CONVERT}", f"is a picture of a kind that is not read here{_CONVERT}"
 _VIDEO, _ARCHIVE = "is a video; take pictures out of it", "is an archive; unpack it"
 _SUFFIXES = {
-    _HEIC: "heic heif hif heics", _JXL: "jxl",
+    _HEIC: " ".join(suffix[1:] for suffix in HEIC_SUFFIXES), _JXL: "jxl",
     RAW: "3fr arw cr2 cr3 crw dcr dng erf iiq kdc mef mos mrw nef nrw orf pef raf raw rw2 rwl sr2 srf srw x3f",
     _DRAWING: "psd psb xcf svg kra", _PICTURE: "hdr exr tga dds ico icns pcx qoi emf wmf jxr wdp hdp bpg flif dcm fits",
     _VIDEO: "mp4 m4v mov avi mkv webm mpg mpeg wmv 3gp", _ARCHIVE: "zip tar tgz gz bz2 xz 7z rar"}
@@ -37,6 +41,17 @@ _NOT_DATA = frozenset(("thumbs.db", "desktop.ini", "icon\r"))  # of operating sy
 NOT_DATA_FOLDERS = frozenset(("__macosx", "@eadir", "$recycle.bin", "system volume information", "lost+found"))
 
 
+@functools.cache
+def reads_heic() -> bool:
+  """Whether pillow-heif is installed."""
+  return importlib.util.find_spec("pillow_heif") is not None
+
+
+def is_heic(head: bytes) -> bool:
+  """Whether a file's first `HEAD` bytes are those of a HEIC picture."""
+  return _of_content(head) == _HEIC
+
+
 def what_is(path) -> str:
   """`IMAGE`, `OTHER` (a note, a table, a system's file), or what else it is and what to do, as 'is a video; ...'.
 
@@ -46,7 +61,7 @@ def what_is(path) -> str:
   suffix, name = path.suffix.lower(), path.name
   if name.startswith(".") or name.lower() in _NOT_DATA:
     return OTHER
-  if suffix in IMAGE_SUFFIXES:
+  if suffix in IMAGE_SUFFIXES and (suffix not in HEIC_SUFFIXES or reads_heic()):
     return IMAGE
   try:
     head = _head(path)
@@ -67,6 +82,12 @@ def kind_of(head: bytes, suffix: str = "") -> str:
   by_suffix = _BY_SUFFIX.get(suffix.lower(), OTHER)
   if by_suffix == RAW and head[:4] in (b"II*\0", b"MM\0*"):
     return RAW  # a TIFF by its first bytes, with a preview where the picture should be
+  kind = _of_content(head) or by_suffix
+  return IMAGE if kind == _HEIC and reads_heic() else kind
+
+
+def _of_content(head):
+  """By the first bytes alone."""
   bitmap = head[:2] == b"BM" and head[6:10] == bytes(4) and len(head) >= 26
   if head.startswith(_READ) or bitmap or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
     return IMAGE
@@ -74,7 +95,7 @@ def kind_of(head: bytes, suffix: str = "") -> str:
     return _of_brands({head[i : i + 4] for i in (8, *range(16, min(HEAD, int.from_bytes(head[:4])), 4))})
   if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
     return _VIDEO
-  return next((what for magic, what in _UNREAD if head.startswith(magic)), by_suffix)
+  return next((what for magic, what in _UNREAD if head.startswith(magic)), OTHER)
 
 
 def _of_brands(brands):

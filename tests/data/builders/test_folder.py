@@ -16,6 +16,7 @@ from fakeface_jax.data.builders import folder as folder_module
 from fakeface_jax.data.builders.folder import folder_builder, read_mask
 from fakeface_jax.data.checking.check import SHOWN, check_data, table
 from fakeface_jax.data.datasets import open_dataset
+from fakeface_jax.data.reading import kinds
 from fakeface_jax.data.reading.records import decode_mask, record_name
 from fakeface_jax.data.schema import DIFFICULTIES, FAKE, REAL
 from fakeface_jax.data.splits import RunSplits
@@ -309,7 +310,8 @@ def test_usual_names_of_splits_in_every_order(names, layout, tmp_path):
   assert sum(decode_mask(record).max() == 255 for sources in found.values() for record in sources.values()) == 3
 
 
-def test_pictures_of_kinds_that_are_not_read_are_listed_with_what_to_do(root, tmp_path):
+def test_pictures_of_kinds_that_are_not_read_are_listed_with_what_to_do(root, tmp_path, monkeypatch):
+  monkeypatch.setattr(kinds, "reads_heic", lambda: False)
   photo = (root / "train" / "real" / "b.jpg").read_bytes()
   (root / "train" / "real" / "nosuffix").write_bytes(photo)
   (root / "train" / "real" / "b.txt").write_bytes(photo[::-1])
@@ -318,7 +320,8 @@ def test_pictures_of_kinds_that_are_not_read_are_listed_with_what_to_do(root, tm
   builder = prepare(root, tmp_path)
   assert "train/real/nosuffix" in records(builder)["train"]
   assert builder.info.metadata["unreadable"] == [
-      ["train/real/IMG_1.HEIC", "is a HEIC picture, which is not read here; save it as JPEG or PNG"],
+      ["train/real/IMG_1.HEIC", "is a HEIC picture, which is read where pillow-heif is installed: pip install"
+       " 'fakeface-jax[heic]', or save it as JPEG or PNG"],
       ["val/fake/x.dng", "is a camera's raw file, which is not read here; save it as JPEG or PNG"]]
   assert builder.info.metadata["ignored_files"] == 1
   for path in (root / "val" / "real").iterdir():
