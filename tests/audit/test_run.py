@@ -13,10 +13,12 @@ from fakeface_jax.audit import maps as audited_maps
 from fakeface_jax.audit import run as module
 from fakeface_jax.audit.run import audit_run
 from fakeface_jax.data.reading.images import read_image
-from fakeface_jax.detector import Detector
+from fakeface_jax.detector import Detector, load
+from fakeface_jax.drawing.panel import WIDTH
 from fakeface_jax.errors import UserError
 from fakeface_jax.evaluation import robustness as robustness_module
 from fakeface_jax.explain.engine import Engine
+from fakeface_jax.runs.best_map import best_map
 from fakeface_jax.workdir import SANITY_FILE
 from tests.conftest import SIZE, run_script
 
@@ -73,7 +75,9 @@ def test_the_files_hold_all_of_it(audited):
     assert audit[part]["verdict"].replace("'", "&#39;") in html
   for item in audit["cases"]["items"]:
     assert read_image(out / item["thumbnail"]).shape == (160, 160, 3)
-    assert read_image(out / item["panel"]).shape[1] > 1000
+    assert read_image(out / item["panel"]).shape[1] == WIDTH
+  best = audit["localization"]["best"]
+  assert best_map(workdir, load(workdir)) == (None if "reason" in best else (best["method"], best["layer"]))
   assert html.count('src="data:image/jpeg;base64,') == 2 * len(audit["cases"]["items"])
 
 
