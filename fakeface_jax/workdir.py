@@ -204,9 +204,9 @@ def last_run(folder="runs"):
 
 
 RUN_FILES = (  # all that is written into a run's folder
-    CONFIG_FILE, CHECKPOINTS, WEIGHTS_FILE, SCALE_FILE, BACKGROUND_FILE, REFERENCE_FILE, SANITY_FILE, "sanity.png", SECONDS_FILE,
-    DATA_CHECK_FILE, "metrics.jsonl", "tensorboard", "trunk", "test_predictions.jsonl", "test_metrics.json",
-    "curves.png", "examples.png")
+    CONFIG_FILE, CHECKPOINTS, WEIGHTS_FILE, SCALE_FILE, BACKGROUND_FILE, REFERENCE_FILE, SANITY_FILE, "sanity.png",
+    SECONDS_FILE, DATA_CHECK_FILE, "metrics.jsonl", "tensorboard", "trunk", "test_predictions.jsonl",
+    "test_metrics.json", "curves.png", "examples.png")
 
 
 def refuse_strangers(folder, names, option="out"):

@@ -9,6 +9,7 @@ input      reading and decoding beside decoding alone
 layers     convolutions and max-pooling beside XLA's own
 forge      detectors trained on forged fakes, on a folder's own, and on both
 backbone   detectors fine-tuned from a backbone and from random weights
+unlike     how sure verdicts are, and which pictures a detector says it does not know
 compile    what compiled calls cost on chips that need not be there
 gpu        all figures of an accelerator, each kept as soon as it is there
 
@@ -36,6 +37,7 @@ FLAGS = {
     "images": (_count, "Number of training images."),
     "epochs": (_count, "Of every run."),
     "faces": (flags.DEFINE_list, "Folders of faces."),
+    "workdirs": (flags.DEFINE_list, "Folders of runs."),
     "pretrained": (flags.DEFINE_string, "Weights of the backbone."),
     "kinds": (flags.DEFINE_list, "Of frozen, frozen random, all, all random (default: all four)."),
     "seeds": (_count, "How many runs of each kind."),
@@ -126,6 +128,16 @@ def backbone(pretrained="bundled", faces=(), workdir=None, depth=18, size=224, k
       workdir=workdir)
 
 
+def unlike(faces=(), workdirs=()):
+  """How often the truth remains among what a verdict leaves, and the share of pictures that are said to be unlike.
+
+  Of each run of --workdirs, on its test images, and on val/ of each folder of --faces, drawn faces and odd pictures.
+  """
+  from benchmarks.unlike import bench_unlike
+
+  return bench_unlike(faces, workdirs)
+
+
 def compiled(platform=("cpu", "tpu", "gpu"), only=None, depth=None, size=None, dtype=None):
   """What compiled calls cost on chips that need not be there; by default ResNet-18 at 72 px and ResNet-50 at 224 px."""
   from benchmarks.compile import bench_compile, chosen_networks
@@ -142,7 +154,8 @@ def gpu(out="bench_gpu", small=False, parts=None):
 
 COMMANDS = {
     "explain": explain, "first": first, "many": many, "half": half, "train": train, "input": reading, "layers": layers,
-    "forge": forge, "backbone": backbone, "compile": compiled, "gpu": gpu}
+    "forge": forge, "backbone": backbone, "unlike": unlike,
+    "compile": compiled, "gpu": gpu}
 chosen = next((argument for argument in sys.argv[1:] if argument in COMMANDS), None)
 
 
