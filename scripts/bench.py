@@ -12,6 +12,7 @@ faces      detectors of faces on pasted scenes, and whether a face there is judg
 forge      detectors trained on forged fakes, on a folder's own, and on both
 backbone   detectors fine-tuned from a backbone and from random weights
 twice      JPEGs that were saved twice: how many are recognised, and how many others taken for such
+unlike     how sure verdicts are, and which pictures a detector says it does not know
 compile    what compiled calls cost on chips that need not be there
 gpu        all figures of an accelerator, each kept as soon as it is there
 
@@ -39,6 +40,7 @@ FLAGS = {
     "images": (_count, "Number of images."),
     "epochs": (_count, "Of every run."),
     "faces": (flags.DEFINE_list, "Folders of faces."),
+    "workdirs": (flags.DEFINE_list, "Folders of runs."),
     "pretrained": (flags.DEFINE_string, "Weights of the backbone."),
     "kinds": (flags.DEFINE_list, "Of frozen, frozen random, all, all random (default: all four)."),
     "seeds": (_count, "How many runs of each kind."),
@@ -151,6 +153,14 @@ def twice(faces=(), images=200):
   from benchmarks.encoded_twice import bench_encoded_twice
 
   return bench_encoded_twice(faces, images)
+def unlike(faces=(), workdirs=()):
+  """How often the truth remains among what a verdict leaves, and the share of pictures that are said to be unlike.
+
+  Of each run of --workdirs, on its test images, and on val/ of each folder of --faces, drawn faces and odd pictures.
+  """
+  from benchmarks.unlike import bench_unlike
+
+  return bench_unlike(faces, workdirs)
 
 
 def compiled(platform=("cpu", "tpu", "gpu"), only=None, depth=None, size=None, dtype=None):
@@ -179,6 +189,7 @@ COMMANDS = {
     "forge": forge,
     "backbone": backbone,
     "faces": faces,
+    "unlike": unlike,
     "twice": twice,
     "compile": compiled,
     "gpu": gpu,

@@ -31,6 +31,7 @@ from fakeface_jax.paths import user_path
 from fakeface_jax.progress import with_progress
 from fakeface_jax.runs.background import with_run_background
 from fakeface_jax.runs.best_map import AUDIT, FIGURES_FILE
+from fakeface_jax.verdict.conformal import Calibration, coverage
 from fakeface_jax.workdir import read_config, refuse_strangers, write_whole
 
 log = logging.getLogger(__name__)
@@ -125,9 +126,12 @@ def _section(compute):
 
 
 def _detection(run, dataset, split, audited, parts, step, seen):
+  validation = _validation(run, dataset, split, audited.detector, parts, step)
   found = detection(
       audited.labels, audited.probabilities, regions=audited.regions, difficulties=audited.difficulties,
-      sources=audited.names, validation=_validation(run, dataset, split, audited.detector, parts, step))
+      sources=audited.names, validation=validation)
+  found["conformal"] = {"reason": validation} if isinstance(validation, str) else coverage(
+      Calibration(*validation), audited.labels, audited.probabilities)
   return found | {"verdict": " ".join(filter(None, [in_words(seen), found["verdict"]]))}
 
 

@@ -24,8 +24,8 @@ def evaluate_run(workdir, data=None, split=None, batch_size=None):
       published without splits.
     batch_size: images a step over all devices; by default the run's, rounded up to the number of devices.
   Returns: (what was scored, in words; the scores as `evaluation.scores.scores`, and with "seen_in_training" as
-    `RunSplits.seen` of all but the run's own test split, and "conformal" as `conformal.coverage`; the files that the
-    builder left out, [name, reason]).
+    `RunSplits.seen` of all but the run's own test split, and "conformal" as `conformal.coverage` or {"reason"}; the
+    files that the builder left out, [name, reason]).
   """
   config = read_config(workdir)
   dataset, split, held_out = what_to_score(config, data, split)

@@ -106,6 +106,7 @@ def test_figures_agree_with_each_other(audited):
     if item["area"]:
       assert item["area"] == 0.25
   assert audit["detection"]["thresholds"][0]["validation_reals"] == 8
+  assert audit["detection"]["conformal"]["validation"] == {"real": 8, "fake": 8}
 
 
 def test_occlusion_finds_the_patch_that_was_planted(audited):

@@ -71,6 +71,7 @@ def test_without_training_images_that_is_said_and_without_any_nothing_is_claimed
       "; whether it knows such pictures is not known, as its training images are gone.")
   (judgement,) = judge([0.9999], None, None, 0.8)
   assert judgement.verdict == "cannot tell"
-  assert judgement.why == "Nothing says how sure this detector may be: no images are kept with it that it was checked on."
+  assert judgement.why == (
+      "Nothing says how sure this detector may be: no images are kept with it that it was checked on.")
   with pytest.raises(UserError, match="confidence=90: expected"):
     judge([0.9], None, None, 90)

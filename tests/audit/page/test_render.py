@@ -132,6 +132,8 @@ def test_scores_thresholds_and_groups_are_in_tables_the_worst_group_first(audit,
   assert counts == [[str(count) for count in row] for row in scores["confusion_matrix"]]
   for row, of in zip(table(page, "Thresholds")[1:], detection["thresholds"], strict=True):
     assert row[1:] == [f"{of['threshold']:.3f}", "400", share(of["recall"]), share(of["false_alarm_rate"])]
+  sure = ("coverage", "coverage_real", "coverage_fake", "cannot_tell", "right")
+  assert table(page, "Verdicts at 90")[1] == [share(detection["conformal"][name]) for name in sure]
   for title, key in (("manipulated region", "regions"), ("difficulty", "difficulty"), ("source", "source")):
     groups = sorted(detection["groups"][key], key=lambda row: row["recall"][0])
     assert [row[:4] for row in table(page, f"Recall of fakes by {title}")[1:]] == [
@@ -232,8 +234,8 @@ def test_names_that_look_like_markup_are_only_names(audit, folder):
 
 
 PARTS = [
-    "detection", "detection/thresholds", "localization", "localization/best", "localization/face_regions",
-    "faithfulness", "faithfulness/sanity", "robustness", "cases"]
+    "detection", "detection/thresholds", "detection/conformal", "localization", "localization/best",
+    "localization/face_regions", "faithfulness", "faithfulness/sanity", "robustness", "cases"]
 
 
 @pytest.mark.parametrize("path", PARTS)
