@@ -157,12 +157,8 @@ def _case_groups(cases):
   """(key, title, how many images of the test set, items) of each group that has items, in the audit's order."""
   if missing(cases):
     return []
-  groups = []
-  for key, group in cases["groups"].items():
-    items = [item for item in cases["items"] if item["group"] == key]
-    if items:
-      groups.append((key, group["title"], group["images"], items))
-  return groups
+  return [(key, group["title"], group["images"], items) for key, group in cases["groups"].items()
+          if (items := [item for item in cases["items"] if item["group"] == key])]
 
 
 def _case_filters(cases):
