@@ -149,12 +149,11 @@ def _validation(run, dataset, split, detector, parts, step):
 
 def _robustness(audited, parts):
   labels = audited.labels
+  indices = np.arange(len(labels))
   if len(labels) > ROBUST:  # as many of each class as the set has, in proportion
-    order = np.random.default_rng(0).permutation(len(labels))
+    order = np.random.default_rng(0).permutation(indices)
     order = order[np.argsort(labels[order], kind="stable")]
     indices = np.sort(order[np.linspace(0, len(order) - 1, ROBUST).round().astype(int)])
-  else:
-    indices = np.arange(len(labels))
   levels = [(name, level) for name, corruption in CORRUPTIONS.items() for level in corruption.levels]
   stored, by_level = audited.stored(indices), {}
   for name, level in with_progress(levels, "corrupting images", unit="levels"):

@@ -72,7 +72,10 @@ def _guard(main, arguments):
       return NOBODY_READS
     if isinstance(error, OSError) and not interrupts.pressed():  # a full disk, no right to write: wherever it happens
       print(f"error: {of_disk(error)}", file=sys.stderr)
-      surroundings.drop_unwritten()
+      try:
+        sys.stdout.flush()
+      except OSError:  # where it takes nothing: Python would try again at its end
+        surroundings.drop_output()
       return 1
     if not (isinstance(error, KeyboardInterrupt) or interrupts.pressed()):
       raise
@@ -89,8 +92,8 @@ def _set_up_messages():
   ours.handlers = [handler]
   ours.setLevel(logging.INFO)
   ours.propagate = False
-  if not progress.interactive():
-    surroundings.silence_foreign_bars()
+  if not progress.interactive() and not surroundings.in_ipython():
+    os.environ.setdefault("TQDM_DISABLE", "1")  # bars of libraries, which would fill a file with carriage returns
 
 
 def import_jax():

@@ -42,23 +42,9 @@ def drop_output():
   os.close(nowhere)
 
 
-def drop_unwritten():
-  """`drop_output` where standard output takes nothing: Python would try again at its end."""
-  try:
-    sys.stdout.flush()
-  except OSError:
-    drop_output()
-
-
 def in_ipython():
   """Whether this process is a notebook's or IPython's, which runs a script within it by %run."""
   return hasattr(builtins, "__IPYTHON__")
-
-
-def silence_foreign_bars():
-  """Switches off the bars of libraries that are made with tqdm where they would fill a file with carriage returns."""
-  if not in_ipython():
-    os.environ.setdefault("TQDM_DISABLE", "1")
 
 
 def choose_folders():

@@ -32,8 +32,7 @@ def draw_contact_sheet(source, *, columns=12, cell=128):
     if any(0 < (mask == 255).mean() < 1 for _, mask in row):
       lines.append(("its mask", [outlined(*each) for each in row]))
   sheet = Image.new("RGB", (MARGIN + columns * cell, len(lines) * cell), (255, 255, 255))
-  draw = ImageDraw.Draw(sheet)
-  font = ImageFont.load_default(13)
+  draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
   for y, (name, pictures) in enumerate(lines):
     draw.text((6, y * cell + cell // 2), name, (20, 20, 20), font, anchor="lm")
     for x, picture in enumerate(pictures):

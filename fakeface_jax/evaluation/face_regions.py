@@ -63,11 +63,9 @@ def energy_by_region(maps, region_maps, found_by, manipulated):
   groups = {name: [regions is not None and name in regions for regions in changed] for name in REGIONS}
   reals = [regions is None for regions in changed]
   groups |= {"all fakes": [not real for real in reals], "reals": reals}
-  rows = []
-  for name, members in groups.items():
-    if any(members):
-      rows.append({"manipulated": name, "images": sum(members),
-                   "share": dict(zip(FACE_REGIONS, mean_intervals(shares[members]), strict=True))})
+  rows = [{"manipulated": name, "images": sum(members),
+           "share": dict(zip(FACE_REGIONS, mean_intervals(shares[members]), strict=True))}
+          for name, members in groups.items() if any(members)]
   return {"found_by": dict(Counter(found_by)), "area": dict(zip(FACE_REGIONS, areas.mean(0).tolist(), strict=True)),
           "rows": rows}
 

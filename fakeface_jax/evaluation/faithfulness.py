@@ -158,8 +158,8 @@ def faithfulness(per_map, sanity):
     row["sanity"] = found and {key: found[key] for key in ("same_when_random", "depends_on_weights")}
     maps.append(row)
   images = len(areas[0]["deletion"]["inpaint"]) if areas else 0
-  return {"verdict": _verdict(maps, areas, baselines), "images": images, "fractions": list(FRACTIONS), "fills": FILLS,
-          "maps": maps, "sanity": sanity}
+  return {"verdict": _verdict(maps, areas, baselines, images), "images": images, "fractions": list(FRACTIONS),
+          "fills": FILLS, "maps": maps, "sanity": sanity}
 
 
 def _gain(kind, of, baseline):
@@ -168,7 +168,7 @@ def _gain(kind, of, baseline):
   return {fill: sign * (of[kind][fill] - baseline[kind][fill]) for fill in FILLS}
 
 
-def _verdict(maps, areas, baselines):
+def _verdict(maps, areas, baselines, count):
   """Whether the best map does better than chance, as sentences.
 
   The best is chosen on every other image and measured on the rest: of many maps that are no better than chance, the
@@ -178,7 +178,6 @@ def _verdict(maps, areas, baselines):
   rivals = [i for i, row in enumerate(maps) if row["method"]]
   rivals = [i for i in rivals if sane(maps[i])] or rivals  # what shows the photograph does not answer for the network
   random = [title for title in RANDOM if title in baselines]
-  count = len(areas[0]["deletion"]["inpaint"]) if areas else 0
   if not rivals or not random or count < FEW:
     return f"Nothing can be said of {len(rivals)} maps of {count} images: it takes a map, and {FEW} images or more."
   choosing, judging = np.arange(0, count, 2), np.arange(1, count, 2)

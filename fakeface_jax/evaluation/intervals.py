@@ -3,8 +3,6 @@
 import numpy as np
 from scipy.stats import binomtest
 
-NONE = (None, None, None)  # of nothing there is no value and no interval
-
 
 def wilson(part, whole):
   """A share and its Wilson score interval (Wilson, 1927), which keeps within 0..1 and is honest about 0 and 1.
@@ -15,7 +13,7 @@ def wilson(part, whole):
   if not 0 <= part <= whole:
     raise ValueError(f"expected 0 <= part <= whole, got {part} of {whole}")
   if not whole:
-    return list(NONE)
+    return [None] * 3
   share, interval = part / whole, binomtest(part, whole).proportion_ci(method="wilson")
   return [share, float(min(share, max(0, interval.low))), float(max(share, min(1, interval.high)))]
 
@@ -36,7 +34,7 @@ def mean_intervals(values, seed=0, bootstrap=1000):
   values = np.asarray(values, np.float64)
   count, columns = values.shape
   if not count:
-    return [list(NONE) for _ in range(columns)]
+    return [[None] * 3 for _ in range(columns)]
   rng = np.random.default_rng(seed)
   chunk = max(1, 1_000_000 // count)  # about 8 MB of counts at a time
   means = []

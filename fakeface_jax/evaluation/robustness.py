@@ -82,10 +82,12 @@ def _level(level, labels, clean, probabilities, bootstrap):
 
 def _verdict(clean, corruptions):
   """From where on a corruption matters, and which ones do not, as sentences."""
+  falls = lambda level: level["f1_macro"] is not None and clean["f1_macro"][0] - level["f1_macro"][0] > LARGE_FALL
+  breaks = lambda level: level["flipped"][0] > MANY_FLIPS or falls(level)
   breaking, lasting = [], []
   for corruption in corruptions:
     of_kind = CORRUPTIONS[corruption["name"]]
-    levels = [level for level in corruption["levels"] if _breaks(clean, level)]
+    levels = [level for level in corruption["levels"] if breaks(level)]
     below = [level for level in levels if level["level"] < of_kind.untouched]
     above = [level for level in levels if level["level"] > of_kind.untouched]
     for side in filter(None, (below, above)):
@@ -103,8 +105,3 @@ def _verdict(clean, corruptions):
     return f"The verdicts last: at no level that was tried, of {listed(lasting)}, {limits}."
   sentence = f"The verdicts do not last at {listed(breaking)}: these are the mildest levels at which {limits}."
   return sentence + (f" They last at all levels of {listed(lasting)}." if lasting else "")
-
-
-def _breaks(clean, level):
-  return level["flipped"][0] > MANY_FLIPS or (
-      level["f1_macro"] is not None and clean["f1_macro"][0] - level["f1_macro"][0] > LARGE_FALL)

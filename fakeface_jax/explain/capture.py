@@ -111,11 +111,6 @@ def last_conv_layers(model, count=10):
   return model.convolutions[-count:]
 
 
-def last_blocks(model, count=5):
-  """The last `count` blocks, whose outputs have passed a ReLU."""
-  return model.blocks[-count:]
-
-
 def stage_outputs(model):
   """The first convolution and the last block of each stage: 'conv1', 'layer1_2', ..., 'layer4_2'."""
   lasts = {stage[-1] for stage in model.stages}

@@ -9,7 +9,7 @@ from typing import Any
 
 from fakeface_jax.errors import UserError, did_you_mean
 from fakeface_jax.explain import shap_package
-from fakeface_jax.explain.capture import last_blocks, last_conv_layers, resolve_layers, stage_outputs
+from fakeface_jax.explain.capture import last_conv_layers, resolve_layers, stage_outputs
 from fakeface_jax.explain.eigen_cam import eigen_cam
 from fakeface_jax.explain.expected_gradients import expected_gradients
 from fakeface_jax.explain.feature_maps import feature_maps
@@ -64,7 +64,8 @@ _last_conv_layer = partial(last_conv_layers, count=1)
 
 METHODS = {
     "gradcam": Method("Grad-CAM", HEATMAP, grad_cam, last_conv_layers),
-    "gradcam_plus_plus": Method("Grad-CAM++", HEATMAP, grad_cam_plus_plus, last_blocks),
+    "gradcam_plus_plus": Method(  # after the ReLU of a block
+        "Grad-CAM++", HEATMAP, grad_cam_plus_plus, lambda model: model.blocks[-5:]),
     "hirescam": Method("HiResCAM", HEATMAP, hires_cam, last_conv_layers),
     "layercam": Method("LayerCAM", HEATMAP, layer_cam, last_conv_layers),
     "eigencam": Method("Eigen-CAM", HEATMAP, eigen_cam, last_conv_layers),

@@ -37,7 +37,10 @@ def occlusion(
     raise UserError(f"occlusion.window={window} is larger than the image of {width} x {height} pixels")
   if stride > window:
     raise UserError(f"occlusion.stride={stride} leaves gaps between windows of {window} pixels; use {window} or less")
-  rows, columns = (_covered(side, window, stride) for side in (height, width))
+  # bool[windows, side]: the pixels along each axis that every window covers
+  starts = lambda side: stride * np.arange(-(-(side - window) // stride) + 1)[:, None]
+  rows, columns = (
+      (np.arange(side) >= starts(side)) & (np.arange(side) < starts(side) + window) for side in (height, width))
   cover = fill_images(images, fill)
 
   def of_covered(image, place):
@@ -50,10 +53,3 @@ def occlusion(
   drop = drop.reshape(count, len(rows), len(columns))
   times = rows.sum(axis=0)[:, None] * columns.sum(axis=0)[None, :]
   return jnp.einsum("nrc,rh,cw->nhw", drop, rows.astype(np.float32), columns.astype(np.float32)) / times
-
-
-def _covered(side, window, stride):
-  """bool[windows, side]: the pixels along one axis that each window covers."""
-  starts = stride * np.arange(-(-(side - window) // stride) + 1)
-  places = np.arange(side)
-  return (places >= starts[:, None]) & (places < starts[:, None] + window)

@@ -97,31 +97,21 @@ def _product_gradients(x, kernel, stride, gradient):
 
 
 def _gradients_by_parts(x, kernel, stride, gradient):
+  """Of a 3 x 3 kernel: that to x by plain convolutions, that to the kernel by a product for each of its taps."""
   if stride == 1:
     to_x = dilated(gradient, kernel[::-1, ::-1].swapaxes(2, 3), 1)
-  else:
-    to_x = _to_x_by_parity(x, kernel, gradient)
-  return to_x, _to_kernel_by_products(kernel.shape[0], stride, x, gradient)
-
-
-def _to_x_by_parity(x, kernel, gradient):
-  """Of stride 2 and a 3 x 3 kernel: pixels of even rows have met one row of it, those of odd rows the two others."""
-  turned = lambda i, j: kernel[1 - i :: 2, 1 - j :: 2][::-1, ::-1].swapaxes(2, 3)
-  parts = [
-      jax.lax.conv_general_dilated(gradient, turned(i, j), (1, 1), [(0, i), (0, j)], dimension_numbers=NHWC)
-      for i in (0, 1) for j in (0, 1)]
-  return pixels_of(jnp.concatenate(parts, axis=-1))[:, : x.shape[1], : x.shape[2]]
-
-
-def _to_kernel_by_products(size, stride, x, gradient):
-  """[k, k, C, D]: for each tap of the kernel, the pixels that it saw times the gradient."""
+  else:  # pixels of even rows have met one row of the kernel, those of odd rows the two others; so with columns
+    turned = lambda i, j: kernel[1 - i :: 2, 1 - j :: 2][::-1, ::-1].swapaxes(2, 3)
+    parts = [
+        jax.lax.conv_general_dilated(gradient, turned(i, j), (1, 1), [(0, i), (0, j)], dimension_numbers=NHWC)
+        for i in (0, 1) for j in (0, 1)]
+    to_x = pixels_of(jnp.concatenate(parts, axis=-1))[:, : x.shape[1], : x.shape[2]]
   height, width = (stride * side for side in gradient.shape[1:3])
-  half = size // 2
-  padded = jnp.pad(x, ((0, 0), (half, half + stride - 1), (half, half + stride - 1), (0, 0)))
-  seen = lambda i, j: padded[:, i : i + height : stride, j : j + width : stride]
+  padded = jnp.pad(x, ((0, 0), (1, stride), (1, stride), (0, 0)))
+  seen = lambda i, j: padded[:, i : i + height : stride, j : j + width : stride]  # by a tap
   product = lambda i, j: jnp.einsum("nhwc,nhwd->cd", seen(i, j), gradient, preferred_element_type=jnp.float32)
-  taps = jnp.stack([jnp.stack([product(i, j) for j in range(size)]) for i in range(size)])
-  return taps.astype(x.dtype)
+  to_kernel = jnp.stack([jnp.stack([product(i, j) for j in range(3)]) for i in range(3)])
+  return to_x, to_kernel.astype(x.dtype)
 
 
 def _strided_gradients(x, kernel, stride, gradient):

@@ -16,7 +16,7 @@ BOX, LINEAR, CUBIC = range(3)  # kernels that an image is enlarged by
 
 _file = io.BytesIO()
 Image.new("RGB", (8, 8)).save(_file, "JPEG", quality=50)  # with the tables of the JPEG standard's Annex K (ITU-T T.81)
-_LUMA, _CHROMA = (np.float32(table).reshape(8, 8) for table in Image.open(_file).quantization.values())
+_LUMA, _CHROMA = (np.float32(table).reshape(8, 8) for table in Image.open(_file).quantization.values())  # type: ignore[attr-defined]
 _DCT = np.float32(fft.dct(np.eye(8), axis=0, norm="ortho"))
 _TO_YCC = np.array([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]], np.float32)
 _FROM_YCC = np.float32(np.linalg.inv(_TO_YCC.astype(np.float64)))

@@ -92,9 +92,7 @@ def losses(answers, batch):
   area = lambda like: batch["mask"].reshape(
       len(like), like.shape[1], batch["mask"].shape[1] // like.shape[1], like.shape[2], -1).mean((2, 4))
   return {
-      "formula": choice("formula"), "face": error("face"), "residual": error("residual"), "camera": error("camera"),
-      "enlarged": choice("enlarged"),
-      "tampered": yes_or_no(answers["tampered"], batch["tampered"]),
-      "differs": yes_or_no(answers["differs"], batch["differs"]),
-      "mask16": yes_or_no(answers["mask16"], area(answers["mask16"])),
-      "mask32": yes_or_no(answers["mask32"], area(answers["mask32"]))}
+      **{name: choice(name) for name in ("formula", "enlarged")},
+      **{name: error(name) for name in ("face", "residual", "camera")},
+      **{name: yes_or_no(answers[name], batch[name]) for name in ("tampered", "differs")},
+      **{name: yes_or_no(answers[name], area(answers[name])) for name in ("mask16", "mask32")}}

@@ -1,5 +1,6 @@
 """What a run worked on and wrote down."""
 
+import itertools
 import json
 from pathlib import Path
 
@@ -54,10 +55,5 @@ def first_images(source, count, label=FAKE):
   """The first images of a class, up to `count`: list of uint8[H, W, 3]."""
   from fakeface_jax.data.reading.records import decode_record
 
-  images = []
-  for record in map(source.__getitem__, range(len(source))):
-    if record["label"] == label:
-      images.append(decode_record(record))
-    if len(images) == count:
-      break
-  return images
+  records = map(source.__getitem__, range(len(source)))
+  return list(itertools.islice((decode_record(record) for record in records if record["label"] == label), count))

@@ -37,19 +37,15 @@ def load_best(workdir, like):
         made_from = (file.metadata() or {}).get("step", "unknown")
     except (SafetensorError, OSError) as error:
       log.warning("%s cannot be used (%s); it is made again from the checkpoint.", path, of_disk(error))
-      return _made_again(workdir, like)
+      step, variables = _from_checkpoint(workdir, like)
+      try:
+        save_safetensors(path, variables, step=str(step))
+      except OSError as error:
+        log.warning("%s", of_disk(error))
+      return variables
     if (Path(workdir) / CHECKPOINTS / made_from).is_dir():
       return jax.device_put(load_safetensors(path, like))  # once, not with every call that they go into
   return _from_checkpoint(workdir, like)[1]
-
-
-def _made_again(workdir, like):
-  step, variables = _from_checkpoint(workdir, like)
-  try:
-    save_safetensors(Path(workdir) / WEIGHTS_FILE, variables, step=str(step))
-  except OSError as error:
-    log.warning("%s", of_disk(error))
-  return variables
 
 
 def _from_checkpoint(workdir, like):

@@ -91,9 +91,8 @@ def faithfulness(part):
   dashes = {"centre": "dashed centre", "random patches": "dashed patches"}
   styles = {id(row): chosen.get(id(row), "faint") if row["method"] else dashes.get(row["title"], "dashed")
             for row in maps}
-  charts = {}
+  charts = {"deletion": [], "insertion": []}
   for way, what in (("deletion", "deleted"), ("insertion", "left")):
-    charts[way] = []
     for fill, title in part["fills"].items():
       rows = [row for row in maps if row[way] and row[way].get(fill)]
       lines = [Line("" if styles[id(row)] == "faint" else name_of(row),

@@ -3,6 +3,7 @@
 import base64
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import jinja2
 from markupsafe import Markup
@@ -43,8 +44,9 @@ def render_page(audit: dict, folder, layers=()) -> str:
   text = lambda name: Markup(templates.loader.get_source(templates, name)[0])  # our own files, not to be escaped
   known_energy = lambda row: -1 if energy_of(row) is None else energy_of(row)
   by_energy = sorted(audit["localization"].get("maps", ()), key=known_energy, reverse=True)
-  makers = {"detection": audit_charts.detection, "localization": partial(audit_charts.localization, order=layers),
-            "faithfulness": audit_charts.faithfulness, "robustness": audit_charts.robustness}
+  makers: dict[str, Any] = {
+      "detection": audit_charts.detection, "localization": partial(audit_charts.localization, order=layers),
+      "faithfulness": audit_charts.faithfulness, "robustness": audit_charts.robustness}
   scores = audit["detection"].get("scores")
   score_rows = [  # title, [v, low, high], how it is written, why it is None
       (title, _score(scores, name), written, scores["reasons"].get(name, ""))
@@ -157,12 +159,8 @@ def _case_groups(cases):
   """(key, title, how many images of the test set, items) of each group that has items, in the audit's order."""
   if missing(cases):
     return []
-  groups = []
-  for key, group in cases["groups"].items():
-    items = [item for item in cases["items"] if item["group"] == key]
-    if items:
-      groups.append((key, group["title"], group["images"], items))
-  return groups
+  return [(key, group["title"], group["images"], items) for key, group in cases["groups"].items()
+          if (items := [item for item in cases["items"] if item["group"] == key])]
 
 
 def _case_filters(cases):

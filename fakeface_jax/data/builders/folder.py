@@ -18,6 +18,7 @@ import dataclasses
 import itertools
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -47,18 +48,6 @@ def folder_builder(path: str | os.PathLike, data_dir: str | os.PathLike | None =
   return Folder(config=base.folder_config(path, state), data_dir=data_dir)
 
 
-@dataclasses.dataclass
-class Faces:
-  """The files below a folder, unread: {(split, label): paths}, split None if the folder has none; masks by fake."""
-
-  images: dict
-  masks: dict = dataclasses.field(default_factory=dict)  # fake's path: mask's path
-  masks_ignored: list = dataclasses.field(default_factory=list)  # of [path, reason], as the next two
-  unreadable: list = dataclasses.field(default_factory=list)  # pictures of a kind that is not read
-  not_used: list = dataclasses.field(default_factory=list)  # images outside the folders of the classes
-  ignored_files: list = dataclasses.field(default_factory=list)  # what is nothing like an image
-
-
 class Folder(base.FaceBuilder):
   """See the module's docstring; made by `folder_builder`."""
 
@@ -84,12 +73,16 @@ class Folder(base.FaceBuilder):
             "ignored_files": len(self._faces.ignored_files)}
 
 
-def find_faces(root: Path) -> Faces:
-  """Looks through the folder without decoding a file. Raises: UserError as `folder_builder` does."""
+def find_faces(root: Path) -> SimpleNamespace:
+  """The files below the folder, none of them opened. Raises: UserError as `folder_builder` does."""
   splits, others = class_folders(root)
   if not splits:
     raise UserError(f"{root}: {EXPECTED}; found {contents(root)}")
-  faces = Faces({})
+  faces = SimpleNamespace(
+      images={}, masks={},  # {(split or None, label): paths}, {fake's path: mask's path}
+      # [path, reason] of masks that serve no fake, pictures of a kind that is not read, images outside of the classes
+      masks_ignored=[], unreadable=[], not_used=[],
+      ignored_files=[])  # what is nothing like an image
   for split, (place, classes) in splits.items():
     for label, name in enumerate(schema.LABELS):
       if name not in classes:

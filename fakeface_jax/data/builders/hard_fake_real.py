@@ -30,7 +30,7 @@ class HardFakeReal(PublishedBuilder):
     for (_, label), paths in found.images.items():
       for path in paths:
         faces.setdefault((path.stem, label), []).append(FaceFile(path, label, "test"))
-    words = dict(zip(LABELS, range(len(LABELS)), strict=True))
+    words = {word: label for label, word in enumerate(LABELS)}
     rows = [(line, stem_of(name), words.get(word.lower()), word)
             for line, name, word in read_table(self.root / TABLE, ("images_id", "label"))]
     kept, left_out = confirmed_faces(faces, rows, self.prefix + TABLE, self._source)

@@ -77,11 +77,7 @@ class RecordBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  #
     with quiet():
       super().download_and_prepare(**kwargs)
 
-  def _log_download_bytes(self):
-    """tfds prints sizes of a download here; there is none."""
-
-  def _log_download_done(self):
-    pass
+  _log_download_bytes = _log_download_done = lambda self: None  # tfds prints sizes of a download; there is none
 
 
 def _held(folder):

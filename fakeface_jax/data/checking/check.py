@@ -138,11 +138,10 @@ def first_look(source, workdir):
   path = Path(workdir) / DATA_CHECK_FILE
   if has_checkpoint(workdir) and read_json(path, lambda found: found["shortcuts"] is not None, "it is made again"):
     return
-  figures, labels = [], []
-  for index in np.sort(np.random.default_rng(0).permutation(len(source))[:GLANCE]).tolist():
-    record = source[index]
-    figures.append(file_figures(record["image"], record_name(record)))
-    labels.append(int(record["label"]))
+  chosen = np.sort(np.random.default_rng(0).permutation(len(source))[:GLANCE]).tolist()
+  looks = ((file_figures(record["image"], record_name(record)), int(record["label"]))
+           for record in map(source.__getitem__, chosen))
+  figures, labels = zip(*looks, strict=True)
   lines = shortcuts(figures, labels)
   write_output(path, json.dumps({"sampled": len(labels), "seed": 0, "shortcuts": lines}, indent=2) + "\n")
   found = [f"{name} (AUC {line['auc']:.2f})" for name, line in lines.items() if line["found"]]

@@ -58,12 +58,9 @@ def shortcuts(figures, labels, groups=None, *, seed=0) -> dict:
   folds = StratifiedGroupKFold(min(FOLDS, *members), shuffle=True, random_state=seed)
   splits = [(train, test) for train, test in folds.split(labels, labels, groups)
             if all(len(np.unique(labels[side])) == 2 for side in (train, test))]
-  result = {}
+  columns = {name: np.asarray([list(one[name].values()) for one in figures]) for name in names}
   with threadpoolctl.threadpool_limits(1):  # so little work is slower on several threads, by far where others run too
-    for name in names:
-      columns = np.asarray([list(one[name].values()) for one in figures])
-      result[name] = _line(name, columns, labels, splits, members)
-  return result
+    return {name: _line(name, columns[name], labels, splits, members) for name in names}
 
 
 def _line(name, columns, labels, splits, members):

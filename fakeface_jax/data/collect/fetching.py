@@ -1,5 +1,6 @@
 """HTTP with patience and limits: bounded retries, `Retry-After`, answers that are too slow, too large or cut off."""
 
+import concurrent.futures
 import contextlib
 import dataclasses
 import email.utils
@@ -117,24 +118,18 @@ class _Request(threading.Thread):
     super().__init__(daemon=True)
     self._address, self._headers, self._params, self._most = address, headers, params, most
     self._timeout, self._deadline, self._end = timeout, deadline, time.monotonic() + deadline
-    self.sockets, self._cut, self._result, self._error = [], False, None, None
+    self.sockets, self._cut, self._result = [], False, concurrent.futures.Future()
 
   def answer(self):
     """The `Answer`. Raises: TimeoutError at the deadline, and whatever else went wrong."""
     self.start()
     try:
-      self.join(self._deadline)
-      late = self.is_alive()  # asked first: an answer that is cut below may look like a whole one
+      return self._result.result(self._deadline)
     finally:
       self._cut = True
       for connection in self.sockets:
         with contextlib.suppress(OSError):
           connection.shutdown(socket.SHUT_RDWR)
-    if late:
-      raise TimeoutError
-    if self._error is not None:
-      raise self._error
-    return self._result
 
   def opened(self, connection):
     self.sockets.append(connection)
@@ -142,9 +137,9 @@ class _Request(threading.Thread):
 
   def run(self):
     try:
-      self._result = self._follow()
+      self._result.set_result(self._follow())
     except BaseException as error:  # raised again by `answer`
-      self._error = error
+      self._result.set_exception(error)
 
   def _check_time(self):
     if self._cut or time.monotonic() > self._end:

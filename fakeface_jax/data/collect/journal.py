@@ -96,7 +96,10 @@ class Journal(contextlib.AbstractContextManager):
     for row in [row for row in self.kept if not (self.out / row["file"]).is_file()]:
       self.leave_out(**{key: row[key] for key in ("key", "class", "address", "page", "fetched_at", "sha256")},
                      reason=REMOVED, detail=row["file"])
-    self.write_tables()
+    tables = (("data.csv", DATA_COLUMNS, map(_data, self.kept)), ("MANIFEST.csv", MANIFEST_COLUMNS, self.kept),
+              ("left_out.csv", LEFT_OUT_COLUMNS, self.left_out))
+    for name, columns, rows in tables:
+      write_whole(self.out / name, (",".join(columns) + "\n" + _lines(columns, rows)).encode(errors=NOT_UTF8))
 
   def _replay(self):
     """Takes up every whole line; half a line at the end is what a kill or a full disk left, and is cut off."""
@@ -187,13 +190,6 @@ class Journal(contextlib.AbstractContextManager):
   def _add_to_table(self, name, columns, row):
     with (self.out / name).open("a", encoding="utf-8", errors=NOT_UTF8, newline="") as file:
       file.write(_lines(columns, [row]))
-
-  def write_tables(self):
-    """Makes all three tables anew."""
-    tables = (("data.csv", DATA_COLUMNS, map(_data, self.kept)), ("MANIFEST.csv", MANIFEST_COLUMNS, self.kept),
-              ("left_out.csv", LEFT_OUT_COLUMNS, self.left_out))
-    for name, columns, rows in tables:
-      write_whole(self.out / name, (",".join(columns) + "\n" + _lines(columns, rows)).encode(errors=NOT_UTF8))
 
   def __exit__(self, *_):
     self._file.close()

@@ -31,11 +31,10 @@ def compose(seed, index, size):
   scene, masks = render_face(face, size)
   genuine = image = manipulate.capture(stream(1), scene)
   mask, regions, operations = np.zeros((size, size), np.uint8), [], []
-  if index % 2 == 0:
-    return {"genuine": genuine, "image": image, "mask": mask, "regions": [], "operations": [], "difficulty": "none"}
-  rng, difficulty = stream(2), tuple(manipulate.LEVELS)[index // 2 % 3]
+  rng, fake = stream(2), index % 2
+  difficulty = tuple(manipulate.LEVELS)[index // 2 % 3] if fake else "none"
   names, weights = tuple(_WEIGHTS), np.asarray(tuple(_WEIGHTS.values()), float)
-  wanted = 2 if rng.random() < 0.2 else 1
+  wanted = fake and (2 if rng.random() < 0.2 else 1)
   while len(regions) < wanted:
     name = str(rng.choice(names, p=weights / weights.sum()))
     if name == "other":

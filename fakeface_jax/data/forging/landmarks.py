@@ -34,10 +34,10 @@ _LEFT_AND_RIGHT = {  # (left, right): x and y of the right one
     (61, 63): (0.12, 0.96), (67, 65): (0.13, 1.03)}
 
 
-FRAME_POINTS = np.float32([place for _, place in sorted([
+FRAME_POINTS = np.array([place for _, place in sorted([
     *((index, (0, y)) for index, y in _MIDDLE.items()),
     *((index, (side * x, y)) for pair, (x, y) in _LEFT_AND_RIGHT.items()
-      for index, side in zip(pair, (-1, 1), strict=True))])])
+      for index, side in zip(pair, (-1, 1), strict=True))])], np.float32)
 
 
 def find_points(image, framing):

@@ -58,7 +58,10 @@ def draw_patch(rng, name, points, shape, *, whole=False):
       return None
     if name in ("hair", "background") and not whole:
       outline = _blob(rng, np.float32(outline) / 255, rng.uniform(0.35, 0.8))
-  alpha = _soft(rng, outline, edge, unit)
+  smooth = np.float32(Image.fromarray(outline).filter(ImageFilter.BoxBlur(3 * unit)))
+  ragged = np.uint8(smooth + 30 * np.clip(lattice(rng, outline.shape, 8), -2, 2) > 127) * np.uint8(255)
+  alpha = np.float32(Image.fromarray(ragged).filter(ImageFilter.GaussianBlur(edge))) / 255
+  alpha = np.clip((alpha - FLOOR) / (1 - 2 * FLOOR), 0, 1)
   rows, columns = np.flatnonzero(alpha.any(1)), np.flatnonzero(alpha.any(0))
   if not len(rows) or alpha.sum() < SMALLEST * shape[0] * shape[1]:
     return None
@@ -87,14 +90,6 @@ def _blob(rng, inside, radius):
   step = max(1, min(inside.shape) // 96)  # it is smooth: a small one does
   blob = Image.fromarray(random_blob(rng, inside[::step, ::step], radius)).resize(inside.shape[::-1])
   return np.uint8(255 * inside * np.clip(blob, 0, 1))
-
-
-def _soft(rng, outline, edge, unit):
-  """The alpha of an outline uint8[h, w]: a little ragged, then blurred by `edge` pixels."""
-  smooth = np.float32(Image.fromarray(outline).filter(ImageFilter.BoxBlur(3 * unit)))
-  ragged = np.uint8(smooth + 30 * np.clip(lattice(rng, outline.shape, 8), -2, 2) > 127) * np.uint8(255)
-  alpha = np.float32(Image.fromarray(ragged).filter(ImageFilter.GaussianBlur(edge))) / 255
-  return np.clip((alpha - FLOOR) / (1 - 2 * FLOOR), 0, 1)
 
 
 def _outline(rng, name, points, shape, margin, forehead=None):
