@@ -150,8 +150,8 @@ class Detector:
       photograph: uint8[h, w, 3], of any size.
       faces: 'auto', every face, and a picture that sits as the training images do as it is; 'all', every face, always
         cut; 'largest', one; 'none', the whole picture, whatever it shows.
-    Returns: a list of `Face`, the largest first; its `pixels` are what `prepare` takes. Empty where there is no face. The
-      whole picture, with a note, where this detector was trained on images without faces that are found.
+    Returns: a list of `Face`, the largest first; its `pixels` are what `prepare` takes. Empty where there is no face.
+      The whole picture, with a note, where this detector was trained on images without faces that are found.
     Raises: UserError where something is no photograph, or the package that finds faces is not installed.
     """
     check_which(faces)
@@ -292,18 +292,18 @@ def load(workdir: str | os.PathLike, batch_size: int | None = None, dtype: str |
     dtype: 'float32' or 'bfloat16' to compute in; None for that of the run's config.
   Raises: UserError where the folder holds no run, or no finished epoch, or the hub cannot be reached.
   """
-  workdir = run_folder(workdir)
-  config = read_config(workdir)
+  folder = run_folder(workdir)
+  config = read_config(folder)
   if dtype not in (None, *DTYPES):
     raise UserError(f"dtype={dtype!r} is not known; use {' or '.join(DTYPES)}")
   config.model.dtype = dtype or config.model.dtype
   model = make_model(config.model)
-  variables = load_best(workdir, model.shapes)
+  variables = load_best(folder, model.shapes)
   return Detector(
       model, variables, config.data.resize, config.data.crop, batch_size,
-      read_json(workdir / SCALE_FILE, is_scale, "it is measured again when needed"),
-      _read_background(workdir / BACKGROUND_FILE, config.data.crop), read_framing(workdir / FRAMING_FILE)[1],
-      lambda: read_reference(workdir / REFERENCE_FILE, checksum(variables)))
+      read_json(folder / SCALE_FILE, is_scale, "it is measured again when needed"),
+      _read_background(folder / BACKGROUND_FILE, config.data.crop), read_framing(folder / FRAMING_FILE)[1],
+      lambda: read_reference(folder / REFERENCE_FILE, checksum(variables)))
 
 
 def _read_background(path: Path, crop: int) -> np.ndarray | None:

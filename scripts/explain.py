@@ -17,8 +17,8 @@ WHICH = ["auto", "all", "largest", "none"]
 WORKDIR = flags.DEFINE_string("workdir", None, "The run: a folder or an id on the hub (default: the last below runs/).")
 OUT = flags.DEFINE_string("out", None, "Folder for the panels (default: panels/ in the run's folder).")
 FACES = flags.DEFINE_enum(
-    "faces", "auto", WHICH, "Of photographs: auto, every face, or the whole where it sits as the training images do; all,"
-    " always cut; largest; none, the whole picture.")
+    "faces", "auto", WHICH, "Of photographs: auto: every face, or the whole where it sits as the training images do;"
+    " all: always cut; largest; none: the whole picture.")
 CONFIDENCE = flags.DEFINE_float("confidence", 0.9, "How often a verdict is to leave room for the truth, 0..1.")
 COLOURS = flags.DEFINE_enum("colours", "violet", ["violet", "jet"], "Of heatmaps; jet is the article's.")
 OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace what --out has of these images with other settings.")

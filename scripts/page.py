@@ -1,4 +1,4 @@
-"""Opens a page on this machine for one photograph at a time: faces, verdicts, where the network looked, what the file says.
+"""Opens a page on this machine for one photograph at a time: its faces, verdicts, maps, and what the file says.
 
 python scripts/page.py [--workdir runs/NAME]
 """
@@ -12,7 +12,7 @@ CONFIDENCE = flags.DEFINE_float(
     "confidence", 0.9, "How often a verdict's set holds the truth.", lower_bound=0.5, upper_bound=0.999)
 PORT = flags.DEFINE_integer("port", None, "Port (default: the first that is free from 7860 on).", 1, 65535)
 BROWSER = flags.DEFINE_bool("browser", True, "Open a browser.")
-SHARE = flags.DEFINE_bool("share", False, "Let gradio make a public link to the page; photographs then leave this machine.")
+SHARE = flags.DEFINE_bool("share", False, "Let gradio make a public link; photographs then leave this machine.")
 
 
 def main(arguments):

@@ -9,10 +9,11 @@ PACKAGE = Path(__file__).parents[1] / "fakeface_jax"
 
 # From the top down: a room imports from those below it only.
 ROOMS = (
-    "commands", "audit", "runs", "drawing", "detector", "verdict", "pretraining", "training", "evaluation", "explain",
-    "data", "models")
+    "commands", "page", "audit", "runs", "drawing", "detector", "verdict", "pretraining", "training", "evaluation",
+    "explain", "data", "models")
 ROOMS_OF_DATA = (
-    "splits", "datasets", "batches", "collect", "builders", "checking", "forging", "drawn", "faces", "reading", "schema")
+    "splits", "datasets", "batches", "collect", "builders", "checking", "forging", "drawn", "faces", "reading",
+    "schema")
 
 
 def imports(path):

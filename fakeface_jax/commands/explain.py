@@ -152,15 +152,15 @@ class _Explanations:
     photograph = None
     if self.faces != "none":
       photograph = item.read()
-      line |= {"face": found.number, "faces": found.count, "box": look.face.box and look.face.box.edges,
+      line |= {"face": found.number, "faces": found.faces, "box": look.face.box and look.face.box.edges,
                "part": look.part, "note": look.face.note}
     kinds = {METHODS[name].kind for name in self.methods}
     if kinds != {CHANNELS}:
       line["panel"] = stem + PANEL
       files[PANEL] = encode_image(draw_panel(
           result, item.name, self.explained.scale, self.explained.scale_note, self.trust, self._mask(found),
-          item.label, judgement=judgement, best=self.best, photograph=None if photograph is None else own_pixels(photograph, look.part),
-          points=landmarks(result["image"]), colours=self.colours), "PNG", compress_level=1)
+          item.label, judgement=judgement, best=self.best, points=landmarks(result["image"]), colours=self.colours,
+          photograph=None if photograph is None else own_pixels(photograph, look.part)), "PNG", compress_level=1)
     if kinds != {CHANNELS} and self.faces != "none":
       line["photograph"] = stem + PHOTOGRAPH
       files[PHOTOGRAPH] = encode_image(self._over(photograph, look, result), "JPEG", quality=90)
@@ -205,5 +205,5 @@ class _Found(NamedTuple):
 
   item: Item
   number: int
-  count: int
+  faces: int
   look: Look

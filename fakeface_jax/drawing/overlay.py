@@ -96,8 +96,7 @@ def legend(kind, target, colours=VIOLET):
 
 
 def own_pixels(photograph, part):
-  """A photograph's pixels of a part (left, top, side) of it, uint8[side, side, 3]; None where that reaches over an edge.
-  """
+  """A photograph's pixels of a part (left, top, side), uint8[side, side, 3]; None where that reaches over an edge."""
   left, top, side = (round(edge) for edge in part)
   inside = min(left, top) >= 0 and top + side <= photograph.shape[0] and left + side <= photograph.shape[1]
   return photograph[top : top + side, left : left + side] if inside else None
@@ -109,8 +108,8 @@ def on_photograph(photograph, cam, window, full, colours=VIOLET):
   Args:
     photograph: uint8[H, W, 3].
     cam, full, colours: as `layer` takes them.
-    window: (left, top, side) in the photograph's pixels, what the map covers (see `square.seen_part`); it may reach over the
-      photograph's border.
+    window: (left, top, side) in the photograph's pixels, what the map covers (see `square.seen_part`); it may reach
+      over the photograph's border.
   Returns: uint8[H, W, 3], a copy.
   """
   left, top, side = (round(edge) for edge in window)

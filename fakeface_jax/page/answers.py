@@ -20,9 +20,9 @@ from fakeface_jax.evaluation.whereabouts import landmarks
 from fakeface_jax.explain.methods import DEFAULT_METHODS, METHODS, resolve_methods
 from fakeface_jax.explain.scale import maps_with_keys, measure_scale, missing_from
 from fakeface_jax.runs.background import with_run_background
-from fakeface_jax.runs.map_scale import with_scale
 from fakeface_jax.runs.best_map import best_map
 from fakeface_jax.runs.framing import with_framing
+from fakeface_jax.runs.map_scale import with_scale
 from fakeface_jax.runs.reference import with_reference
 from fakeface_jax.runs.sanity import trust_of_run
 

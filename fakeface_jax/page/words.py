@@ -14,8 +14,8 @@ DOWNLOADS = ("Panel (PNG)", "Maps (NPZ)", "Report (HTML)")
 HEADINGS = {"fake": "Fake", "real": "Real", "cannot tell": "Cannot tell"}
 NO_FACE = "No face was found in this photograph."
 WHOLE = "Judge the whole picture"
-CAUTION = ("A detector is wrong at times, and knows only the kind of fake that it was trained on. Do not judge a person by"
-           " it.")
+CAUTION = (
+    "A detector is wrong at times, and knows only the kind of fake that it was trained on. Judge nobody by it.")
 STYLE = """
 .ff-card { border-left: 6px solid var(--ff, #777); padding: .6em 1em; background: var(--background-fill-secondary); }
 .ff-card h2 { margin: 0 0 .2em; font-size: 1.5em; }
@@ -87,8 +87,8 @@ def neighbours(judgement):
   if not judgement.neighbours:
     return Markup("<p>What this detector was trained on is not kept with it, so nothing can be compared.</p>")
   return Markup('<ul class="ff-near">{}</ul>').format(Markup("").join(
-      Markup('<li><figure><img alt="A {label} face of the training images" src="{picture}"><figcaption>{label}<br>{name}'
-             '</figcaption></figure></li>').format(
+      Markup('<li><figure><img alt="A {label} face of the training images" src="{picture}">'
+             '<figcaption>{label}<br>{name}</figcaption></figure></li>').format(
                  label=near.label, name=near.name, picture=data_uri(encode_image(near.thumbnail, "PNG"), "png"))
       for near in judgement.neighbours))
 

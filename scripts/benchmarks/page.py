@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import psutil
 import requests
-from benchmarks.commands import SCRIPTS
 
+from benchmarks.commands import SCRIPTS
 from fakeface_jax.data.reading.finding import find_images
 from fakeface_jax.data.reading.images import read_image
 from fakeface_jax.detector import load

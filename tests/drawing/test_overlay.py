@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from skimage.color import deltaE_ciede2000, rgb2lab
 
-from fakeface_jax.data.reading.square import resize_and_crop
+from fakeface_jax.data.reading.square import resize_and_crop, seen_part
 from fakeface_jax.drawing.overlay import (
   COLOURS,
   JET,
@@ -14,6 +14,7 @@ from fakeface_jax.drawing.overlay import (
   layer,
   legend,
   on_photograph,
+  own_pixels,
   relief,
   tint,
   with_boxes,
@@ -133,7 +134,7 @@ def test_the_part_that_is_seen_is_the_part_that_is_cut_out(shape, resize, crop):
   seen = resize_and_crop(place, resize, crop)
   middle = seen[crop // 2, crop // 2, :2] / 255 * shape[::-1]
   np.testing.assert_allclose(middle, [left + side / 2, top + side / 2], atol=0.012 * max(shape) + 1)
-  own = seen_pixels(place, resize, crop)
+  own = own_pixels(place, (left, top, side))
   assert own.shape == (round(side), round(side), 3)
   np.testing.assert_allclose(own[round(side) // 2, round(side) // 2, :2], seen[crop // 2, crop // 2, :2], atol=3)
   across = (seen[crop // 2, -1, 0] - float(seen[crop // 2, 0, 0])) / 255 * shape[1]

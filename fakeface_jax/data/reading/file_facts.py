@@ -153,7 +153,7 @@ def _credentials(data, ends):
   """What the Content Credentials (C2PA) of a file say, as far as they can be checked on this machine."""
   found = b"jumb" in ends and b"c2pa" in ends
   c2pa = _c2pa()
-  result = {"found": found, "installed": c2pa is not None, "state": None, "by": None, "problem": None}
+  result: dict = {"found": found, "installed": c2pa is not None, "state": None, "by": None, "problem": None}
   if not found or c2pa is None:
     return result
   try:

@@ -40,7 +40,7 @@ def standard_tables():
   """{quality 1 to 100: (luma, colours)}, the tables of the Independent JPEG Group, int[8, 8] each."""
   file = io.BytesIO()
   Image.new("RGB", (8, 8)).save(file, "JPEG", quality=50)
-  basic = [np.array(table).reshape(8, 8) for table in Image.open(file).quantization.values()]
+  basic = [np.array(table).reshape(8, 8) for table in Image.open(file).quantization.values()]  # type: ignore[attr-defined]
   scaled = lambda table, percent: np.clip((table * percent + 50) // 100, 1, 255)
   percents = {quality: 5000 // quality if quality < 50 else 200 - 2 * quality for quality in range(1, 101)}
   return {quality: tuple(scaled(table, percent) for table in basic) for quality, percent in percents.items()}
@@ -90,7 +90,7 @@ def _evidence(data, table):
   evidence = gained.sum() / len(coefficients)
   by_quality = {quality: sum(gains[n, min(tables[0][place], STEPS[-1]) - 1] for n, place in enumerate(FREQUENCIES))
                 for quality, tables in standard_tables().items() if quality in QUALITIES}
-  likeliest = max(by_quality, key=by_quality.get)
+  likeliest = max(by_quality, key=lambda quality: by_quality[quality])
   return evidence, by_quality[likeliest] / len(coefficients), likeliest
 
 

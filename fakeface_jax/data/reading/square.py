@@ -45,8 +45,8 @@ def seen_part(shape: tuple[int, int], resize: int | None, crop: int) -> tuple[fl
     left, top = (round(free / 2) if free >= 0 else -(-free // 2) for free in (shape[1] - crop, shape[0] - crop))
     return left, top, crop
   height, width = (max(resize, round(side * resize / min(shape))) for side in shape)
-  left, top = round((width - crop) / 2) * shape[1] / width, round((height - crop) / 2) * shape[0] / height
-  return left, top, crop * min(shape[0] / height, shape[1] / width)
+  step_y, step_x = shape[0] / height, shape[1] / width
+  return round((width - crop) / 2) * step_x, round((height - crop) / 2) * step_y, crop * min(step_y, step_x)
 
 
 def _resize_and_crop(image, resize, crop, position, resampling, around):
