@@ -14,7 +14,7 @@ import flax.linen as nn
 import jax
 import numpy as np
 
-from fakeface_jax.data.faces.detect import face_detector
+from fakeface_jax.data.faces.detect import Box, face_detector
 from fakeface_jax.data.faces.face import Face, check_which, faces_of
 from fakeface_jax.data.faces.framing import Framing, read_framing
 from fakeface_jax.data.reading.arrays import photographs
@@ -78,11 +78,14 @@ class Look:
   """A face of a photograph, or the whole of it, as the network sees it.
 
   Attributes:
-    face: where it is, without its pixels. seen: one. part: (left, top, side) of the photograph that `seen` shows.
+    box, window, note: as of a `Face`.
+    seen: one. part: (left, top, side) of the photograph that it shows.
     judgement: None until it is judged.
   """
 
-  face: Face
+  box: Box | None
+  window: tuple[int, int, int] | None
+  note: str
   seen: Seen
   part: tuple[float, float, float]
   judgement: Judgement | None = None
@@ -168,7 +171,8 @@ class Detector:
     for face in self.faces(photograph, faces):
       left, top, side = seen_part(face.pixels.shape[:2], self.resize, self.crop)
       x, y = face.window[:2] if face.window else (0, 0)
-      looks.append(Look(dataclasses.replace(face, pixels=None), self.prepare([face.pixels]), (left + x, top + y, side)))
+      looks.append(Look(
+          face.box, face.window, face.note, self.prepare([face.pixels]), (left + x, top + y, side)))
     return looks
 
   def look(

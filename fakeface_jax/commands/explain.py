@@ -152,8 +152,8 @@ class _Explanations:
     photograph = None
     if self.faces != "none":
       photograph = item.read()
-      line |= {"face": found.number, "faces": found.faces, "box": look.face.box and look.face.box.edges,
-               "part": look.part, "note": look.face.note}
+      line |= {"face": found.number, "faces": found.faces, "box": look.box and look.box.edges,
+               "part": look.part, "note": look.note}
     kinds = {METHODS[name].kind for name in self.methods}
     if kinds != {CHANNELS}:
       line["panel"] = stem + PANEL
@@ -184,7 +184,7 @@ class _Explanations:
     """uint8[H, W, 3]: the whole photograph with the map that is drawn large, and a box around the face."""
     large = large_map(result, self.explained.scale, self.best, self.trust)
     picture = on_photograph(photograph, evidence(large.kind, large.values), look.part, large.full, self.colours)
-    return with_boxes(picture, [look.face.box.edges] if look.face.box else [])
+    return with_boxes(picture, [look.box.edges] if look.box else [])
 
   def _mask(self, found):
     """uint8[crop, crop] of what was changed, as the network sees it; None where that is not known."""
@@ -195,7 +195,7 @@ class _Explanations:
     except UserError as error:
       log.warning("%s; its outline is not drawn", error)
       return None
-    mask = cut(mask, found.look.face.window) if found.look.face.window else mask
+    mask = cut(mask, found.look.window) if found.look.window else mask
     mask = resize_and_crop_mask(mask, self.detector.resize, self.detector.crop)
     return None if why_unusable(mask) else mask
 

@@ -20,13 +20,13 @@ class Face:
   Attributes:
     box: where the face is; None where none was looked for.
     window: (left, top, side) in pixels of the photograph; None where it is taken whole.
-    pixels: uint8[h, w, 3] of the photograph, for `Detector.prepare`; None where they are not kept.
+    pixels: uint8[h, w, 3] of the photograph, for `Detector.prepare`.
     note: what speaks against a judgement, or why the picture is taken whole; ''.
   """
 
   box: Box | None
   window: tuple[int, int, int] | None
-  pixels: np.ndarray | None
+  pixels: np.ndarray
   note: str = ""
 
 
