@@ -18,10 +18,10 @@ SHARE = flags.DEFINE_bool("share", False, "Let gradio make a public link; photog
 def main(arguments):
   app.no_positional(arguments)
   from fakeface_jax.commands.page import open_page
-  from fakeface_jax.workdir import last_run
+  from fakeface_jax.models.hub_runs import chosen_run
 
   open_page(
-      WORKDIR.value or last_run(), CONFIDENCE.value, port=PORT.value, share=SHARE.value, browser=BROWSER.value)
+      chosen_run(WORKDIR.value), CONFIDENCE.value, port=PORT.value, share=SHARE.value, browser=BROWSER.value)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,9 @@ def open_page(workdir, confidence, *, port=None, share=False, browser=True):
   """
   import_gradio()
   answers = Answers(workdir, confidence)
-  title = f"{answers.detector.model.title} trained on {read_config(workdir).data.name}, {workdir}"
+  data = read_config(workdir).data
+  trained_on = data.get("path") or data.get("name") or "data of others"
+  title = f"{answers.detector.model.title} trained on {trained_on}, {workdir}"
   page = make_page(answers, title)
   address = launch(page, port=port, share=share)
   print(f"the page is at {address}", flush=True)

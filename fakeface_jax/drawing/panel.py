@@ -277,6 +277,6 @@ def _draw_neighbours(canvas, draw, corner, neighbours):
   for i, one in enumerate(neighbours[:4]):
     left = x + i * (THUMBNAIL + GAP)
     canvas.paste(Image.fromarray(_resized(one.thumbnail, THUMBNAIL)), (left, y + 26))
-    draw.text((left, y + 26 + THUMBNAIL + 3), LABELS[one.label], INK, font(PLAIN))
+    draw.text((left, y + 26 + THUMBNAIL + 3), one.label, INK, font(PLAIN))
     draw.text((left, y + 26 + THUMBNAIL + 22), f"distance {one.distance:.2g}", FAINT, font(TINY))
     draw_name(draw, (left, y + 26 + THUMBNAIL + 38), one.name, FAINT, TINY, THUMBNAIL)

@@ -28,10 +28,11 @@ STYLE = """
 .ff-view rect { fill: none; stroke: #fff; stroke-width: 2px; vector-effect: non-scaling-stroke; paint-order: stroke; }
 .ff-view rect.ff-under { stroke: #000; stroke-width: 5px; }
 .ff-view rect.ff-other { stroke-dasharray: 6 5; }
+.ff-view text { fill: #fff; stroke: #000; stroke-width: .15em; paint-order: stroke; font-weight: bold; }
 .ff-near { display: grid; grid-template-columns: repeat(4, 1fr); gap: .5em; margin: 0; padding: 0; list-style: none; }
 .ff-near figure { margin: 0; } .ff-near img { width: 100%; image-rendering: auto; }
 .ff-near figcaption { font-size: .8em; overflow-wrap: anywhere; }
-.ff-facts { margin: 0; padding-left: 1.2em; } .ff-small { font-size: .85em; }
+.ff-facts { margin: 0; padding-left: 1.2em; overflow-wrap: anywhere; } .ff-small { font-size: .85em; }
 footer { display: none !important; }
 """
 
@@ -74,6 +75,11 @@ def view(answer, number, layer, alternative):
           *look.part, kind=kind)
       for i, look in enumerate(answer.looks)
       for kind in ("ff-under", "" if i == number else "ff-other"))
+  if len(answer.looks) > 1:
+    boxes += Markup("").join(
+        Markup('<text x="{:.1f}" y="{:.1f}" font-size="{:.1f}" dx=".3em" dy="1.1em">{}</text>').format(
+            look.part[0], look.part[1], max(max(width, height) / 30, look.part[2] / 8), i)
+        for i, look in enumerate(answer.looks, 1))
   over = Markup('<img alt="" src="{}">').format(data_uri(layer, "png")) if layer else ""
   return Markup(
       '<div class="ff-view"><img alt="{alternative}" src="{photograph}">{over}<svg viewBox="0 0 {width} {height}"'
