@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 
 from fakeface_jax.data.faces.detect import Box
+from fakeface_jax.data.faces.embedded import along_edges
 from fakeface_jax.data.faces.framing import centre_square, cut
 from fakeface_jax.errors import UserError, did_you_mean
 
@@ -63,6 +64,8 @@ def _cut_out(photograph, box, framing, resize):
   side = min(side, height, width)
   left, top = (round(start + (wanted[2] - side) / 2) for start in (left, top))
   window = min(max(left, 0), width - side), min(max(top, 0), height - side), side
+  if side == framing.size:  # else it is resampled anyway
+    window = along_edges(photograph, window, framing.reach())
   inside = max(0.0, min(box.right, width) - max(box.left, 0)) * max(0.0, min(box.bottom, height) - max(box.top, 0))
   notes = []
   if inside < (1 - CUT) * box.side**2:

@@ -28,6 +28,7 @@ ENOUGH = 80  # faces for the linear rule; of fewer, their median place
 RIDGE = 1e-3
 OUTLIERS, EPSILON = 5.0, 1e-6  # medians of the residuals away
 SAME, SAME_LEAST = 2.0, 0.03  # spreads, and at least so much, that the log of a side is off where it is made the same
+REACH_LEAST = 2  # px
 WITHIN = 2.5  # spreads, and
 WITHIN_LEAST = (0.06, 0.06, 0.1)  # at least so far off: a picture that sits as the training images do
 
@@ -73,6 +74,10 @@ class Framing:
       side = self.size
     centre = box.centre[0] + x * box.side, box.centre[1] + y * box.side
     return round(centre[0] - side / 2), round(centre[1] - side / 2), side
+
+  def reach(self):
+    """By how many pixels, to the sides and up and down, nearly all of the training images are off their windows."""
+    return tuple(max(REACH_LEAST, int(np.ceil(SAME * spread * self.size))) for spread in self.spread[:2])
 
   def off(self, window, square):
     """How far a window is off another square: at most 1 where they are the same within the spread of the sample."""
