@@ -165,8 +165,8 @@ class Engine:
         self._model, methods, evaluations, self._mesh, self._variables, size, shape, background, pooled).compile()
     leaves, structure = jax.tree.flatten((self._variables, background))
     return kept(make, list(self._mesh.devices.flat), {
-        "program": "explain_batch", "model": self._model, "methods": methods, "evaluations": evaluations, "pooled": pooled,
-        "pixels": [size, *shape], "arguments": [str(structure), leaves]})
+        "program": "explain_batch", "model": self._model, "methods": methods, "evaluations": evaluations,
+        "pooled": pooled, "pixels": [size, *shape], "arguments": [str(structure), leaves]})
 
   def _shap(self, pixels, target, logits, settings):
     target = np.where(target < 0, logits.argmax(-1), target)

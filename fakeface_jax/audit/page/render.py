@@ -32,8 +32,8 @@ def render_page(audit: dict, folder, layers=()) -> str:
   """The report as HTML.
 
   Args:
-    audit: what `audit.json` holds. Every section, thresholds, conformal, the best map, parts of the face and the sanity check may
-      instead be {"reason": why it is not there}, and every figure None.
+    audit: what `audit.json` holds. Every section, thresholds, conformal, the best map, parts of the face and the sanity
+      check may instead be {"reason": why it is not there}, and every figure None.
     folder: where the pictures lie that `audit["cases"]["items"]` names. One that is not there is said in its place.
     layers: the network's, in the order in which it runs through them; without them they stand as they come.
   Returns: the text of a page without any outside request.
