@@ -1,31 +1,38 @@
-"""What a picture is like to the network: which of its features are there and how much they vary over the picture."""
+"""What a picture is like to the network: which of its features there are, about where, and how much they vary."""
 
 import jax.numpy as jnp
 
 from fakeface_jax.explain.capture import apply_with_taps
 
+CELLS = 3  # along each side, in which features are averaged: faces of one kind sit alike
+
 
 def pooled_layers(model):
-  """The last layer of each stage but the first, which sees edges only, and the last, which has seen the two classes.
-
-  On other images than those they were made for, these say most of what kind a picture is (see verdict/README.md).
-  """
-  lasts = [stage[-1] for stage in model.stages if stage[-1] in model.layers]
-  return tuple(lasts[1:-1] or lasts or model.convolutions[-1:])
+  """The last layer of the middle stage: earlier ones see edges only, later ones what tells the two classes apart."""
+  lasts = [stage[-1] for stage in model.stages if stage[-1] in model.layers] or list(model.convolutions)
+  return (lasts[(len(lasts) - 1) // 2],)
 
 
 def pooled_features(model, variables, images, layers):
-  """Mean and standard deviation over all places of each channel of some layers, one after the other.
+  """Mean of each channel in 3 x 3 cells, and its standard deviation over all places, of some layers.
 
   Args:
     images: normalised, float32[N, H, W, 3].
     layers: as `pooled_layers` has them.
-  Returns: float32[N, D]; those of one layer are divided by their own mean, so that contrast does not count.
+  Returns: float32[N, D]; square roots, and those of one layer relative to their mean, so that contrast hardly counts.
   """
   _, outputs = apply_with_taps(model, variables, images, dict.fromkeys(layers))
   found = []
   for layer in layers:
     output = outputs[layer].astype(jnp.float32)
-    for values in (output.mean((1, 2)), output.std((1, 2))):
-      found.append(values / (jnp.abs(values).mean(1, keepdims=True) + 1e-6))
+    rows, columns = (_cells(side) for side in output.shape[1:3])
+    cells = [output[:, a:b, c:d].mean((1, 2)) for a, b in rows for c, d in columns]
+    for values in (jnp.concatenate(cells, axis=1), output.std((1, 2))):
+      relative = values / (jnp.abs(values).mean(1, keepdims=True) + 1e-6)
+      found.append(jnp.sign(relative) * jnp.sqrt(jnp.abs(relative)))
   return jnp.concatenate(found, axis=1)
+
+
+def _cells(side):
+  """(start, stop) of each of CELLS parts of so many places, which share places where these are few."""
+  return [(i * side // CELLS, -(-(i + 1) * side // CELLS)) for i in range(CELLS)]

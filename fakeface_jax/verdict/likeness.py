@@ -11,20 +11,28 @@ from fakeface_jax.verdict.conformal import Calibration
 
 NEIGHBOURS = 4  # whose mean distance counts, and which are shown
 WITHIN = 0.99  # of the validation images lie within the limit
-SHRINKAGE = 0.01  # of the variances of the standardised features, towards what a direction without any would have
+SHRINKAGE = 0.01  # added to the variances of standardised features, so that no direction without any counts for all
+DIRECTIONS = 1280  # that are compared at most: those in which pictures differ most
+LEAST_SPREAD = 1e-3  # of a feature that is standardised
 THUMBNAIL = 64  # px
 
 
 def whitening(features):
-  """(mean float32[D], projection float32[D, D]) that bring these features to variance one in every direction.
+  """(mean float32[D], projection float32[D, d]) that bring these features to variance one in every direction.
 
   So directions count in which pictures of this kind hardly differ, such as how strongly two textures go together, and
   not only those in which they differ most. Args: `features`: float32[R, D].
   """
-  mean, scale = features.mean(0), features.std(0) + 1e-6
-  standard = (features - mean) / scale
-  variances, directions = np.linalg.eigh((standard.T @ standard / len(standard)).astype(np.float64))
-  return mean, (directions / np.sqrt(np.maximum(variances, 0) + SHRINKAGE) / scale[:, None]).astype(np.float32)
+  mean, scale = features.mean(0), features.std(0) + LEAST_SPREAD
+  standard = ((features - mean) / scale).astype(np.float64)
+  wide = standard.shape[1] > len(standard)  # then the same directions come from the images' products with each other
+  variances, vectors = np.linalg.eigh((standard @ standard.T if wide else standard.T @ standard) / len(standard))
+  variances, vectors = np.maximum(variances[::-1][:DIRECTIONS], 0), vectors[:, ::-1][:, :DIRECTIONS]
+  if wide:
+    there = variances > 1e-9
+    variances, vectors = variances[there], vectors[:, there]
+    vectors = standard.T @ vectors / np.sqrt(variances * len(standard))
+  return mean, (vectors / np.sqrt(variances + SHRINKAGE) / scale[:, None]).astype(np.float32)
 
 
 def nearest(rows, among):

@@ -34,6 +34,15 @@ def test_a_direction_in_which_pictures_hardly_differ_counts_as_much_as_any():
   assert np.linalg.norm(along) < 2.2 and np.linalg.norm(across) > 10
 
 
+def test_fewer_pictures_than_features_are_whitened_in_the_directions_that_there_are():
+  random = np.random.default_rng(1)
+  features = random.normal(size=(40, 100)).astype(np.float32)
+  mean, projection = whitening(features)
+  white = whitened(features, mean, projection)
+  assert projection.shape == (100, 39)  # 40 points lie in 39 directions
+  np.testing.assert_allclose(np.cov(white.T, bias=True), np.eye(39), atol=0.05)
+
+
 def training_images(rows, distances):
   width = len(rows[0])
   return TrainingImages(
