@@ -5,6 +5,7 @@ import pytest
 from PIL import ImageDraw
 
 from fakeface_jax.data.forging.landmarks import FRAME_POINTS
+from fakeface_jax.data.schema import LABELS
 from fakeface_jax.drawing.feature_grid import draw_feature_grid
 from fakeface_jax.drawing.lettering import _letters, name_font
 from fakeface_jax.drawing.outline import outlined
