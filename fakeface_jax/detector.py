@@ -115,8 +115,8 @@ class Detector:
       photograph: uint8[h, w, 3], of any size.
       faces: 'auto', every face, and a picture that sits as the training images do as it is; 'all', every face, always
         cut; 'largest', one; 'none', the whole picture, whatever it shows.
-    Returns: a list of `Face`, the largest first; its `pixels` are what `prepare` takes. Empty where there is no face. The
-      whole picture, with a note, where this detector was trained on images without faces that are found.
+    Returns: a list of `Face`, the largest first; its `pixels` are what `prepare` takes. Empty where there is no face.
+      The whole picture, with a note, where this detector was trained on images without faces that are found.
     Raises: UserError where something is no photograph, or the package that finds faces is not installed.
     """
     check_which(faces)

@@ -205,8 +205,8 @@ def last_run(folder="runs"):
 
 RUN_FILES = (  # all that is written into a run's folder
     CONFIG_FILE, CHECKPOINTS, WEIGHTS_FILE, SCALE_FILE, BACKGROUND_FILE, FRAMING_FILE, SANITY_FILE, "sanity.png",
-    SECONDS_FILE, DATA_CHECK_FILE, "metrics.jsonl", "tensorboard", "trunk", "test_predictions.jsonl", "test_metrics.json",
-    "curves.png", "examples.png")
+    SECONDS_FILE, DATA_CHECK_FILE, "metrics.jsonl", "tensorboard", "trunk", "test_predictions.jsonl",
+    "test_metrics.json", "curves.png", "examples.png")
 
 
 def refuse_strangers(folder, names, option="out"):

@@ -84,7 +84,7 @@ def half(workdir=None, faces=()):
 
 
 def faces(faces=(), workdir=None, scenes=10, images=40):
-  """Detectors of faces on scenes pasted of --faces; --workdir: runs, by commas, that judge faces alone and in a scene."""
+  """Detectors of faces on scenes pasted of --faces; --workdir: runs, by commas, that judge faces alone and there."""
   from benchmarks.faces import bench_faces
 
   return bench_faces(faces, workdir.split(",") if workdir else (), scenes, images)

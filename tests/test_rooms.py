@@ -12,7 +12,8 @@ ROOMS = (
     "commands", "audit", "runs", "drawing", "detector", "pretraining", "training", "evaluation", "explain", "data",
     "models")
 ROOMS_OF_DATA = (
-    "splits", "datasets", "batches", "collect", "builders", "checking", "forging", "drawn", "faces", "reading", "schema")
+    "splits", "datasets", "batches", "collect", "builders", "checking", "forging", "drawn", "faces", "reading",
+    "schema")
 
 
 def imports(path):

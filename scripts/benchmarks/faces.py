@@ -33,7 +33,8 @@ def bench_faces(folders, runs=(), scenes=10, faces=40):
   pictures = {Path(folder).name: faces_of_folder(folder) for folder in folders}
   detectors, missing = installed()
   found = compare(detectors, pictures, scenes)
-  lines = [f"{4 * scenes} faces of {', '.join(pictures)} in {scenes} scenes of {WIDTH} x {HEIGHT} of each kind: found (false boxes)"]
+  lines = [f"{4 * scenes} faces of {', '.join(pictures)} in {scenes} scenes of {WIDTH} x {HEIGHT} of each kind:"
+           " found (false boxes)"]
   lines += table(found)
   lines += [f"not installed: {', '.join(missing)}"] * bool(missing)
   figures = {"found": found, "runs": {}}
@@ -41,8 +42,8 @@ def bench_faces(folders, runs=(), scenes=10, faces=40):
     figures["runs"][str(run)] = judged = judge(run, pictures, faces)
     lines += ["", f"{run}, {faces} faces of each set anywhere in a scene", f"{'faces of':<12}{'found':>7}{'box IoU':>9}"
               f"{'window IoU':>12}{'whole alone':>13}{'within 0.05':>13}{'on edges':>10}"]
-    lines += [f"{name:<12}{row['found']:>7.0%}{row['box_iou']:>9.2f}{row['window_iou']:>12.2f}{row['whole_alone']:>13.0%}"
-              f"{row['within']:>13.0%}{row['on_edges']:>10.0%}" for name, row in judged.items()]
+    lines += [f"{name:<12}{row['found']:>7.0%}{row['box_iou']:>9.2f}{row['window_iou']:>12.2f}"
+              f"{row['whole_alone']:>13.0%}{row['within']:>13.0%}{row['on_edges']:>10.0%}" for name, row in judged.items()]
   return "\n".join(lines), figures
 
 
@@ -172,8 +173,8 @@ def half_covered(face):
 KINDS = {
     "256 px": {}, "128 px": {"size": 128}, "64 px": {"size": 64}, "48 px": {"size": 48}, "32 px": {"size": 32},
     "24 px": {"size": 24}, "16 px": {"size": 16}, "12 px": {"size": 12}, "turned 15°": {"turned": 15},
-    "turned 30°": {"turned": 30}, "turned 60°": {"turned": 60}, "turned 90°": {"turned": 90}, "half covered": {"half": True},
-    "no face": {"none": True}}
+    "turned 30°": {"turned": 30}, "turned 60°": {"turned": 60}, "turned 90°": {"turned": 90},
+    "half covered": {"half": True}, "no face": {"none": True}}
 
 
 def compare(detectors, pictures, scenes):

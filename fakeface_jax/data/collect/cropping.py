@@ -10,7 +10,6 @@ import numpy as np
 from PIL import Image, ImageCms
 
 from fakeface_jax.data.reading.images import encode_image
-from fakeface_jax.errors import UserError
 
 MARGIN = 1.25  # side of the square, in sides of the face (the square root of its box's area)
 RISE = 0.06  # how far the square's middle lies above the face's, likewise; 98 % of faces aligned as FFHQ's fit then

@@ -16,6 +16,7 @@ from PIL import Image, ImageCms
 from fakeface_jax.data.collect import collection, journal, known_pictures
 from fakeface_jax.data.collect.collection import collect
 from fakeface_jax.data.collect.fetching import Fetcher
+from fakeface_jax.data.faces.detect import Box
 from fakeface_jax.data.reading.images import read_image
 from fakeface_jax.errors import UserError
 from fakeface_jax.workdir import whole_file
@@ -97,7 +98,7 @@ def test_what_is_unfit_is_left_out_with_its_reason(site, clock, tmp_path):
 
 def test_a_face_at_the_edge_is_neither_moved_nor_padded(site, clock, tmp_path):
   fakes = write_images(tmp_path / "in", {"a.jpg": jpeg(face(1))})
-  result = collect(tmp_path / "out", {"fake": [fakes]}, 1, size=SIZE, detect=lambda image: [(5, 30, 60)])
+  result = collect(tmp_path / "out", {"fake": [fakes]}, 1, size=SIZE, detect=lambda image: [Box(5, 30, 65, 90, 1.0)])
   assert result.left_out == {"face too near the edge": 1}
   assert result.stopped == [f"fake: 0 of 1 images ({fakes}: has no more images)"]
 

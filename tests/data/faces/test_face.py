@@ -80,5 +80,5 @@ def test_a_face_much_smaller_than_the_training_faces_is_said_to_be():
 
 
 def test_another_word_is_refused_with_those_there_are():
-  with pytest.raises(UserError, match=r"^faces='larges' is not known; use one of auto, all, largest, none; did you mean"):
+  with pytest.raises(UserError, match=r"^faces='larges' is not known; use one of auto, all, largest, none; did you"):
     check_which("larges")
