@@ -21,9 +21,9 @@ def drawn(monkeypatch):
   """{name: (label, mask)} of the panels that are drawn."""
   panels, usual = {}, explanations.draw_panel
 
-  def draw(result, name, scale, note, check, mask, label):
+  def draw(result, name, scale, note, check, mask, label, **rest):
     panels[name] = label, mask
-    return usual(result, name, scale, note, check, mask, label)
+    return usual(result, name, scale, note, check, mask, label, **rest)
 
   monkeypatch.setattr(explanations, "draw_panel", draw)
   return panels

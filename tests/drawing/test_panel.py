@@ -92,7 +92,8 @@ def test_a_long_name_fits_beside_the_large_picture(letters):
 JUDGED = SimpleNamespace(
     verdict="fake", why="At 90 % confidence only 'fake' remains.", probability=0.97, confidence=0.9, neighbours=[
         SimpleNamespace(
-            name=f"train/{i}.jpg", label=LABELS[i % 2], distance=0.1 * i, thumbnail=np.full((64, 64, 3), 50 * i, np.uint8))
+            name=f"train/{i}.jpg", label=LABELS[i % 2], distance=0.1 * i,
+            thumbnail=np.full((64, 64, 3), 50 * i, np.uint8))
         for i in range(4)])
 
 

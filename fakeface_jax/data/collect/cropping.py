@@ -11,8 +11,8 @@ from PIL import Image, ImageCms
 
 from fakeface_jax.data.reading.images import encode_image
 
-MARGIN = 1.28  # side of the square, in sides of the face (the square root of its box's area)
-RISE = 0.065  # how far the square's middle lies above the face's, likewise; 98 % of faces aligned as FFHQ's fit then
+MARGIN = 1.25  # side of the square, in sides of the face (the square root of its box's area)
+RISE = 0.06  # how far the square's middle lies above the face's, likewise; 98 % of faces aligned as FFHQ's fit then
 QUALITY = 90
 SMALLEST = 5  # a face has to be at least 1 / SMALLEST of the shorter side
 RGB_PROFILE = b"RGB "

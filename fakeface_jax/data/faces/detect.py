@@ -142,8 +142,13 @@ def _normal(pixels):
 def _patches(image, boxes, side):
   """float32[N, side, side, 3]: what is in the square boxes; grey where they reach over the edges."""
   result = np.full((len(boxes), side, side, 3), 128, np.uint8)
-  size, whole = np.array(image.shape[1::-1]), Image.fromarray(image)
-  for patch, box in zip(result, boxes[:, :4].astype(float), strict=True):
+  if not len(boxes):
+    return _normal(result)
+  x, y = np.clip(np.floor(boxes[:, :2].min(0)).astype(int), 0, np.array(image.shape[1::-1]) - 1)
+  end_x, end_y = np.maximum(np.ceil(boxes[:, 2:4].max(0)).astype(int), (x + 1, y + 1))
+  whole = Image.fromarray(np.ascontiguousarray(image[y:end_y, x:end_x]))  # of a large photograph no more than is needed
+  size = np.array(whole.size)
+  for patch, box in zip(result, boxes[:, :4].astype(float) - (x, y, x, y), strict=True):
     corner, scale = box[:2], (box[2] - box[0]) / side
     first, last = np.clip(box[:2], 0, size), np.clip(box[2:], 0, size)
     (left, top), (right, bottom) = np.rint([(first - corner) / scale, (last - corner) / scale]).astype(int)

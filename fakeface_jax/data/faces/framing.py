@@ -66,7 +66,7 @@ class Framing:
     if self.rule is None or not box.points:
       side = np.sqrt((self.right - self.left) * (self.bottom - self.top))
       middle = 0.5 - np.array([self.left + self.right, self.top + self.bottom]) / 2
-      (x, y), log_side = middle / side, -np.log(side)
+      x, y, log_side = middle[0] / side, middle[1] / side, -np.log(side)
     else:
       x, y, log_side = np.clip(np.array(self.rule) @ _features(box), *np.transpose(self.limits))
     side = max(1, round(box.side * np.exp(log_side)))
@@ -81,9 +81,9 @@ class Framing:
 
   def off(self, window, square):
     """How far a window is off another square: at most 1 where they are the same within the spread of the sample."""
-    (left, top, side), (of_left, of_top, of_side) = window, square
-    wider = (side - of_side) / 2
-    distance = np.abs([(left - of_left + wider) / of_side, (top - of_top + wider) / of_side, np.log(side / of_side)])
+    side, of_side = window[2], square[2]
+    x, y = (window[axis] + side / 2 - square[axis] - of_side / 2 for axis in (0, 1))
+    distance = np.abs([x / of_side, y / of_side, np.log(side / of_side)])
     return float(np.max(distance / np.maximum(WITHIN_LEAST, WITHIN * np.array(self.spread))))
 
 

@@ -16,6 +16,7 @@ from PIL import Image, ImageCms
 from fakeface_jax.data.collect import collection, journal, known_pictures
 from fakeface_jax.data.collect.collection import collect
 from fakeface_jax.data.collect.fetching import Fetcher
+from fakeface_jax.data.faces.detect import Box
 from fakeface_jax.data.reading.images import read_image
 from fakeface_jax.errors import UserError
 from fakeface_jax.workdir import whole_file
@@ -64,7 +65,7 @@ def test_both_classes_come_out_alike_with_their_papers(site, clock, tmp_path):
   real, fake = rows[:2]
   assert (real["author"], real["page"]) == ("Zoë p0", "https://unsplash.com/photos/p0")
   assert real["sha256"] == hashlib.sha256(PHOTOS["p0"]).hexdigest()
-  assert real["crop"] == fake["crop"] == "22 18 77"  # a face of 60 px in the middle of 120, and a quarter more
+  assert real["crop"] == fake["crop"] == "22 19 75"  # a face of 60 px in the middle of 120, and a quarter more
   assert fake["licence"] == "not stated" and fake["address"] == f"{site.address}/face"
   pictures = [Image.open(io.BytesIO((tmp_path / "out" / row["file"]).read_bytes())) for row in rows]
   assert {(picture.format, picture.size, len(picture.getexif())) for picture in pictures} == {("JPEG", (SIZE, SIZE), 0)}
@@ -97,7 +98,7 @@ def test_what_is_unfit_is_left_out_with_its_reason(site, clock, tmp_path):
 
 def test_a_face_at_the_edge_is_neither_moved_nor_padded(site, clock, tmp_path):
   fakes = write_images(tmp_path / "in", {"a.jpg": jpeg(face(1))})
-  result = collect(tmp_path / "out", {"fake": [fakes]}, 1, size=SIZE, detect=lambda image: [(5, 30, 60)])
+  result = collect(tmp_path / "out", {"fake": [fakes]}, 1, size=SIZE, detect=lambda image: [Box(5, 30, 65, 90, 1.0)])
   assert result.left_out == {"face too near the edge": 1}
   assert result.stopped == [f"fake: 0 of 1 images ({fakes}: has no more images)"]
 
@@ -323,3 +324,11 @@ def test_an_address_that_wants_to_be_asked_never_again_is_given_up_with_the_day(
                    detect=detect, fetcher=Fetcher(clock))
   assert result.kept == {"real": 2, "fake": 0}
   assert re.search(r"is busy \(429\); give the same command again after \d\d:\d\d on 2030-04-16$", result.stopped[0])
+
+
+def test_a_collection_begun_with_another_face_detector_is_refused_in_one_line(tmp_path):
+  fakes = write_images(tmp_path / "in", {"a.jpg": PHOTOS["p0"]})
+  with journal.Journal(tmp_path / "out", {"size": SIZE, "against": None}):
+    pass  # as older versions began
+  with pytest.raises(UserError, match=r"other options \(face detector=None there, mtcnn now\); choose another folder$"):
+    collect(tmp_path / "out", {"fake": [fakes]}, 1, size=SIZE, detect=detect)

@@ -26,8 +26,9 @@ def people(count, *, width=SIDE, points=True, seed=0):
     eyes = np.array([(75.0, 80.0), (125.0, 80.0)])
     left, top = 40 + random.uniform(-9, 9), 50 + random.uniform(-9, 9)
     side = 110 + random.uniform(-9, 9)
-    mouth = random.uniform(-3, 3, (3, 2)) + np.array([(100, 110), (82, 140), (118, 140)])
-    marks = tuple((x + offset, y) for x, y in [*eyes, *mouth]) if points else ()
+    mouth = np.array([(100, 110), (82, 140), (118, 140)]) + random.uniform(-3, 3, (3, 2))
+    marks = np.concatenate([eyes, mouth]) + np.array([offset, 0])
+    marks = tuple(map(tuple, marks.tolist())) if points else ()
     boxes[number] = Box(left + offset, top, left + offset + side, top + side * 1.2, 1.0, marks)
   return images, lambda image: [boxes[int(image[0, 0, 0]) + 256 * int(image[0, 0, 1])]]
 
