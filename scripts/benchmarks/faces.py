@@ -43,7 +43,8 @@ def bench_faces(folders, runs=(), scenes=10, faces=40):
     lines += ["", f"{run}, {faces} faces of each set anywhere in a scene", f"{'faces of':<12}{'found':>7}{'box IoU':>9}"
               f"{'window IoU':>12}{'whole alone':>13}{'within 0.05':>13}{'on edges':>10}"]
     lines += [f"{name:<12}{row['found']:>7.0%}{row['box_iou']:>9.2f}{row['window_iou']:>12.2f}"
-              f"{row['whole_alone']:>13.0%}{row['within']:>13.0%}{row['on_edges']:>10.0%}" for name, row in judged.items()]
+              f"{row['whole_alone']:>13.0%}{row['within']:>13.0%}{row['on_edges']:>10.0%}"
+              for name, row in judged.items()]
   return "\n".join(lines), figures
 
 

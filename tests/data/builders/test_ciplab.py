@@ -8,7 +8,7 @@ from fakeface_jax.data.builders.base import Checked
 from fakeface_jax.data.builders.ciplab import Ciplab
 from fakeface_jax.data.schema import DIFFICULTIES, FAKE, REAL, REGIONS
 from fakeface_jax.errors import UserError
-from tests.data.reading import prepare, records
+from tests.data.builders.reading_back import prepare, records
 from tests.data.replicas import picture, save, write_ciplab
 
 PEOPLE = 30

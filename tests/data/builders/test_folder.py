@@ -21,7 +21,7 @@ from fakeface_jax.data.reading.records import decode_mask, record_name
 from fakeface_jax.data.schema import DIFFICULTIES, FAKE, REAL
 from fakeface_jax.data.splits import RunSplits
 from fakeface_jax.errors import UserError
-from tests.data.reading import records
+from tests.data.builders.reading_back import records
 
 PHOTOS = Path(__file__).parents[4] / "shared" / "faces"
 

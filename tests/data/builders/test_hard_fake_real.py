@@ -4,7 +4,7 @@ from fakeface_jax.data.builders.hard_fake_real import HardFakeReal
 from fakeface_jax.data.datasets import open_dataset
 from fakeface_jax.data.schema import FAKE, REAL
 from fakeface_jax.errors import UserError
-from tests.data.reading import prepare, records
+from tests.data.builders.reading_back import prepare, records
 from tests.data.replicas import write_hard, write_table
 
 

@@ -13,7 +13,7 @@ from fakeface_jax.data.builders.hard_fake_real import HardFakeReal
 from fakeface_jax.data.builders.published import find_layout, published_builder
 from fakeface_jax.data.datasets import open_dataset
 from fakeface_jax.errors import UserError
-from tests.data.reading import prepare, records
+from tests.data.builders.reading_back import prepare, records
 from tests.data.replicas import write_140k, write_hard
 
 

@@ -5,7 +5,7 @@ import pytest
 from fakeface_jax.data.builders.real_fake_140k import RealFake140k
 from fakeface_jax.data.schema import FAKE, REAL
 from fakeface_jax.errors import UserError
-from tests.data.reading import prepare, records
+from tests.data.builders.reading_back import prepare, records
 from tests.data.replicas import write_140k, write_table
 
 
