@@ -1,5 +1,6 @@
 """One picture, one answer: whichever door it is asked at, a photograph has one probability and one set of maps."""
 
+import dataclasses
 import io
 import json
 import os
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from skimage.data import astronaut
+from skimage.data import astronaut, coffee
 
 from fakeface_jax.audit import cases as audited_cases
 from fakeface_jax.audit import run as audit_module
@@ -20,12 +21,15 @@ from fakeface_jax.commands.evaluate import evaluate_run
 from fakeface_jax.commands.explain import explain_items
 from fakeface_jax.commands.items import items_of_files, items_of_run
 from fakeface_jax.commands.train import report_run
+from fakeface_jax.data.faces.framing import Framing
 from fakeface_jax.data.reading.images import decode_image, read_image
 from fakeface_jax.detector import Seen, flatten_maps, load
 from fakeface_jax.errors import UserError
 from fakeface_jax.explain.engine import Engine
+from fakeface_jax.page.answers import Answers
 from fakeface_jax.runs.records import read_lines
 from fakeface_jax.runs.sanity import check_run
+from fakeface_jax.verdict.conformal import CONFIDENCE
 from tests.conftest import ROOT
 
 RESIZE, CROP = 44, 32
@@ -324,3 +328,47 @@ def test_a_photograph_that_a_user_decoded_has_the_answer_of_its_file():
         for given in (None, scratch):
           np.testing.assert_array_equal(
               decode_image(file.getvalue(), "it", scratch=given), np.asarray(Image.open(file).convert("RGB")))
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory):
+  """A photograph of two faces, one on the right and one below it on the left, smaller."""
+  face = Image.fromarray(astronaut()[:220, 110:330])
+  picture = Image.fromarray(coffee()).resize((900, 600))
+  picture.paste(face, (600, 40))
+  picture.paste(face.resize((150, 150)), (80, 400))
+  path = tmp_path_factory.mktemp("scene") / "two faces.png"
+  picture.save(path)
+  return path
+
+
+def test_the_faces_of_a_photograph(run, scene, tmp_path):
+  """Cut by hand, in Python, by the command and on the page: the same faces in the same order, and one answer for each."""
+  framing = Framing(0.2, 0.2, 0.8, 0.8, 160, 1.0, (0.02, 0.02, 0.05), ((0, 0), (0, 0), (0.5, 0.5)))
+  detector, photograph = dataclasses.replace(load(run), framing=framing), read_image(scene)
+  looks = detector.look(photograph)
+  assert [round(look.window[0], -2) for look in looks] == [600, 100]
+  expected = [(look.window, look.judgement.verdict, look.judgement.probability) for look in looks]
+  for look in looks:
+    left, top, side = look.window
+    by_hand = detector.predict([photograph[top : top + side, left : left + side]])
+    assert by_hand == pytest.approx(look.judgement.probability, abs=1e-5)
+  answers = Answers(run, CONFIDENCE)
+  answers.detector = detector
+  on_page = answers.look(scene)
+  assert [(look.window, look.judgement.verdict) for look in on_page.looks] == [row[:2] for row in expected]
+  assert [look.judgement.probability for look in on_page.looks] == pytest.approx([row[2] for row in expected], abs=1e-5)
+  assert explain_items(detector, items_of_files([scene]), tmp_path, faces="auto") == []
+  lines = read_lines(tmp_path / "predictions.jsonl")
+  assert [(line["face"], line["faces"], line["verdict"], line["maps"]) for line in lines] == [
+      (1, 2, expected[0][1], "two faces.npz"), (2, 2, expected[1][1], "two faces.face2.npz")]
+  assert [line["probability"] for line in lines] == pytest.approx([row[2] for row in expected], abs=1e-5)
+  over = read_image(tmp_path / lines[1]["photograph"])
+  assert over.shape == photograph.shape
+  np.testing.assert_allclose(over[:350].astype(int), photograph[:350], atol=40)  # only JPEG's traces outside the face
+  result = answers._result(on_page, 1, "gradcam")
+  with np.load(tmp_path / lines[1]["maps"]) as maps:
+    np.testing.assert_allclose(
+        maps["gradcam/layer4_1/conv2"], result["gradcam"]["layer4_1/conv2"], rtol=1e-3, atol=1e-6)
+  (whole,) = detector.look(photograph, faces="none")
+  assert detector.predict([photograph]) == pytest.approx(whole.judgement.probability, abs=1e-5)
