@@ -1,8 +1,12 @@
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
+import skimage.data
 from PIL import Image
 
+from fakeface_jax.data.faces.framing import Framing
 from fakeface_jax.data.reading.images import read_image
 from fakeface_jax.detector import Detector, load
 from fakeface_jax.errors import UserError
@@ -137,3 +141,24 @@ def test_what_is_no_path_is_named(path):
 def test_a_folder_without_a_run(tmp_path):
   with pytest.raises(UserError, match=r"is no run folder: it has no config\.json"):
     load(tmp_path)
+
+
+def test_faces_of_a_photograph_are_cut_as_the_training_faces_were_and_judged(detector):
+  astronaut = skimage.data.astronaut()
+  framing = Framing(0.25, 0.2, 0.75, 0.85, 160, 1.0, (0.02, 0.02, 0.05), ((0, 0), (0, 0), (0.5, 0.5)))
+  with_framing = dataclasses.replace(detector, framing=framing)
+  photograph = np.array(Image.fromarray(skimage.data.coffee()).resize((700, 500)))
+  photograph[100:260, 400:560] = astronaut[40:200, 145:305]
+  (face,) = with_framing.faces(photograph)
+  left, top, side = face.window
+  np.testing.assert_array_equal(face.pixels, photograph[top : top + side, left : left + side])
+  assert 400 <= face.box.left < 480 < face.box.right <= 560 and 140 < side < 180
+  assert detector.predict([face.pixels]).shape == (1,)
+  assert with_framing.faces(np.zeros((90, 80, 3), np.uint8)) == []
+  (whole,) = with_framing.faces(photograph, "none")
+  assert whole.pixels is photograph and (whole.box, whole.window, whole.note) == (None, None, "")
+  (whole,) = detector.faces(photograph)  # of which nobody knows how its training faces sit
+  assert whole.pixels is photograph and "the whole picture is judged" in whole.note
+  for wrong, message in (({"faces": "some"}, "faces='some' is not known"), ({"photograph": "a.jpg"}, "read it with")):
+    with pytest.raises(UserError, match=message):
+      with_framing.faces(**{"photograph": photograph} | wrong)

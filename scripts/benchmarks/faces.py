@@ -229,13 +229,14 @@ def shows(box, square):
 
 
 def table(found):
+  """Lines of a table, a row for each kind of face."""
   names = list(next(iter(found.values())))
-  lines = ["| detector | " + " | ".join(found) + " | CPU seconds |", "|---" * (len(found) + 2) + "|"]
-  for name in names:
-    cells = [f"{row[name]['found']} ({row[name]['false']})" if row[name]["of"] else f"({row[name]['false']})"
-             for row in found.values()]
-    lines.append(f"| {name} | " + " | ".join(cells) + f" | {found['256 px'][name]['seconds']:.2f} |")
-  return lines
+  lines = ["| | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
+  for kind, row in found.items():
+    cells = [f"{of['found']} ({of['false']})" if of["of"] else f"({of['false']})" for of in row.values()]
+    lines.append(f"| {kind} | " + " | ".join(cells) + " |")
+  seconds = [statistics.median(row[name]["seconds"] for row in found.values()) for name in names]
+  return [*lines, "| CPU seconds a scene | " + " | ".join(f"{value:.2f}" for value in seconds) + " |"]
 
 
 def judge(run, pictures, count):
