@@ -343,7 +343,7 @@ def scene(tmp_path_factory):
 
 
 def test_the_faces_of_a_photograph(run, scene, tmp_path):
-  """Cut by hand, in Python, by the command and on the page: the same faces in the same order, and one answer for each."""
+  """Cut by hand, in Python, by the command and on the page: the same faces, and one answer for each."""
   framing = Framing(0.2, 0.2, 0.8, 0.8, 160, 1.0, (0.02, 0.02, 0.05), ((0, 0), (0, 0), (0.5, 0.5)))
   detector, photograph = dataclasses.replace(load(run), framing=framing), read_image(scene)
   looks = detector.look(photograph)

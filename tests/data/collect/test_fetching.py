@@ -161,12 +161,12 @@ def test_a_key_goes_to_no_other_host_by_a_redirect(site):
 
 
 def test_compressed_answers_are_unpacked_no_further_than_allowed(site, monkeypatch):
-  packed = {"gzip": gzip.compress(b"a" * 1000), "deflate": zlib.compress(b"a" * 1000)}
+  packed = {"gzip": gzip.compress(b"a" * 1000, mtime=0), "deflate": zlib.compress(b"a" * 1000)}
   for encoding, body in packed.items():
     site.faults["/x"] = [(200, {"Content-Encoding": encoding}, body)]
     assert get(site).body == b"a" * 1000
   monkeypatch.setattr(fetching, "MAX_BYTES", 1_000_000)
-  site.faults["/x"] = [(200, {"Content-Encoding": "gzip"}, gzip.compress(bytes(500_000_000), 1))]
+  site.faults["/x"] = [(200, {"Content-Encoding": "gzip"}, gzip.compress(bytes(500_000_000), 1, mtime=0))]
   tracemalloc.start()
   with pytest.raises(Stopped, match="more than 1 MB"):
     get(site)
@@ -183,7 +183,7 @@ def test_compressed_answers_are_unpacked_no_further_than_allowed(site, monkeypat
     OK + b"X: " + b"a" * 100_000 + b"\r\n\r\n", OK + b"X: a\r\n" * 300 + b"\r\n",
     OK + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\n01234", OK + b"Content-Length: 99\r\n\r\n0",
     OK + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n0\r\n", OK + b"Content-Encoding: gzip\r\n\r\nnot gzip",
-    OK + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(b"a" * 1000)[:-9],
+    OK + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(b"a" * 1000, mtime=0)[:-9],
     b"HTTP/1.1 302 Found\r\nLocation: http://" + b"a" * 70 + b".invalid/\r\nContent-Length: 0\r\n\r\n",
 ])
 def test_what_is_no_http_costs_one_line(site, answer):
