@@ -5,10 +5,11 @@ import webbrowser
 from fakeface_jax.commands import surroundings
 from fakeface_jax.page.answers import Answers
 from fakeface_jax.page.app import import_gradio, launch, make_page
+from fakeface_jax.verdict.conformal import CONFIDENCE
 from fakeface_jax.workdir import read_config
 
 
-def open_page(workdir, confidence, *, port=None, share=False, browser=True):
+def open_page(workdir, confidence=CONFIDENCE, *, port=None, share=False, browser=True):
   """Serves the page of a run's detector, until Ctrl-C; from a notebook, until its kernel ends.
 
   Raises: UserError where the run cannot be loaded, gradio is missing, or the port in use.
