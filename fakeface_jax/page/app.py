@@ -15,6 +15,7 @@ from fakeface_jax.page.report import write_files
 
 MAX_BYTES = "50mb"  # of an upload
 KEPT_SECONDS = 600  # that an upload, and what was made of it, is kept
+SESSIONS = 200  # whose answers are kept at most, two megabytes each
 AT_ONCE = 2  # photographs in work; more wait in a queue
 POLICY = ("default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline';"
           " img-src 'self' data: blob:; connect-src 'self' data: blob:; font-src 'self' data:; worker-src 'self' blob:")
@@ -158,6 +159,7 @@ def launch(page, *, port=None, share=False, inline=None):
   try:
     _, address, public = page.launch(
         server_port=port, share=share, inline=inline, quiet=True, prevent_thread_lock=True, max_file_size=MAX_BYTES,
+        state_session_capacity=SESSIONS,
         ssr_mode=False, enable_monitoring=False, footer_links=[], css=words.STYLE,
         app_kwargs={"middleware": [Middleware(KeptToItself)]},
         theme=gr.themes.Default(font="system-ui", font_mono="monospace"))
