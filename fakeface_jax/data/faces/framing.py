@@ -27,10 +27,10 @@ SHARE = 0.5  # of them in which a face has to be found
 ENOUGH = 80  # faces for the linear rule; of fewer, their median place
 RIDGE = 1e-3
 OUTLIERS, EPSILON = 5.0, 1e-6  # medians of the residuals away
-SAME, SAME_LEAST = 2.0, 0.03  # spreads, and at least so much, that the log of a side is off where it is made the same
-REACH_LEAST = 2  # px
+SAME, SAME_LEAST = 2.0, 0.1  # spreads, and at least so much, that the log of a side is off where it is made the same
+REACH_LEAST = 0.025  # sides
 WITHIN = 2.5  # spreads, and
-WITHIN_LEAST = (0.06, 0.06, 0.1)  # at least so far off: a picture that sits as the training images do
+WITHIN_LEAST = (0.06, 0.06, 0.15)  # at least so far off: a picture that sits as the training images do
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Framing:
 
   def reach(self):
     """By how many pixels, to the sides and up and down, nearly all of the training images are off their windows."""
-    return tuple(max(REACH_LEAST, int(np.ceil(SAME * spread * self.size))) for spread in self.spread[:2])
+    return tuple(int(np.ceil(max(REACH_LEAST, SAME * spread) * self.size)) for spread in self.spread[:2])
 
   def off(self, window, square):
     """How far a window is off another square: at most 1 where they are the same within the spread of the sample."""
