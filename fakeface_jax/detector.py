@@ -30,7 +30,7 @@ from fakeface_jax.models import DTYPES, make_model
 from fakeface_jax.models.hub_runs import run_folder
 from fakeface_jax.training.best_weights import load_best
 from fakeface_jax.verdict.conformal import CONFIDENCE, check_confidence
-from fakeface_jax.verdict.judgement import Judgement, judge
+from fakeface_jax.verdict.judgement import Judgement, judge, noted
 from fakeface_jax.verdict.kept import read_reference
 from fakeface_jax.verdict.likeness import Reference
 from fakeface_jax.workdir import BACKGROUND_FILE, FRAMING_FILE, REFERENCE_FILE, SCALE_FILE, read_config, read_json
@@ -183,7 +183,8 @@ class Detector:
     if not looks:
       return []
     said = self.explain_seen(Seen.joined(look.seen for look in looks), methods=Resolved(), confidence=confidence)
-    return [dataclasses.replace(look, judgement=one["judgement"]) for look, one in zip(looks, said, strict=True)]
+    return [dataclasses.replace(look, judgement=noted(one["judgement"], look.note))
+            for look, one in zip(looks, said, strict=True)]
 
   def predict(self, images: Photographs) -> np.ndarray:
     """Probability of fake, float64[N], of whole photographs as `prepare` takes them, whatever they show."""

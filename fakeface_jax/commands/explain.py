@@ -32,6 +32,7 @@ from fakeface_jax.explain.scale import measure_scale, missing_from
 from fakeface_jax.locks import locked
 from fakeface_jax.progress import Bar
 from fakeface_jax.verdict.conformal import CONFIDENCE
+from fakeface_jax.verdict.judgement import noted
 from fakeface_jax.workdir import write_whole
 
 log = logging.getLogger(__name__)
@@ -144,7 +145,8 @@ class _Explanations:
   def _write(self, explained):
     """The panel and the maps of one face; what `predictions.jsonl` says of it."""
     found, result = explained
-    item, look, judgement, files = found.item, found.look, result["judgement"], {}
+    item, look, files = found.item, found.look, {}
+    judgement = noted(result["judgement"], look.note)
     stem = stem_of_face(self.stems[item], found.number)
     line = {
         "path": item.name, "verdict": judgement.verdict, "why": judgement.why, "probability": result["probability"],
@@ -153,7 +155,7 @@ class _Explanations:
     if self.faces != "none":
       photograph = item.read()
       line |= {"face": found.number, "faces": found.faces, "box": look.box and look.box.edges,
-               "part": look.part, "note": look.note}
+               "part": look.part}
     kinds = {METHODS[name].kind for name in self.methods}
     if kinds != {CHANNELS}:
       line["panel"] = stem + PANEL

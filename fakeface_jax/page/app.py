@@ -81,7 +81,7 @@ def make_page(answers, title):
     if answer is None:
       return {verdict: words.sentence(words.GONE)}
     look = answer.looks[number]
-    return {verdict: words.card(look.judgement, look.note), near: words.neighbours(look.judgement),
+    return {verdict: words.card(look.judgement), near: words.neighbours(look.judgement),
             **choose_map(answer, number, method, layer)}
 
   def choose_map(answer, number, method, layer):

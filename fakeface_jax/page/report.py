@@ -30,7 +30,7 @@ def render_report(answers, answer, number, panel):
   picture, name = answers.map(answer, number, "gradcam")
   return templates.get_template("report.html.j2").render(
       answer=answer, number=number, faces=len(answer.looks), judgement=look.judgement,
-      heading=words.HEADINGS[look.judgement.verdict], card=words.card(look.judgement, look.note),
+      heading=words.HEADINGS[look.judgement.verdict], card=words.card(look.judgement),
       view=words.view(answer, number, picture, f"The photograph with {name} over the face"), map=name,
       panel=words.data_uri(panel, "png"), neighbours=words.neighbours(look.judgement), facts=words.facts(answer),
       made=answers.made(answer, number), style=words.STYLE)

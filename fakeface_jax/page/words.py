@@ -52,14 +52,14 @@ def choices(answer):
   return [(f"Face {i + 1}: {HEADINGS[look.judgement.verdict].lower()}", i) for i, look in enumerate(answer.looks)]
 
 
-def card(judgement, note):
+def card(judgement):
   """The verdict on a face."""
   kind = {"cannot tell": "untold"}.get(judgement.verdict, judgement.verdict)
   return Markup(
-      '<div class="ff-card ff-{kind}" role="status"><h2>{heading}</h2><p>{why}</p>{note}'
+      '<div class="ff-card ff-{kind}" role="status"><h2>{heading}</h2><p>{why}</p>'
       '<p class="ff-small">Probability of fake {chance}. {caution}</p></div>').format(
           kind=kind, heading=HEADINGS[judgement.verdict], why=judgement.why, chance=chance(judgement.probability),
-          note=Markup("<p>{}</p>").format(note) if note else "", caution=CAUTION)
+          caution=CAUTION)
 
 
 def sentence(text):

@@ -49,6 +49,11 @@ class Judgement:
   neighbours: list[Neighbour]
 
 
+def noted(judgement, note):
+  """The judgement with what speaks against it said in its sentence; itself where there is nothing."""
+  return dataclasses.replace(judgement, why=f"{judgement.why} Note: {note}.") if note else judgement
+
+
 def judge(probabilities, features, reference, confidence=CONFIDENCE):
   """A `Judgement` of each of N pictures.
 
