@@ -21,6 +21,7 @@ def main(arguments):
   app.no_positional(arguments)
   import jax
 
+  from fakeface_jax.commands.command_line import in_flags
   from fakeface_jax.commands.train import report_run
   from fakeface_jax.data.checking.overlap import in_words
   from fakeface_jax.devices import check_platform
@@ -33,7 +34,7 @@ def main(arguments):
     jax.distributed.initialize(COORDINATOR.value, NUM_PROCESSES.value, PROCESS_ID.value)
   check_platform()
   workdir = WORKDIR.value or str(Path("runs") / Path(app.config_file()).stem)
-  with ending_together():
+  with ending_together(in_flags):
     scores, unreadable = train(CONFIG.value, workdir)
   if jax.process_index() == 0:
     print(table(scores))

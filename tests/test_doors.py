@@ -177,7 +177,7 @@ def test_the_test_split_of_training(run, answers):
 @pytest.mark.parametrize("batch_size", [None, 2, 8])
 def test_evaluate(run, answers, batch_size, monkeypatch):
   said = []
-  monkeypatch.setattr(evaluate_module, "scores", lambda labels, probabilities: said.extend(probabilities))
+  monkeypatch.setattr(evaluate_module, "scores", lambda labels, probabilities: said.extend(probabilities) or {})
   evaluate_run(run, batch_size=batch_size)
   for answer, probability in zip(answers, said, strict=True):
     same(answer, probability)
@@ -222,9 +222,9 @@ def asked_of_the_engine(monkeypatch):
   """The pixels of which maps were asked, as bytes."""
   asked, usual = set(), Engine.explain
 
-  def explain(engine, pixels, target, methods, background=None):
+  def explain(engine, pixels, target, methods, background=None, pooled=()):
     asked.update(picture.tobytes() for picture in pixels if methods)
-    return usual(engine, pixels, target, methods, background)
+    return usual(engine, pixels, target, methods, background, pooled)
 
   monkeypatch.setattr(Engine, "explain", explain)
   return asked
@@ -286,7 +286,7 @@ for batch_size in (1, 8):
   found[f"{batch_size} predict"] = detector.predict(images)
   for i, result in enumerate(detector.explain(images)):
     found |= {f"{batch_size} {i} {name}": values for name, values in flatten_maps(result).items()}
-evaluate.scores = lambda labels, probabilities: found.update(evaluate=probabilities)
+evaluate.scores = lambda labels, probabilities: found.update(evaluate=probabilities) or {}
 evaluate.evaluate_run(run)
 np.savez(out, devices=jax.device_count(), **found)
 """
@@ -365,7 +365,7 @@ def test_the_faces_of_a_photograph(run, scene, tmp_path):
   assert [line["probability"] for line in lines] == pytest.approx([row[2] for row in expected], abs=1e-5)
   over = read_image(tmp_path / lines[1]["photograph"])
   assert over.shape == photograph.shape
-  np.testing.assert_allclose(over[:350].astype(int), photograph[:350], atol=40)  # only JPEG's traces outside the face
+  np.testing.assert_allclose(over[:350].astype(int), photograph[:350], atol=80)  # only JPEG's traces outside the face
   result = answers._result(on_page, 1, "gradcam")
   with np.load(tmp_path / lines[1]["maps"]) as maps:
     np.testing.assert_allclose(

@@ -153,7 +153,7 @@ def test_every_argument_of_the_engine_makes_another_key(monkeypatch):
     network = resnet(depth, **model)
     variables = jax.tree.map(lambda leaf: np.zeros(leaf.shape, cast or leaf.dtype), network.shapes)
     engine = Engine(network, variables, batch_size)
-    return engine._compile(resolve_methods(network, methods), size, shape, background)
+    return engine._compile(resolve_methods(network, methods), size, shape, background, ())
 
   keys = [
       of(), of(depth=34), of(dtype=jnp.bfloat16), of(num_classes=3), of(act=jax.nn.gelu), of(batch_size=2),

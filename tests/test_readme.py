@@ -38,6 +38,7 @@ OTHER_PROGRAMS = ("pip", "git", "cd", "pytest")  # what is typed beside our own 
 ONLY_PARSED = {  # how a command begins: why it does not run here, where its flags are read all the same
     "bench.py": "measures for minutes; tests/scripts/benchmarks runs its parts",
     "scripts/pretrain.py": "compiles for minutes; tests/pretraining/test_backbone.py runs it",
+    "page.py": "serves until it is stopped; tests/page opens it",
     "collect.py": "asks other people's servers; tests/data/collect runs it against a server of its own",
 }
 PLACES = {"/my/real/faces": "reals", "/my/faces": "faces", "NAME_OR_FOLDER": "few", " DIR": " results"}
@@ -142,7 +143,7 @@ def at_small_size(world, monkeypatch):
   monkeypatch.chdir(world)
   shutil.rmtree(world / "trained", ignore_errors=True)
   monkeypatch.setattr(datasets, "open_dataset", partial(_open_dataset, datasets.open_dataset, str(world / "records")))
-  monkeypatch.setattr(run, "report_run", lambda workdir: None)  # as in every other test of a run
+  monkeypatch.setattr(run, "report_run", lambda workdir: {"reason": "not measured"})  # as in every other test of a run
   for name, value in (("SAMPLE", 2), ("SANE", 2)):
     monkeypatch.setattr(audited_maps, name, value)
   monkeypatch.setattr(audited_cases, "EACH", 1)

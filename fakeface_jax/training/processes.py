@@ -24,10 +24,10 @@ def of_first_process(decision):
 
 
 @contextmanager
-def ending_together():
+def ending_together(worded=str):
   """While the block runs, an error in any of several processes ends them all, with a line each and exit code 1.
 
-  Without this the others wait in the next thing that all do together, for ever.
+  Without this the others wait in the next thing that all do together, for ever. Args: worded: how an error is said.
   """
   if jax.process_count() == 1:
     yield
@@ -42,7 +42,7 @@ def ending_together():
   except BaseException as error:
     over.set()
     watcher.join()
-    _end(client, f"process {jax.process_index()}: {' '.join(str(error).split()) or type(error).__name__}", tell=True)
+    _end(client, f"process {jax.process_index()}: {' '.join(worded(str(error)).split()) or type(error).__name__}", tell=True)
   over.set()
   watcher.join()
 

@@ -12,7 +12,6 @@ import numpy as np
 
 from fakeface_jax.data.schema import LABELS
 from fakeface_jax.errors import UserError
-from fakeface_jax.evaluation.intervals import wilson
 
 CONFIDENCE = 0.9  # where nothing else is said
 
@@ -81,6 +80,8 @@ def coverage(calibration, labels, probabilities, confidence=CONFIDENCE):
     intervals: "coverage", "coverage_real", "coverage_fake", "cannot_tell", "right" (of the verdicts that are given);
     Nones for no images.
   """
+  from fakeface_jax.evaluation.intervals import wilson  # slow to import, and few need it
+
   labels = np.asarray(labels)
   remaining = calibration.remaining(probabilities, confidence)
   kept = remaining[np.arange(len(labels)), labels]

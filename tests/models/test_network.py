@@ -144,7 +144,8 @@ def test_every_method_explains_it(run, faces_folder, tmp_path):
   items = items_of_files([str(next((faces_folder / "test" / "fake").iterdir()))])
   assert explain_items(detector, items, tmp_path, methods=QUICK) == []
   (line,) = [json.loads(line) for line in (tmp_path / "predictions.jsonl").read_text().splitlines()]
-  assert line["verdict"] == "fake" and read_image(tmp_path / line["panel"]).shape[1] > 500
+  assert line["verdict"] == "cannot tell" and "checked on only 8 real and 8 fake validation images" in line["why"]
+  assert line["probability"] > 0.5 and read_image(tmp_path / line["panel"]).shape[1] > 500
   maps = np.load(tmp_path / line["maps"])
   image = normalize(jnp.asarray(maps["image"][None]))
   features = detector.model.apply(detector.variables, image, stop="late")

@@ -2,7 +2,6 @@
 
 import io
 import shutil
-import socket
 
 import numpy as np
 import pytest
@@ -25,7 +24,7 @@ def answers(finished, tmp_path_factory):
 @pytest.fixture(scope="module")
 def photograph(tmp_path_factory):
   path = tmp_path_factory.mktemp("photographs") / "an astronaut <i>.jpg"
-  Image.fromarray(astronaut()[:400]).resize((2560, 2000)).save(path, quality=95)
+  Image.fromarray(astronaut()[:400]).resize((2500, 2000)).save(path, quality=95)
   return path
 
 
@@ -36,22 +35,22 @@ def answer(answers, photograph):
 
 def test_a_map_lies_where_the_network_looked(answers, answer):
   (look,) = answer.looks
-  assert answer.size == (2560, 2000) and look.part == (280, 0, 2000)
+  assert answer.size == (2500, 2000) and look.part == (250, 0, 2000)
   picture, title = answers.map(answer, 0, "gradcam", "layer4_1/conv1")
   assert title == "Grad-CAM of layer4_1/conv1"
   pixels = np.asarray(Image.open(io.BytesIO(picture)))
-  assert pixels.shape == (1000, SHOWN, 4)
+  assert pixels.shape == (1024, SHOWN, 4)
   cam = answers.detector.explain_seen(look.seen, layers=["layer4_1/conv1"], methods=["gradcam"])[0]["gradcam"]
   full = answers.detector.map_scale["gradcam/layer4_1/conv1"]
-  expected = layer(cam["layer4_1/conv1"], (1000, 1000), full)
-  np.testing.assert_allclose(pixels[:, 140:1140].astype(int), expected, atol=1)
-  assert not pixels[:, :140].any() and not pixels[:, 1140:].any()
+  expected = layer(cam["layer4_1/conv1"], (1024, 1024), full)
+  np.testing.assert_allclose(pixels[:, 128:1152].astype(int), expected, atol=1)
+  assert not pixels[:, :128].any() and not pixels[:, 1152:].any()
 
 
 def test_every_method_has_a_map(answers, answer):
   for method in ("guided_backprop", "integrated_gradients", "eigencam"):
     picture, _ = answers.map(answer, 0, method)
-    assert Image.open(io.BytesIO(picture)).size == (SHOWN, 1000)
+    assert Image.open(io.BytesIO(picture)).size == (SHOWN, 1024)
 
 
 def test_the_files_that_are_taken_along(answers, answer, tmp_path):
@@ -74,14 +73,3 @@ def test_what_is_too_large_or_broken_is_said(answers, tmp_path, monkeypatch):
   (tmp_path / "broken.png").write_bytes(b"no picture")
   with pytest.raises(UserError, match=r"^broken\.png: "):
     answers.look(tmp_path / "broken.png")
-
-
-def test_a_port_in_use_is_one_line(answers):
-  pytest.importorskip("gradio", reason="needs gradio: pip install '.[page]'")
-  from fakeface_jax.page.app import launch, make_page
-
-  with socket.create_server(("127.0.0.1", 0)) as taken:
-    port = taken.getsockname()[1]
-    page = make_page(answers, "a detector")
-    with pytest.raises(UserError, match=f"^port={port} is in use; choose another"):
-      launch(page, port=port)

@@ -39,7 +39,8 @@ def test_explain_writes_panels_and_maps_and_lists_what_it_could_not_read(run, fa
   lines = lines_of(tmp_path / "panels")
   assert [line["path"] for line in lines if "error" not in line] == [str(image) for image in fakes[:2]]
   explained = next(line for line in lines if "maps" in line)
-  assert explained["verdict"] == "fake" and explained["target"] == "fake"
+  assert explained["probability"] > 0.5 and explained["target"] == "fake"
+  assert explained["verdict"] == "cannot tell" and "too few to be 90 % sure" in explained["why"]
   maps = np.load(tmp_path / "panels" / explained["maps"])
   assert maps["probability"] == np.float32(explained["probability"]) > 0.5
   assert maps["gradcam/layer4_1/conv2"].shape == (1, 1) and maps["guided_gradcam"].dtype == np.float32
