@@ -66,6 +66,9 @@ class Answers:
     self._best = best_map(workdir, self.detector)
     self._scale = dict(self.detector.map_scale or {})
     self._with_background = self.detector
+    (grey,) = self.detector.find(np.full((self.detector.crop,) * 2 + (3,), 128, np.uint8), "none")
+    self.detector.explain_seen(  # compiled before anybody waits for it
+        grey.seen, methods=self._settings(DEFAULT_METHODS), confidence=confidence)
 
   def look(self, path, faces="auto"):
     """The `Answer` about a file. Raises: UserError that says what is wrong with it."""

@@ -42,7 +42,8 @@ def ending_together(worded=str):
   except BaseException as error:
     over.set()
     watcher.join()
-    _end(client, f"process {jax.process_index()}: {' '.join(worded(str(error)).split()) or type(error).__name__}", tell=True)
+    reason = " ".join(worded(str(error)).split()) or type(error).__name__
+    _end(client, f"process {jax.process_index()}: {reason}", tell=True)
   over.set()
   watcher.join()
 
