@@ -99,6 +99,6 @@ def _ask(address, file):
     event = json.loads(line.removeprefix(b"data: ")) if line else {}
     if event.get("msg") == "process_completed":
       seconds, text = time.perf_counter() - start, json.dumps(event["output"], ensure_ascii=False)
-      found = re.search(r"<h2>([\w ]+)</h2>.*?Probability of fake ([\d.<> &lg;t%]+?)\. ", text)
+      found = re.search(r"<h2>([\w ]+)</h2>.*?Probability of fake (.+?%)\. ", text)
       return seconds, (found[1].lower(), found[2]) if found else None
   return time.perf_counter() - start, None
