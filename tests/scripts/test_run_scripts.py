@@ -87,7 +87,7 @@ def test_explain_sanity_writes_its_verdicts(run):
     (["--set=occlusion.size=3"], "error: occlusion has no setting 'size'; its settings: window, stride, fill"),
     (["--target=both"], "error: --target='both' is not known; use real, fake, predicted"),
     (["--dtype=float16"], "error: --dtype='float16' is not known; use float32 or bfloat16"),
-    (["--background=/nowhere"], "error: --background /nowhere: no such file or folder"),
+    (["--background=/nowhere"], "error: --background=/nowhere: no such file or folder"),
 ])
 def test_mistakes_are_answered_in_one_line(finished, fakes, arguments, answer, tmp_path):
   result = run_script("explain", "--workdir", finished[0], "--out", tmp_path / "panels", *arguments, fakes[0])
