@@ -14,7 +14,7 @@ from fakeface_jax.workdir import whole_file
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1  # of the file; one of another format is made again
+FORMAT = 2  # of the file, and of the features; one of another format is made again
 
 
 def keep_reference(path, reference, weights):
