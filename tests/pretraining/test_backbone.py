@@ -92,9 +92,9 @@ def test_only_what_is_asked_teaches(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("changes, words", [
     ({"pretexts": "formula,dreams"}, "no 'dreams'; use some of formula,face,residual,camera,tampering"),
-    ({"pretexts": " "}, "--config.pretexts"),
-    ({"crop": 80}, "--config.crop=80 must be a multiple of 32"),
-    ({"faces": 0}, "--config.faces=0: expected a whole number from 1"),
+    ({"pretexts": " "}, "config.pretexts"),
+    ({"crop": 80}, "config.crop=80 must be a multiple of 32"),
+    ({"faces": 0}, "config.faces=0: expected a whole number from 1"),
 ])
 def test_a_config_that_cannot_work_is_one_line(tmp_path, changes, words):
   with pytest.raises(UserError, match=words):
