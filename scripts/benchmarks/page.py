@@ -20,6 +20,8 @@ from fakeface_jax.data.reading.images import read_image
 from fakeface_jax.detector import load
 from fakeface_jax.drawing.numerals import chance
 from fakeface_jax.errors import UserError
+from fakeface_jax.runs.framing import with_framing
+from fakeface_jax.runs.reference import with_reference
 
 AT_ONCE = 50  # people
 IN_A_ROW, EVERY = 500, 100  # uploads, and after how many memory is looked at
@@ -39,7 +41,7 @@ def bench_page(workdir, faces):
   files = find_images(faces)[0][:AT_ONCE]
   if not files:
     raise UserError("say which photographs to ask for: --faces FOLDER")
-  detector = load(workdir)
+  detector = with_reference(with_framing(load(workdir), workdir), workdir)  # as the page does
   right = {file: _said(detector.look(read_image(file), "auto", CONFIDENCE)) for file in files}
   with _server(workdir) as (address, process):
     first = _ask(address, files[0])[0]
