@@ -28,7 +28,7 @@ def integrated_gradients(
   nodes, weights = np.polynomial.legendre.leggauss(steps)
   count = len(images)
   references = fill_images(images, baseline)
-  in_all = lambda values: jnp.broadcast_to(jnp.asarray(values, jnp.float32), (count, steps))
+  in_all = lambda values: jnp.broadcast_to(jnp.asarray(values, images.dtype), (count, steps))
   own = jnp.broadcast_to(jnp.arange(count)[:, None], (count, steps))
   maps = path_gradients(
       model, variables, images, target, references, own, in_all((nodes + 1) / 2), in_all(weights / 2), batch_size)

@@ -18,6 +18,7 @@ from tests.explain.tiny import QUICK, check_close, pictures, small
 
 BUT_SHAP = {name: QUICK.get(name, {}) for name in METHODS if name != "shap"}
 FAKE, PREDICTED = 1, -1
+DEVICES = jax.local_device_count()
 
 
 @pytest.fixture(scope="module")
@@ -58,10 +59,6 @@ def compiled(engine, monkeypatch):
   return calls
 
 
-def test_tests_run_on_two_devices():
-  assert jax.local_device_count() == 2
-
-
 # --- batches ---------------------------------------------------------------------------------------------------------
 
 
@@ -74,15 +71,16 @@ def test_any_number_of_images_gives_what_one_batch_gives(by_twos, network, five_
 
 
 def test_one_compiled_call_serves_few_images_and_one_serves_many(network, monkeypatch):
-  engine = Engine(*network, batch_size=4)
+  many = 4 * DEVICES
+  engine = Engine(*network, batch_size=many)
   calls = compiled(engine, monkeypatch)
   methods = resolve_methods(network[0], ["gradcam"])
-  for count in (1, 2, 1):
+  for count in (1, DEVICES, 1):
     engine.explain(pictures(count), [FAKE] * count, methods)
-  assert calls == [2]
-  for count in (4, 3, 9, 6):
+  assert calls == [DEVICES]
+  for count in (many, many - 1, 2 * many + 1, many + DEVICES):
     assert len(engine.explain(pictures(count), [FAKE] * count, methods)["logits"]) == count
-  assert calls == [2, 4] and len(engine._compiled) == 2
+  assert calls == [DEVICES, many] and len(engine._compiled) == 2
 
 
 def test_other_methods_settings_sizes_and_backgrounds_are_compiled_anew(network, monkeypatch):
@@ -104,11 +102,12 @@ def test_what_was_compiled_ahead_is_not_compiled_again(network, monkeypatch):
     before = len(calls)
     engine.explain(pictures(1), [FAKE], methods, background)
     # Beside methods of many evaluations stand the logits, a call of their own.
-    assert calls[before:] == ([] if names[0] == "gradcam" else [2])
+    assert calls[before:] == ([] if names[0] == "gradcam" else [DEVICES])
 
 
 def test_a_batch_size_is_rounded_up_to_the_devices(network):
-  assert [Engine(*network, size).batch_size for size in (1, 2, 3, 8)] == [2, 2, 4, 8]
+  sizes = (1, DEVICES, DEVICES + 1, 2 * DEVICES)
+  assert [Engine(*network, size).batch_size for size in sizes] == [DEVICES, DEVICES, 2 * DEVICES, 2 * DEVICES]
 
 
 def test_logits_are_the_networks(by_twos, network):
@@ -164,21 +163,21 @@ def memory_of(network, methods, batch_size, count):
 
 
 @pytest.mark.parametrize("methods, count", [
-    (("gradcam", "guided_backprop"), 9),
+    (("gradcam", "guided_backprop"), 4 * DEVICES + 1),
     ({"occlusion": {"window": 4}}, 1)])  # one image, but many covered ones at a time
 def test_the_batch_is_lowered_to_what_the_memory_holds_and_that_is_said(network, monkeypatch, caplog, methods, count):
   names, methods = ", ".join(methods), resolve_methods(network[0], methods)
-  whole, half = (memory_of(network, methods, size, min(size, count)) for size in (8, 4))
+  whole, half = (memory_of(network, methods, size, min(size, count)) for size in (4 * DEVICES, 2 * DEVICES))
   assert half < whole
-  expected = Engine(*network, 8).explain(pictures(count), [FAKE] * count, methods)
+  expected = Engine(*network, 4 * DEVICES).explain(pictures(count), [FAKE] * count, methods)
   monkeypatch.setattr(engines, "available_memory", lambda: (whole + half) // 2)
-  engine = Engine(*network, 8)
+  engine = Engine(*network, 4 * DEVICES)
   with caplog.at_level(logging.WARNING):
     got = engine.explain(pictures(count), [FAKE] * count, methods)
-  assert engine.batch_size == 4
+  assert engine.batch_size == 2 * DEVICES
   (message,) = caplog.messages
   assert message.startswith(f"{names} needs ")
-  assert message.endswith(" GiB are free at batch size 8: going on with 4")
+  assert message.endswith(f" GiB are free at batch size {4 * DEVICES}: going on with {2 * DEVICES}")
   check_close(got, expected)
 
 
