@@ -32,7 +32,6 @@ README = "\n".join((ROOT / page).read_text() for page in PAGES)
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 PROSE = re.sub(r"^```.*?^```$", "", README, flags=re.MULTILINE | re.DOTALL)
 
-pytestmark = pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")  # in ml_collections
 
 OTHER_PROGRAMS = ("pip", "git", "cd", "pytest")  # what is typed beside our own scripts
 ONLY_PARSED = {  # how a command begins: why it does not run here, where its flags are read all the same

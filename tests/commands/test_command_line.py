@@ -11,7 +11,6 @@ from fakeface_jax.commands import command_line
 from fakeface_jax.errors import UserError, did_you_mean
 from tests.conftest import ROOT
 
-pytestmark = pytest.mark.filterwarnings("ignore:the load_module")  # by which ml_collections reads config files
 SCRIPTS = sorted(path.stem for path in (ROOT / "scripts").glob("*.py"))
 
 

@@ -35,10 +35,9 @@ def handed_out(table, slots, views, start=0):
 @pytest.mark.parametrize("home", ["device", "host", "file"])
 @pytest.mark.parametrize(("length", "views", "start"), [(21, 1, 0), (21, 3, 2), (21, 3, 3), (16, 2, 0), (3, 1, 0)])
 def test_every_home_hands_out_the_batches_of_the_plan(tmp_path, monkeypatch, home, length, views, start):
-  assert jax.local_device_count() == 2
   monkeypatch.setattr(tables, "PIECE_STEPS", 2)
   monkeypatch.setattr(tables, "PIECE_BYTES", 100)  # five rows or so at once
-  batch_size = 4
+  batch_size = 2 * jax.local_device_count()
   records = own_records(length, batch_size)
   table = make_table(home, "train", rows_of(records, views, home, tmp_path), records, length, batch_size, views)
   order = [np.asarray(part) for part in epoch_order(
@@ -52,11 +51,13 @@ def test_every_home_hands_out_the_batches_of_the_plan(tmp_path, monkeypatch, hom
 
 
 def test_all_records_in_order_for_validation(tmp_path):
-  records = own_records(10, 4)
-  table = make_table("device", "val", rows_of(records, 1, "device", tmp_path), records, 10, 4, 1)
-  slots = np.arange(3)[:, None].repeat(4, axis=1)
+  batch_size = 4 * jax.local_device_count()
+  length = 2 * batch_size + 2
+  records = own_records(length, batch_size)
+  table = make_table("device", "val", rows_of(records, 1, "device", tmp_path), records, length, batch_size, 1)
+  slots = np.arange(3)[:, None].repeat(batch_size, axis=1)
   (given, _, weights), _ = handed_out(table, slots, np.zeros_like(slots))
-  plan = plan_batches(10, 4)
+  plan = plan_batches(length, batch_size)
   np.testing.assert_array_equal(given, plan.indices)
   np.testing.assert_array_equal(weights, plan.weights)
 

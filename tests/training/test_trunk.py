@@ -89,8 +89,10 @@ def test_views_are_rows_of_their_own(variables, source, config, tmp_path):
   assert len({row.tobytes() for row in three}) >= 28  # by chance two may be alike
 
 
-def test_interrupted_it_goes_on_to_the_same_bits(variables, source, config, tmp_path, monkeypatch):
-  monkeypatch.setattr(trunks, "CPU_BATCH", 2)  # on two devices: four images at once
+def test_interrupted_it_goes_on_to_the_same_bits(variables, config, tmp_path, monkeypatch):
+  monkeypatch.setattr(trunks, "CPU_BATCH", 2)  # images at once on every device
+  devices = jax.local_device_count()
+  source = [record(i, i % 2) for i in range(5 * devices)]
   whole = np.array(trunk_pass(variables, source, config).open(tmp_path / "whole" / "run"))
   append, calls = FeatureFile.append, []
 
@@ -104,7 +106,7 @@ def test_interrupted_it_goes_on_to_the_same_bits(variables, source, config, tmp_
   with pytest.raises(KeyboardInterrupt):
     trunk_pass(variables, source, config).open(tmp_path / "killed" / "run")
   rows = trunk_pass(variables, source, config).open(tmp_path / "killed" / "run")
-  assert calls == [4, 8, 10]
+  assert calls == [2 * devices, 4 * devices, 5 * devices]
   np.testing.assert_array_equal(rows, whole)
 
 
