@@ -21,7 +21,7 @@ def check_platform():
     why = " ".join(str(error).partition("(set JAX_PLATFORMS")[0].split()).rstrip(".")
     raise UserError(
         f"{named}{f' ({why})' if why else ''}; unset JAX_PLATFORMS, or set it to cpu; what a GPU or a TPU needs is"
-        " installed by pip install '.[cuda]' or '.[tpu]'") from error
+        " installed by pip install '.[cuda12]' or '.[tpu]'") from error
 
 
 def on_cpu():
