@@ -1,11 +1,10 @@
-"""Tests run on two CPU devices, or as many as XLA_FLAGS forces, and share one compilation cache with what they start."""
+"""Tests run on two CPU devices, or as many as XLA_FLAGS forces, and share a compilation cache with what they start."""
 
 import os
 import tempfile
 
-FORCED = "--xla_force_host_platform_device_count"
-if FORCED not in os.environ.get("XLA_FLAGS", ""):
-  os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {FORCED}=2"
+# of two of the same flag the last one counts
+os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=2 " + os.environ.get("XLA_FLAGS", "")
 os.environ["NPROC"] = "8"  # collectives of forced CPU devices need that many threads, or they hang
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ["JAX_COMPILATION_CACHE_DIR"] = os.path.join(tempfile.gettempdir(), "fakeface_jax_test_xla")

@@ -60,7 +60,7 @@ def bench_gpu(out, small=False, parts=None):
   start, factor = time.monotonic(), SMALL_FACTOR if small else 1
   device = _part("device", small, out / "device.log", 120)
   if not small and device.get("platform", "cpu") == "cpu":
-    raise UserError(f"gpu: JAX finds no GPU or TPU here ({device}); install '.[cuda12]' or '.[tpu]', or try it: --small")
+    raise UserError(f"gpu: JAX finds no GPU or TPU here ({device}); install '.[cuda12]' or '.[tpu]', or try --small")
   there = out / FIGURES_FILE
   figures = (json.loads(there.read_text()) if there.exists() else {}) | {"device": device}
   for part in parts or SECONDS:

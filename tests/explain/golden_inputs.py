@@ -68,7 +68,8 @@ def _photographs():
   random = np.random.default_rng(1)  # of the first seeds, one that leaves no Grad-CAM empty everywhere
   tensors |= {"fc.weight": random.standard_normal((2, 512), np.float32) / 16, "fc.bias": np.zeros(2, np.float32)}
   mean, std = (np.float32(255) * np.asarray(statistic, np.float32) for statistic in (MEAN_RGB, STD_RGB))
-  normalized = lambda pixels: (np.stack(pixels) - mean) / std  # by NumPy: versions of XLA round the last bit differently
+  # by NumPy: versions of XLA round the last bit differently
+  normalized = lambda pixels: (np.stack(pixels) - mean) / std
   return Inputs(18, tensors, normalized(list(photographs().values())), normalized(
       [np.full((96, 128, 3), grey, np.uint8) for grey in (40, 120, 250)]), 0)
 
