@@ -110,6 +110,14 @@ def holds_weights(workdir):
   return has_checkpoint(workdir) or (Path(workdir) / WEIGHTS_FILE).is_file()
 
 
+def begun_with(workdir, field):
+  """The value of a field, such as 'batch_size', that the run in a folder was begun with; None where there is none."""
+  try:
+    return _read_object(Path(workdir) / CONFIG_FILE).get(field) if holds_weights(workdir) else None
+  except (OSError, _Damaged):  # `claim_workdir` says so
+    return None
+
+
 def read_config(workdir):
   """The config that a detector's run was started with.
 
