@@ -3,7 +3,9 @@
 import itertools
 import json
 import logging
+import math
 import os
+import shutil
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -177,6 +179,15 @@ def whole_file(path):
     if isinstance(error, OSError) and str(error.filename) in ("None", str(partial)):
       error.filename = str(path)  # a full disk names no file
     raise
+
+
+def free_space(folder):
+  """Bytes that are free on a folder's disk; infinity where the file system does not tell, as some of networks."""
+  try:
+    usage = shutil.disk_usage(folder)
+  except OSError:
+    return math.inf
+  return usage.free if usage.total else math.inf
 
 
 def write_whole(path, content):
