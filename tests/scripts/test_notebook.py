@@ -75,3 +75,15 @@ def test_a_script_that_is_run_in_a_cell_stops_and_goes_on_and_leaves_the_kernel_
   changed = "[[i, a, b] for i, (a, b) in enumerate(zip(before, state())) if a != b]"
   assert kernel.run(changed)["text/plain"] == "[]"
   assert kernel.run("logging.error('theirs')")["stderr"] == "ERROR:root:theirs\n"
+
+
+def test_pictures_show_themselves_and_those_of_others_still_do(kernel, finished):
+  kernel.run("import matplotlib, fakeface_jax\nfrom skimage.data import astronaut, coffee")
+  kernel.run("before = dict(matplotlib.rcParams)")
+  kernel.run(f"detector = fakeface_jax.load({str(finished[0])!r})")
+  looked = kernel.run("detector.look(astronaut(), 'none')")
+  assert "data:image/png;base64," in looked["text/html"] and looked["text/plain"].startswith("[Look(picture at ")
+  shown = kernel.run("fakeface_jax.panels(detector, astronaut(), 'astronaut', 'none')")
+  assert shown["image/png"].startswith("iVBOR") and "error" not in shown
+  assert kernel.run("[key for key in before if matplotlib.rcParams[key] != before[key]]")["text/plain"] == "[]"
+  assert "image/png" in kernel.run("from matplotlib import pyplot as plt\nplt.plot([1, 2])\nplt.show()")
