@@ -1,14 +1,16 @@
 """The panels of one photograph, drawn in memory, as a notebook shows them."""
 
+import numpy as np
 from PIL import Image
 
-from fakeface_jax.detector import Seen
+from fakeface_jax.detector import Detector, Seen, Target, Which
 from fakeface_jax.drawing.overlay import VIOLET, own_pixels
 from fakeface_jax.drawing.panel import CALIBRATED, draw_panel
 from fakeface_jax.errors import UserError
 from fakeface_jax.evaluation.whereabouts import landmarks
 from fakeface_jax.explain.methods import CHANNELS, DEFAULT_METHODS, METHODS, resolve_methods
 from fakeface_jax.explain.scale import measure_scale, missing_from
+from fakeface_jax.explain.signature import Layers, Methods
 from fakeface_jax.runs.best_map import best_map
 from fakeface_jax.runs.sanity import trust, trust_of_run
 from fakeface_jax.verdict.conformal import CONFIDENCE
@@ -28,8 +30,10 @@ class Panels(list[Image.Image]):
 
 
 def panels(
-    detector, photograph, name="", faces="auto", *, methods=DEFAULT_METHODS, layers=None, target="fake",
-    confidence=CONFIDENCE, colours=VIOLET) -> Panels:
+    detector: Detector, photograph: np.ndarray, name: str = "", faces: Which = "auto", *,
+    methods: Methods = DEFAULT_METHODS, layers: Layers | None = None, target: Target = "fake",
+    confidence: float = CONFIDENCE, colours: str = VIOLET,
+) -> Panels:
   """Why a detector decides as it does on each face of a photograph: what scripts/explain.py draws of it.
 
   Args:
