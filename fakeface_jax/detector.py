@@ -1,6 +1,8 @@
 """A trained detector, ready to use: probabilities and explanations of images in memory."""
 
+import base64
 import dataclasses
+import html
 import logging
 import os
 import zipfile
@@ -18,6 +20,7 @@ from fakeface_jax.data.faces.detect import Box, face_detector
 from fakeface_jax.data.faces.face import Face, check_which, faces_of
 from fakeface_jax.data.faces.framing import Framing, read_framing
 from fakeface_jax.data.reading.arrays import photographs
+from fakeface_jax.data.reading.images import encode_image
 from fakeface_jax.data.reading.square import resize_and_crop, seen_part
 from fakeface_jax.errors import UserError, of_disk
 from fakeface_jax.evaluation.probability import probability_of_fake
@@ -73,9 +76,9 @@ class Seen:
     return Seen(np.concatenate([seen.pixels for seen in several]))
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Look:
-  """A face of a photograph, or the whole of it, as the network sees it.
+  """A face of a photograph, or the whole of it, as the network sees it; a notebook's cell shows it so.
 
   Attributes:
     box, window, note: as of a `Face`.
@@ -90,8 +93,34 @@ class Look:
   part: tuple[float, float, float]
   judgement: Judgement | None = None
 
+  def __repr__(self) -> str:
+    left, top, side = self.part
+    place = f"{'face' if self.box else 'picture'} at {left:.0f}, {top:.0f}, {side:.0f} px"
+    said = self.judgement
+    return f"Look({place}{f': {said.verdict}, {_percent(said.probability)} fake. {said.why}' if said else ''})"
 
-@dataclasses.dataclass(frozen=True)
+  def _repr_html_(self) -> str:
+    picture = base64.b64encode(encode_image(self.seen.pixels[0], "PNG")).decode()
+    said = self.judgement
+    words = f"<b>{said.verdict}</b> ({_percent(said.probability)} fake)<br>{html.escape(said.why)}" if said else ""
+    return (
+        '<div style="display: flex; gap: 1em; align-items: center; margin: 0.5em 0">'
+        f'<img src="data:image/png;base64,{picture}" alt="what the network sees" width="160">'
+        f'<div style="max-width: 40em">{words}</div></div>')
+
+
+class Looks(list[Look]):
+  """A photograph's; a notebook's cell shows them one below the other."""
+
+  def _repr_html_(self) -> str:
+    return "".join(look._repr_html_() for look in self) or "no face was found; faces='none' judges the whole picture"
+
+
+def _percent(probability: float) -> str:
+  return f"{min(max(100 * probability, 0.1), 99.9):.1f} %"  # no network can know that it is 0 or 100
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
 class Detector:
   """A network with all it needs to judge an image.
 
@@ -105,6 +134,7 @@ class Detector:
       or None.
     framing: how the faces of its training images sit; None where that is not known, or there are none to be found.
     read_reference: finds what verdicts rest on when one is first asked for, see `reference`; or None.
+    folder: of its run, where there is one.
   """
 
   model: nn.Module
@@ -116,6 +146,10 @@ class Detector:
   background: np.ndarray | None = None
   framing: Framing | None = None
   read_reference: Callable[[], Reference | None] | None = None
+  folder: Path | None = None
+
+  def __repr__(self) -> str:
+    return f"Detector({self.model.title}, {self.crop} px{f', {self.folder}' if self.folder else ''})"
 
   @cached_property
   def reference(self) -> Reference | None:
@@ -165,9 +199,9 @@ class Detector:
       return [Face(None, None, photograph, NO_FRAMING)]
     return faces_of(photograph, self.framing, face_detector(), faces, self.resize)
 
-  def find(self, photograph: np.ndarray, faces: Which = "auto") -> list[Look]:
+  def find(self, photograph: np.ndarray, faces: Which = "auto") -> Looks:
     """What the network sees of each of `faces`; not yet judged."""
-    looks = []
+    looks = Looks()
     for face in self.faces(photograph, faces):
       left, top, side = seen_part(face.pixels.shape[:2], self.resize, self.crop)
       x, y = face.window[:2] if face.window else (0, 0)
@@ -177,14 +211,14 @@ class Detector:
 
   def look(
       self, photograph: np.ndarray, faces: Which = "auto", confidence: float = CONFIDENCE,
-  ) -> list[Look]:
+  ) -> Looks:
     """The verdict on each face of a photograph: `find`, and `judge` of what it finds."""
     looks = self.find(photograph, faces)
     if not looks:
-      return []
+      return looks
     said = self.explain_seen(Seen.joined(look.seen for look in looks), methods=Resolved(), confidence=confidence)
-    return [dataclasses.replace(look, judgement=noted(one["judgement"], look.note))
-            for look, one in zip(looks, said, strict=True)]
+    return Looks(dataclasses.replace(look, judgement=noted(one["judgement"], look.note))
+                 for look, one in zip(looks, said, strict=True))
 
   def predict(self, images: Photographs) -> np.ndarray:
     """Probability of fake, float64[N], of whole photographs as `prepare` takes them, whatever they show."""
@@ -308,7 +342,7 @@ def load(workdir: str | os.PathLike, batch_size: int | None = None, dtype: str |
       model, variables, config.data.resize, config.data.crop, batch_size,
       read_json(folder / SCALE_FILE, is_scale, "it is measured again when needed"),
       _read_background(folder / BACKGROUND_FILE, config.data.crop), read_framing(folder / FRAMING_FILE)[1],
-      lambda: read_reference(folder / REFERENCE_FILE, checksum(variables)))
+      lambda: read_reference(folder / REFERENCE_FILE, checksum(variables)), folder)
 
 
 def _read_background(path: Path, crop: int) -> np.ndarray | None:

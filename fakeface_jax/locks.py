@@ -17,6 +17,7 @@ except ImportError:  # not a Unix
 log = logging.getLogger(__name__)
 
 LOCK_FILE = ".lock"
+TRIES = 100  # until an open file counts as the one in the folder: some file systems number a file anew whenever asked
 
 
 @contextmanager
@@ -30,11 +31,13 @@ def locked(folder, *, busy, wait=False):
   path = Path(folder) / LOCK_FILE
   path.parent.mkdir(parents=True, exist_ok=True)
   with ExitStack() as stack:
-    file = None
-    while file is None or not _is_at(file, path):  # whoever held it before has taken the file away
+    for _ in range(TRIES):
+      stack.close()
       file = stack.enter_context(path.open("a+"))
       if not locks(file):
         _wait(file, busy, wait)
+      if _is_at(file, path):  # else whoever held it before has taken the file away
+        break
     file.truncate(0)
     file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
     file.flush()
@@ -59,9 +62,7 @@ def locks(file):
     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
   except BlockingIOError:
     return False
-  except OSError as error:
-    if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP):
-      raise
+  except OSError as error:  # which, depends on the file system: Drive in Colab, a network's
     folder = os.path.dirname(file.name)
     log.warning("%s: files cannot be locked here (%s); start nothing else there meanwhile.", folder, error.strerror)
   return True

@@ -3,7 +3,9 @@
 import itertools
 import json
 import logging
+import math
 import os
+import shutil
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -110,6 +112,14 @@ def holds_weights(workdir):
   return has_checkpoint(workdir) or (Path(workdir) / WEIGHTS_FILE).is_file()
 
 
+def begun_with(workdir, field):
+  """The value of a field, such as 'batch_size', that the run in a folder was begun with; None where there is none."""
+  try:
+    return _read_object(Path(workdir) / CONFIG_FILE).get(field) if holds_weights(workdir) else None
+  except (OSError, _Damaged):  # `claim_workdir` says so
+    return None
+
+
 def read_config(workdir):
   """The config that a detector's run was started with.
 
@@ -169,6 +179,15 @@ def whole_file(path):
     if isinstance(error, OSError) and str(error.filename) in ("None", str(partial)):
       error.filename = str(path)  # a full disk names no file
     raise
+
+
+def free_space(folder):
+  """Bytes that are free on a folder's disk; infinity where the file system does not tell, as some of networks."""
+  try:
+    usage = shutil.disk_usage(folder)
+  except OSError:
+    return math.inf
+  return usage.free if usage.total else math.inf
 
 
 def write_whole(path, content):

@@ -17,10 +17,13 @@ WORKDIR = flags.DEFINE_string("workdir", "runs/pretrain", "Folder of the run.")
 
 def main(arguments):
   app.no_positional(arguments)
+  from fakeface_jax.commands.batch_size import fit_batch_size
   from fakeface_jax.devices import check_platform
   from fakeface_jax.pretraining.backbone import pretrain
+  from fakeface_jax.pretraining.pretexts import FORMULAS
 
   check_platform()
+  fit_batch_size(CONFIG.value, WORKDIR.value, FORMULAS)
   figures = pretrain(CONFIG.value, WORKDIR.value)
   print(f"validation loss {figures['val_loss']:.3f}; the weights are in {WORKDIR.value}/weights.safetensors")
 

@@ -21,6 +21,7 @@ def main(arguments):
   app.no_positional(arguments)
   import jax
 
+  from fakeface_jax.commands.batch_size import fit_batch_size
   from fakeface_jax.commands.command_line import in_flags
   from fakeface_jax.commands.train import report_run
   from fakeface_jax.data.checking.overlap import in_words
@@ -35,6 +36,7 @@ def main(arguments):
   check_platform()
   workdir = WORKDIR.value or str(Path("runs") / Path(app.config_file()).stem)
   with ending_together(in_flags):
+    fit_batch_size(CONFIG.value, workdir)
     scores, unreadable = train(CONFIG.value, workdir)
   if jax.process_index() == 0:
     print(table(scores))

@@ -1,4 +1,6 @@
+import base64
 import dataclasses
+import io
 
 import jax
 import numpy as np
@@ -8,7 +10,7 @@ from PIL import Image
 
 from fakeface_jax.data.faces.framing import Framing
 from fakeface_jax.data.reading.images import read_image
-from fakeface_jax.detector import Detector, load
+from fakeface_jax.detector import Detector, Looks, load
 from fakeface_jax.errors import UserError
 from fakeface_jax.explain.grad_cam import grad_cam
 from fakeface_jax.explain.guided_backprop import guided_backprop
@@ -162,3 +164,21 @@ def test_faces_of_a_photograph_are_cut_as_the_training_faces_were_and_judged(det
   for wrong, message in (({"faces": "some"}, "faces='some' is not known"), ({"photograph": "a.jpg"}, "read it with")):
     with pytest.raises(UserError, match=message):
       with_framing.faces(**{"photograph": photograph} | wrong)
+
+
+def test_what_is_seen_of_a_photograph_shows_itself_in_a_cell_and_speaks_in_words(detector):
+  photograph = skimage.data.astronaut()[:400, 50:400]
+  looks = detector.look(photograph, "none")
+  probability = detector.predict([photograph])[0]
+  words = f"cannot tell, {100 * probability:.1f} % fake. Nothing says how sure this detector may be"
+  assert repr(looks).startswith(f"[Look(picture at 0, 22, 346 px: {words}") and len(repr(looks)) < 250
+  assert repr(detector) == "Detector(ResNet-18, 32 px)"
+  html = looks._repr_html_()
+  assert html == looks[0]._repr_html_() and "<b>cannot tell</b> (" in html
+  picture = Image.open(io.BytesIO(base64.b64decode(html.split("base64,")[1].split('"')[0])))
+  np.testing.assert_array_equal(picture, looks[0].seen.pixels[0])
+  assert repr(detector.find(photograph, "none")) == "[Look(picture at 0, 22, 346 px)]"
+  why = dataclasses.replace(looks[0].judgement, why="more < less & <b>", probability=1.0)
+  html = dataclasses.replace(looks[0], judgement=why)._repr_html_()
+  assert "more &lt; less &amp; &lt;b&gt;" in html and "99.9 % fake" in html
+  assert "no face was found" in Looks()._repr_html_()

@@ -14,12 +14,14 @@ for result in detector.explain([image], "real", methods={"occlusion": {"window":
   print(result["gradcam"])
 detector.explain([image], methods=["gradcam"])
 detector.explain(np.stack([image]), methods="all")
+verdicts = [look.judgement.verdict for look in detector.look(image, faces="largest") if look.judgement]
+width: int = fakeface_jax.panels(detector, image, "face.jpg", methods=["occlusion"])[0].width
 error: ValueError = UserError("what to do")
 """
 MISUSES = (
     'load(3)', 'load("run", batch_size="4")', 'load("run").predict("face.jpg")',
     'load("run").explain([read_image("face.jpg")], "fakes")', 'load("run").explain([], layers=[4])',
-    'fakeface_jax.read("x")')
+    'fakeface_jax.read("x")', 'fakeface_jax.panels("runs/one", read_image("x"))')
 
 
 @pytest.mark.slow

@@ -1,17 +1,22 @@
 import errno
 import json
+import math
 import os
+import shutil
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
 from configs import scratch
+from fakeface_jax import locks
 from fakeface_jax.errors import UserError
 from fakeface_jax.workdir import (
   RUN_FILES,
   claim_workdir,
+  free_space,
   held,
   last_run,
   read_config,
@@ -98,6 +103,39 @@ def test_a_folder_is_one_processs_at_a_time_and_names_it(tmp_path):
   (tmp_path / "file").write_text("")
   with pytest.raises(UserError, match=r"file/run cannot be used: .*; choose a folder"), held(tmp_path / "file" / "run"):
     pass
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOTSUP, errno.EPERM, errno.EINVAL, errno.EIO])
+def test_where_files_cannot_be_locked_one_is_told_and_the_work_goes_on(tmp_path, monkeypatch, caplog, number):
+  def refuse(*_):
+    raise OSError(number, os.strerror(number))
+
+  monkeypatch.setattr(locks.fcntl, "flock", refuse)
+  with held(tmp_path / "run"):
+    assert (tmp_path / "run" / ".lock").exists()
+  (said,) = caplog.messages
+  assert said == (
+      f"{tmp_path}/run: files cannot be locked here ({os.strerror(number)}); start nothing else there meanwhile.")
+  assert list((tmp_path / "run").iterdir()) == []
+
+
+@pytest.mark.timeout(20)
+def test_a_file_system_that_numbers_a_file_anew_whenever_asked_ends_nobodys_patience(tmp_path, monkeypatch):
+  monkeypatch.setattr(os.path, "samestat", lambda one, other: False)
+  with held(tmp_path / "run"):
+    assert (tmp_path / "run" / ".lock").exists()
+
+
+def test_free_space_that_a_file_system_does_not_tell_is_no_full_disk(tmp_path, monkeypatch):
+  assert 0 < free_space(tmp_path) < math.inf
+  monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(total=0, free=0))
+  assert free_space(tmp_path) == math.inf
+
+  def refuse(path):
+    raise OSError(errno.ENOSYS, "Function not implemented")
+
+  monkeypatch.setattr(shutil, "disk_usage", refuse)
+  assert free_space(tmp_path) == math.inf
 
 
 def test_whole_files_replace_the_old_one_at_the_end_or_not_at_all(tmp_path):

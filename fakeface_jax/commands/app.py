@@ -35,7 +35,8 @@ def run(main, lists=()):
   interrupts.listen()
   surroundings.open_streams()
   try:
-    app.run(lambda argv: _guard(main, argv[1:]), flags_parser=partial(_parse, lists))
+    with surroundings.left_as_found():
+      app.run(lambda argv: _guard(main, argv[1:]), flags_parser=partial(_parse, lists))
   except SystemExit:
     if not surroundings.in_ipython():  # it would show where the exit code came from, which nobody asks for there
       raise
@@ -97,7 +98,12 @@ def _set_up_messages():
 
 
 def import_jax():
-  """Imports it, past the garbage collector: none of the many objects ever is garbage, and to look costs a third."""
+  """Imports it, past the garbage collector: none of the many objects ever is garbage, and to look costs a third.
+
+  Where it has been imported, as in a notebook that runs its second script, there is garbage.
+  """
+  if "jax" in sys.modules:
+    return
   gc.disable()
   try:
     import jax  # noqa: F401

@@ -36,6 +36,11 @@ def config_file():
   return config_flags.get_config_filename(flags.FLAGS["config"])
 
 
+def is_given(field):
+  """Whether a field of the config was set on the command line."""
+  return f"config.{field}" in flags.FLAGS
+
+
 def parse(argv, lists=()):
   """Parses a script's command line into `flags.FLAGS`; returns [script, positional arguments...].
 

@@ -6,6 +6,8 @@ import os
 import select
 import sys
 import tempfile
+import warnings
+from contextlib import contextmanager
 from pathlib import Path
 
 from fakeface_jax.errors import UserError
@@ -45,6 +47,18 @@ def drop_output():
 def in_ipython():
   """Whether this process is a notebook's or IPython's, which runs a script within it by %run."""
   return hasattr(builtins, "__IPYTHON__")
+
+
+@contextmanager
+def left_as_found():
+  """Puts back at the end what absl, and we, change for all of a process, which may be a notebook's."""
+  root, path, show = logging.getLogger(), list(sys.path), warnings.showwarning
+  level, handlers = root.level, list(root.handlers)
+  try:
+    yield
+  finally:
+    root.setLevel(level)
+    root.handlers[:], sys.path[:], warnings.showwarning = handlers, path, show
 
 
 def choose_folders():

@@ -7,19 +7,22 @@ import sys
 from fakeface_jax.workdir import whole_file
 
 
-def new_figure(**options):
-  """An empty `matplotlib.figure.Figure`, unknown to pyplot; `options` as it takes them.
-
-  It is had also where MPLBACKEND names a back end that is not installed, which figures in files do not need.
-  """
+def import_matplotlib():
+  """Imports it, also where MPLBACKEND names a back end that it does not know, which figures in files do not need."""
   backend = os.environ.pop("MPLBACKEND", None) if "matplotlib" not in sys.modules else None
   import matplotlib
-  from matplotlib.figure import Figure
 
   if backend is not None:
     os.environ["MPLBACKEND"] = backend
     with contextlib.suppress(ValueError):  # pyplot says so to whoever uses it
       matplotlib.rcParams["backend"] = backend  # as it does itself; nothing is loaded by it
+
+
+def new_figure(**options):
+  """An empty `matplotlib.figure.Figure`, unknown to pyplot; `options` as it takes them."""
+  import_matplotlib()
+  from matplotlib.figure import Figure
+
   return Figure(**options)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from PIL import ImageFont
 
+from fakeface_jax.drawing.figure import import_matplotlib
 from fakeface_jax.lines import escaped
 
 
@@ -32,6 +33,7 @@ def legible(name):
 
 @lru_cache
 def _letters():
+  import_matplotlib()
   from matplotlib.ft2font import FT2Font
 
   return frozenset(FT2Font(_dejavu()).get_charmap())

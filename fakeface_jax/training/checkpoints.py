@@ -17,7 +17,7 @@ from orbax.checkpoint import checkpoint_managers
 
 from fakeface_jax.errors import UserError, of_disk
 from fakeface_jax.training.processes import wait_for_all
-from fakeface_jax.workdir import CHECKPOINTS
+from fakeface_jax.workdir import CHECKPOINTS, free_space
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ class Checkpoints(AbstractContextManager):
     items = {name: ocp.args.StandardSave(arrays[name]) for name in ITEMS}
     metrics = None if val_loss is None else {"val_loss": val_loss}
     with self._failures(arrays):
-      free = shutil.disk_usage(self.folder).free
+      free = free_space(self.folder)
       if free < size_of(arrays):  # found out half-way, it would litter the terminal with Orbax's tracebacks
         raise OSError(errno.ENOSPC, f"only {free / 2**20:,.0f} MiB are free")
       self._manager.save(

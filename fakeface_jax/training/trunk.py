@@ -8,7 +8,6 @@ import hashlib
 import itertools
 import logging
 import math
-import shutil
 from functools import partial
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from fakeface_jax.errors import UserError, of_disk
 from fakeface_jax.models.network import normalize
 from fakeface_jax.progress import Bar
 from fakeface_jax.training.feature_file import FOLDER, FeatureFile, FeatureMemory, bytes_in_words, find_complete
+from fakeface_jax.workdir import free_space
 
 log = logging.getLogger(__name__)
 
@@ -133,7 +133,7 @@ class TrunkPass:
 
   def _fits_on_disk(self, path):
     there = path.stat().st_size if path.exists() else 0
-    free = shutil.disk_usage(next(folder for folder in path.resolve().parents if folder.exists())).free + there
+    free = free_space(next(folder for folder in path.resolve().parents if folder.exists())) + there
     if self.nbytes + DISK_RESERVE < free:
       return True
     memory = psutil.virtual_memory().available

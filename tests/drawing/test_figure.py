@@ -8,11 +8,13 @@ from PIL import Image
 
 from tests.conftest import ROOT
 
-DRAW = """
+DRAW = r"""
 import os, sys
 from fakeface_jax.commands.train import draw_curves
 from fakeface_jax.drawing.figure import save_figure
+from fakeface_jax.drawing.lettering import legible
 row = {"train_loss": 1, "val_loss": 1, "train_accuracy": 0.5, "val_accuracy": 0.5, "learning_rate": 0.1}
+assert legible("Müller \u5f20") == "Müller \\u5f20"
 save_figure(draw_curves([row | {"epoch": 1}, row | {"epoch": 2}]), sys.argv[1])
 assert "matplotlib.pyplot" not in sys.modules
 import matplotlib

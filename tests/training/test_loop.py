@@ -225,7 +225,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpo
 @pytest.mark.slow
 def test_a_full_disk_is_one_line_and_loses_nothing(config, tmp_path, monkeypatch):
   free = iter([10**12, 10**6])
-  monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=next(free)))
+  monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=next(free), total=10**12))
   with pytest.raises(UserError, match=r"checkpoint \(128 MiB\) could not be written.*only 1 MiB are free; make room"):
     fine_tuning.train(config, str(tmp_path / "run"))
   with Checkpoints(tmp_path / "run") as checkpoints:

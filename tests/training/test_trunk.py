@@ -147,7 +147,7 @@ def test_what_is_complete_is_used_again_and_a_stale_file_never(
 
 
 def limited(monkeypatch, disk, memory):
-  monkeypatch.setattr(trunks.shutil, "disk_usage", lambda path: types.SimpleNamespace(free=disk))
+  monkeypatch.setattr(trunks, "free_space", lambda folder: disk)
   monkeypatch.setattr(trunks.psutil, "virtual_memory", lambda: types.SimpleNamespace(available=memory))
 
 
