@@ -141,7 +141,7 @@ class FaceBuilder(RecordBuilder, skip_registration=True):  # type: ignore[call-a
     groups = {}
     for face, one in zip(faces, checked, strict=True):
       groups.setdefault((face.split, face.label), []).append((face, one))
-    for (split, label), members in groups.items():
+    for (_, label), members in groups.items():
       if all(one.unreadable for _, one in members):
         face, one = members[0]
         raise UserError(f"{self._place(face)}: none of its {len(members)} {schema.LABELS[label]} images can be read;"

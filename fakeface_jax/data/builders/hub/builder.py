@@ -109,8 +109,8 @@ class Hub(base.FaceBuilder):
       words |= {name: self._labels(folder / name) for name in wanted if name not in words}
     classes = layout.classes_of({word for of_file in words.values() for word in of_file if word}, *self._asked())
     layout.refuse_one_class(classes, chosen.real, chosen.path)
-    for label, kind in enumerate(schema.LABELS):
-      log.info("%s: %s: %s", chosen.path, kind, layout.shown(sorted(word for word in classes if classes[word] == label)))
+    kinds = [layout.shown(sorted(word for word in classes if classes[word] == label)) for label in range(2)]
+    log.info("%s: of its labels, real: %s; fake: %s", chosen.path, *kinds)
     rows = {split: [Row(folder / name, classes.get(word, NO_LABEL), file=name, number=number)
                     for name in of_split for number, word in enumerate(words[name])]
             for split, of_split in splits.items()}

@@ -57,8 +57,8 @@ def files_of(repository):
       try:
         info, revision = ask(CONVERTED), CONVERTED
       except errors.RevisionNotFoundError:
-        raise UserError(f"{repository}: has no parquet files, and the hub has made none of what it has; download it, and"
-                        " give a folder with real/ and fake/ by config.data.name=folder") from None
+        raise UserError(f"{repository}: has no parquet files, and the hub has made none of what it has; download it"
+                        " and give a folder with real/ and fake/ by config.data.name=folder") from None
       names = _parquet_of(info)
   except UserError:
     raise

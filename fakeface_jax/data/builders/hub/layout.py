@@ -26,14 +26,14 @@ def subsets_of(names, card):
   Args: `names`: the files' paths in the repository. `card`: the YAML data of its README.md, a dict.
   """
   described = {}
-  for config in card.get("configs") or []:
+  for config in _entries(card, "configs"):
     found = _described(names, config)
     if found:
       described[str(config.get("config_name") or DEFAULT)] = found
   if described:
     return described
-  converted = [_CONVERTED.fullmatch(name) for name in names]
-  if names and all(converted):
+  converted = [match for match in map(_CONVERTED.fullmatch, names) if match]
+  if names and len(converted) == len(names):
     found = collections.defaultdict(lambda: collections.defaultdict(list))
     for match in converted:
       found[match["subset"]][match["split"]].append(match[0])
@@ -50,12 +50,13 @@ def _described(names, config):
     entries = [{"split": split, "path": path} for split, path in entries.items()]
   elif isinstance(entries, str) or not any(isinstance(entry, dict) for entry in entries):
     entries = [{"split": "train", "path": entries}]
-  found = collections.defaultdict(list)
-  for entry in entries:
-    for pattern in [entry["path"]] if isinstance(entry["path"], str) else entry["path"]:
-      expression = _expression(f"{folder}/{pattern}" if folder else pattern)
-      found[str(entry["split"])] += [name for name in names if re.fullmatch(expression, name)]
-  return {split: sorted(set(files)) for split, files in found.items() if files}
+  found = collections.defaultdict(set)
+  for entry in _entries({"": entries}, ""):
+    paths = entry.get("path") or []
+    for pattern in [paths] if isinstance(paths, str) else paths:
+      expression = re.compile(_expression(f"{folder}/{pattern}" if folder else str(pattern)))
+      found[str(entry.get("split") or "train")] |= set(filter(expression.fullmatch, names))
+  return {split: sorted(files) for split, files in found.items() if files}
 
 
 def _expression(pattern):
@@ -76,6 +77,12 @@ def _by_names(names):
   for name, split in splits.items():
     found[split].append(name)
   return found
+
+
+def _entries(data, key):
+  """The dicts that YAML data have under a key, one or several."""
+  found = data.get(key) or []
+  return [entry for entry in (found if isinstance(found, list) else [found]) if isinstance(entry, dict)]
 
 
 def our_splits(splits):
@@ -105,7 +112,7 @@ def chosen_subset(subsets, wanted, card, title, spelling):
   Args: `spelling`: how one is asked for, up to its name.
   Raises: UserError that lists them.
   """
-  first = [str(config.get("config_name")) for config in card.get("configs") or [] if config.get("default")]
+  first = [str(config.get("config_name")) for config in _entries(card, "configs") if config.get("default")]
   for name in [wanted] if wanted else [*subsets] if len(subsets) == 1 else [*first, DEFAULT]:
     if name in subsets:
       return name
@@ -130,11 +137,9 @@ def refuse_missing_shards(names, title):
 
 def label_names(card, subset, column):
   """What the card's `dataset_info` calls the classes of a column, in the order of their numbers, or None."""
-  infos = card.get("dataset_info") or []
-  for info in [infos] if isinstance(infos, dict) else infos:
-    if str(info.get("config_name") or DEFAULT) != subset and len(infos) > 1 and isinstance(infos, list):
-      continue
-    for feature in info.get("features") or []:
+  infos = _entries(card, "dataset_info")
+  for info in infos if len(infos) == 1 else [one for one in infos if str(one.get("config_name") or DEFAULT) == subset]:
+    for feature in _entries(info, "features"):
       kind = feature.get("dtype")
       names = kind["class_label"].get("names") if isinstance(kind, dict) and "class_label" in kind else None
       if feature.get("name") == column and names:
@@ -144,7 +149,7 @@ def label_names(card, subset, column):
 
 
 def classes_of(words, real, title, spelling):
-  """{word: 0 (real) or 1 (fake)} of all the words that are labels, by what they mean or by which one is said to be real.
+  """{word: 0 (real) or 1 (fake)} of all words that are labels, by what they mean, or which one is said to be real.
 
   Args:
     real: that word, or ''; where it is none of them, all are fake.
@@ -169,11 +174,14 @@ def classes_of(words, real, title, spelling):
 def refuse_one_class(classes, real, title):
   """Raises: UserError where `classes`, as of `classes_of`, are all the same."""
   words = sorted(classes)
+  if not words:
+    raise UserError(f"{title}: its labels are all empty; a detector needs to know which faces are real")
   if real and 0 not in classes.values():
     raise UserError(f"{title}: config.data.real={real}: expected one of its labels: {shown(words)}")
   for number, name in enumerate(LABELS):
     if number not in classes.values():
-      raise UserError(f"{title}: has no {name} images, only the labels {shown(words)}; a detector needs real and fake ones")
+      raise UserError(
+          f"{title}: has no {name} images, only the labels {shown(words)}; a detector needs real and fake ones")
 
 
 def shown(words):

@@ -43,12 +43,12 @@ class Table:
         raise UserError(f"{path}: only a git-lfs pointer; run `git lfs pull` in its folder to fetch the file")
       self._file = pq.ParquetFile(path, buffer_size=BUFFER, pre_buffer=False)
       schema = self._file.schema_arrow
-      self._features = json.loads((schema.metadata or {}).get(b"huggingface", b"{}")).get("info", {}).get("features", {})
+      said = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
     except UserError:
       raise
     except self._errors as error:
       raise self._damaged(error) from error
-    self.columns = schema.names
+    self.columns, self._features = schema.names, said.get("info", {}).get("features") or {}
     types = dict(zip(schema.names, schema.types, strict=True))
     self.images = self._image_column(types, pa.types)
     self.labels = self._label_columns(types, pa.types)
@@ -64,7 +64,8 @@ class Table:
         raise UserError(f"{self.name}: images are in the columns {listed(found)}; expected one of them to be called"
                         " image: rename it in a copy")
     if not found:
-      raise UserError(f"{self.name}: no column holds images (the bytes of files); its columns are {listed(self.columns)}")
+      raise UserError(
+          f"{self.name}: no column holds images (the bytes of files); its columns are {listed(self.columns)}")
     return found[0]
 
   def _label_columns(self, types, kinds):
@@ -110,8 +111,8 @@ class Table:
         yield (value.get("bytes") if isinstance(value, dict) else value) or b""
 
   def _damaged(self, error):
-    return UserError(f"{self.name}: cannot be read as a parquet file ({' '.join(str(error).split())[:200]}); download it"
-                     " again")
+    return UserError(f"{self.name}: cannot be read as a parquet file ({' '.join(str(error).split())[:200]}); download"
+                     " it again")
 
 
 def _word(value, names):
