@@ -88,7 +88,7 @@ def test_names_decide_and_splits_are_as_published(split_set, tmp_path, caplog):
   assert found["train"]["data/train-00000-of-00002.parquet#2"] == (0, picture(2))
   assert found["train"]["data/train-00001-of-00002.parquet#1"] == (1, picture(101))
   assert {source: label for source, (label, _) in found["val"].items()} == {f"{VAL}#0": 1, f"{VAL}#1": 0, f"{VAL}#2": 0}
-  assert f"{split_set}: of its labels, real: real; fake: fake" in caplog.messages
+  assert f"{split_set}: of its labels (column label), real: real; fake: fake" in caplog.messages
 
 
 def test_records_are_made_once_and_anew_where_the_folder_has_changed(split_set, tmp_path):
@@ -218,8 +218,9 @@ configs:
     (["faces_train_1.parquet", "faces.val.parquet"], {"default": {"train": 1, "val": 1}}),
     (["faces.parquet", "more/faces.parquet"], {"default": {"": 2}}), ([], {})])
 def test_layouts(names, expected):
-  found = subsets_of(names, {})
-  assert {subset: {split: len(files) for split, files in splits.items()} for subset, splits in found.items()} == expected
+  counts = {subset: {split: len(files) for split, files in splits.items()}
+            for subset, splits in subsets_of(names, {}).items()}
+  assert counts == expected
 
 
 def test_what_is_not_used_is_named(tmp_path):
@@ -228,8 +229,9 @@ def test_what_is_not_used_is_named(tmp_path):
   write(tmp_path / "faces" / "data/extra-00000-of-00001.parquet", ["real", "fake"], start=60)
   dataset = read(tmp_path / "faces", tmp_path / "records")[1]
   assert sum(dataset.splits.values()) == 20 and dataset.metadata["split_by_content"]
-  assert dataset.notices == ["hub: some images are not used: split extra (called neither train nor validation nor test);"
-                             " split val (only fake images)"]
+  assert dataset.notices == [
+      "hub: some images are not used: split extra (called neither train nor validation nor test);"
+      " split val (only fake images)"]
   assert "has no real images, only the labels ai and fake; a detector" in message(
       write(tmp_path / "fakes" / TRAIN, ["ai", "fake"]).parents[1], tmp_path / "records")
 
@@ -257,8 +259,33 @@ def test_columns_are_found_by_their_types_and_names(tmp_path):
   assert "no column holds images (the bytes of files); its columns are image and label" in message(
       tmp_path / "texts", tmp_path / "records")
   write(tmp_path / "unlabelled" / TRAIN, ["real", "fake"], column=None, prompt=["a", "b"])
-  assert ("no column is called label (or labels, class, classes, target, category); its columns are image and prompt; a"
-          " detector needs to know which faces are real") in message(tmp_path / "unlabelled", tmp_path / "records")
+  assert ("no column of numbers or words is called label (or labels, class, classes, target, category); its columns are"
+          " image and prompt; a detector needs to know which faces are real") in message(tmp_path / "unlabelled", tmp_path / "records")
+
+
+def test_a_column_of_labels_that_could_be_another_one(tmp_path):
+  numbers, words = [0, 1, 2] * 2, ["Real", "Fake", "fake"] * 2
+  write(tmp_path / "ab" / TRAIN, numbers, column="Label_A", Label_B=[0, 1, 1] * 2)
+  for kwargs in ({}, {"real": "0"}):
+    assert "labels are in the columns Label_B and Label_A; expected one of them to be called label" in message(
+        tmp_path / "ab", tmp_path / "records", **kwargs)
+  write(tmp_path / "both" / TRAIN, numbers, class_name=words)  # the names decide, not the numbers
+  write(tmp_path / "kinds" / TRAIN, numbers, kind_of_label=[3, 4, 5] * 2)
+  for path in ("both", "kinds:real=0"):
+    found = read(tmp_path / path, tmp_path / "records")[0]
+    assert labels_of({**found["train"], **found.get("val", {}), **found.get("test", {})}) == [0, 1, 1] * 2
+
+
+def test_a_split_without_labels_is_not_used(tmp_path):
+  write(tmp_path / "faces" / TRAIN, [0, 1, -1] * 4, names=["real", "fake"])
+  write(tmp_path / "faces" / VAL, [1, 0], names=["real", "fake"], start=40)
+  write(tmp_path / "faces" / TEST, [-1] * 3, names=["real", "fake"], start=60)
+  dataset = read(tmp_path / "faces", tmp_path / "records")[1]
+  assert dataset.splits == {"train": 8, "val": 2} and dataset.metadata["not_used"] == [["split test", "(no labels)"]]
+  assert len(dataset.metadata["unreadable"]) == 4
+  write(tmp_path / "none" / TEST, [None, None])
+  assert message(tmp_path / "none", tmp_path / "records") == (
+      f"{tmp_path}/none: its labels are all empty; a detector needs to know which faces are real")
 
 
 def test_a_folder_that_is_no_whole_data_set(split_set, tmp_path, monkeypatch):
@@ -269,6 +296,11 @@ def test_a_folder_that_is_no_whole_data_set(split_set, tmp_path, monkeypatch):
   (tmp_path / "empty").mkdir()
   assert message(tmp_path / "empty", records).endswith(
       "holds no parquet file; a folder of images is read by config.data.name=folder")
+  assert message("nothing", records) == (
+      "config.data.path=nothing: expected OWNER/NAME of the hub, or a folder with its parquet files; there is no folder"
+      " 'nothing'")
+  with pytest.raises(UserError, match=r"found data/; parquet files are read by config\.data\.name=hub \(as one word:"):
+    open_dataset(str(split_set), data_dir=str(records))
   (split_set / TEST).write_bytes((split_set / TEST).read_bytes()[:-9])
   assert message(split_set, records).startswith(f"{split_set / TEST}: cannot be read as a parquet file (")
   (split_set / TEST).write_text("version https://git-lfs.github.com/spec/v1\n")
@@ -297,7 +329,8 @@ def hub(tmp_path, monkeypatch):
         branch = repository / ("converted" if converted else "main")
         code = code if not repository.exists() else "" if branch.exists() else "RevisionNotFound"
         names = [file.relative_to(branch).as_posix() for file in sorted(branch.rglob("*")) if file.is_file()]
-        content = [{"type": "file", "path": file, "size": (branch / file).stat().st_size, "oid": file} for file in names]
+        content = [{"type": "file", "path": file, "size": (branch / file).stat().st_size, "oid": file}
+                   for file in names]
         if rest[:1] != ["tree"]:
           content = {"id": f"{owner}/{name}", "sha": COMMIT[::-1] if converted else COMMIT,
                      "siblings": [{"rfilename": file} for file in names]}
@@ -370,6 +403,7 @@ def test_the_hubs_own_conversion(hub, tmp_path, monkeypatch):
   found, dataset = read("me/zipped", tmp_path / "records")
   assert labels_of(found["train"]) == [0, 1] * 3 and dataset.splits == {"train": 6, "test": 2}
   assert dataset.metadata["not_used"] == [["the end of split train", "(the hub has converted its first part only)"]]
+  assert "part" in dataset.notices[0]
   monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
   assert read("me/zipped", tmp_path / "others")[0] == found
 

@@ -26,7 +26,7 @@ from fakeface_jax.data import schema
 from fakeface_jax.data.builders import base
 from fakeface_jax.data.builders.hub import layout
 from fakeface_jax.data.builders.hub.files import files_in, files_of
-from fakeface_jax.data.builders.hub.parquet import Table, need_pyarrow
+from fakeface_jax.data.builders.hub.parquet import LABEL_NAMES, Table, need_pyarrow
 from fakeface_jax.data.reading.finding import all_files_below
 from fakeface_jax.data.reading.threads import in_order
 from fakeface_jax.errors import UserError
@@ -68,7 +68,7 @@ def hub_builder(
     real: the label that means real faces, where the labels' names do not say it.
   Raises: UserError if `path` is neither the id of a data set nor a folder.
   """
-  text, _, said = str(path).removeprefix(PAGE).partition(REAL_IS)
+  text, _, said = str(path).removeprefix("hub:").removeprefix(PAGE).partition(REAL_IS)
   where, subset = user_path(text), ""
   if path_kind(where) != FOLDER and ":" in where:
     where, _, subset = where.partition(":")
@@ -110,22 +110,21 @@ class Hub(base.FaceBuilder):
     classes = layout.classes_of({word for of_file in words.values() for word in of_file if word}, *self._asked())
     layout.refuse_one_class(classes, chosen.real, chosen.path)
     kinds = [layout.shown(sorted(word for word in classes if classes[word] == label)) for label in range(2)]
-    log.info("%s: of its labels, real: %s; fake: %s", chosen.path, *kinds)
+    log.info("%s: of its labels (column %s), real: %s; fake: %s", chosen.path, self._column, *kinds)
     rows = {split: [Row(folder / name, classes.get(word, NO_LABEL), file=name, number=number)
                     for name in of_split for number, word in enumerate(words[name])]
             for split, of_split in splits.items()}
-    left_out = [[self._source(row), "has no label"]
-                for of_split in rows.values() for row in of_split if row.label == NO_LABEL]
-    rows = {split: [row for row in of_split if row.label != NO_LABEL] for split, of_split in rows.items()}
     rows = self._of_both_classes(rows)
-    return [row if list(rows) == ["train"] else dataclasses.replace(row, split=split)
-            for split, of_split in rows.items() for row in of_split], left_out
+    faces = [row if list(rows) == ["train"] else dataclasses.replace(row, split=split)
+             for split, of_split in rows.items() for row in of_split]
+    return [row for row in faces if row.label != NO_LABEL], [
+        [self._source(row), "has no label"] for row in faces if row.label == NO_LABEL]
 
   def _of_both_classes(self, rows):
     """{split: rows} without the splits that lack a class. Raises: UserError where none is left."""
     kept = {}
     for split, of_split in rows.items():
-      kinds = {row.label for row in of_split}
+      kinds = {row.label for row in of_split} - {NO_LABEL}
       if len(kinds) == 2:
         kept[split] = of_split
       else:
@@ -155,19 +154,26 @@ class Hub(base.FaceBuilder):
   def _label_column(self, table):
     """The first column whose labels say what is real and what is fake, or hold the one that is said to be real.
 
-    Raises: UserError, of the likeliest one, where there is none.
+    Raises: UserError, of the likeliest one, where there is none, or where it cannot be told which one is meant.
     """
-    problems = []
+    fit, problems = [], []
     for column in table.labels:
       words = {word for word in table.names(column) or table.words(column) if word not in (None, HIDDEN)}
       try:
-        if schema.REAL in layout.classes_of(words, *self._asked()).values() or not self.builder_config.real:
-          return column
+        found = layout.classes_of(words, *self._asked())
+        fit += [column] if schema.REAL in found.values() or not self.builder_config.real else []
       except UserError as error:
         problems.append(error)
-    if problems:
+    asked = problems or self.builder_config.real
+    if fit and not asked:
+      return fit[0]
+    likely = fit or table.labels
+    if len(likely) > 1 and likely[0].lower() not in LABEL_NAMES:
+      raise UserError(f"{table.name}: labels are in the columns {listed(likely)}; expected one of them to be called"
+                      " label: rename it in a copy")
+    if problems and not fit:
       raise problems[0]
-    return table.labels[0]
+    return likely[0]
 
   def _checked(self, faces):
     tasks = in_order(lambda task: self._check_row(*task), self._with_bytes(faces))

@@ -98,6 +98,7 @@ def _cached(repository, error):
   import huggingface_hub as hub
   from huggingface_hub import errors
 
+  card = {}
   for revision in ("main", CONVERTED):
     try:
       folder = Path(hub.snapshot_download(
@@ -105,9 +106,10 @@ def _cached(repository, error):
           allow_patterns=["*.parquet", CARD]))
     except errors.LocalEntryNotFoundError:
       continue
+    card |= read_card(folder / CARD) if (folder / CARD).is_file() else {}
     if any(folder.rglob("*.parquet")):
       log.warning("%s: the hub cannot be reached (%s); what its cache holds is used.", repository, reason(error))
-      return dataclasses.replace(files_in(folder, repository), revision=folder.name)
+      return dataclasses.replace(files_in(folder, repository), card=card, revision=folder.name)
   raise _error(error, repository) from error
 
 

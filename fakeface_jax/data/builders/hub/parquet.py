@@ -70,14 +70,14 @@ class Table:
 
   def _label_columns(self, types, kinds):
     simple = (kinds.is_integer, kinds.is_floating, kinds.is_boolean, kinds.is_string, kinds.is_large_string,
-              kinds.is_dictionary)
+              kinds.is_dictionary, kinds.is_null)
     may_be = [name for name, kind in types.items() if any(is_one(kind) for is_one in simple)]
     place = lambda name: LABEL_NAMES.index(name.lower()) if name.lower() in LABEL_NAMES else len(LABEL_NAMES)
     found = [name for name in may_be
              if self.names(name) or set(re.findall("[a-z]+", name.lower())) & set(LABEL_NAMES)]
     if not found:
-      raise UserError(f"{self.name}: no column is called label (or {', '.join(LABEL_NAMES[1:])}); its columns are"
-                      f" {listed(self.columns)}; a detector needs to know which faces are real")
+      raise UserError(f"{self.name}: no column of numbers or words is called label (or {', '.join(LABEL_NAMES[1:])});"
+                      f" its columns are {listed(self.columns)}; a detector needs to know which faces are real")
     return sorted(found, key=place)  # in the file's order where neither is likelier
 
   def names(self, column):
