@@ -259,8 +259,9 @@ def test_columns_are_found_by_their_types_and_names(tmp_path):
   assert "no column holds images (the bytes of files); its columns are image and label" in message(
       tmp_path / "texts", tmp_path / "records")
   write(tmp_path / "unlabelled" / TRAIN, ["real", "fake"], column=None, prompt=["a", "b"])
+  unlabelled = message(tmp_path / "unlabelled", tmp_path / "records")
   assert ("no column of numbers or words is called label (or labels, class, classes, target, category); its columns are"
-          " image and prompt; a detector needs to know which faces are real") in message(tmp_path / "unlabelled", tmp_path / "records")
+          " image and prompt; a detector needs to know which faces are real") in unlabelled
 
 
 def test_a_column_of_labels_that_could_be_another_one(tmp_path):
@@ -271,7 +272,9 @@ def test_a_column_of_labels_that_could_be_another_one(tmp_path):
         tmp_path / "ab", tmp_path / "records", **kwargs)
   write(tmp_path / "both" / TRAIN, numbers, class_name=words)  # the names decide, not the numbers
   write(tmp_path / "kinds" / TRAIN, numbers, kind_of_label=[3, 4, 5] * 2)
-  for path in ("both", "kinds:real=0"):
+  write(tmp_path / "yes" / TRAIN, numbers, is_fake=[False, True, True] * 2, original=[7, 8, 9] * 2)
+  write(tmp_path / "no" / TRAIN, numbers, isReal=[1, 0, 0] * 2)
+  for path in ("both", "kinds:real=0", "yes", "no"):
     found = read(tmp_path / path, tmp_path / "records")[0]
     assert labels_of({**found["train"], **found.get("val", {}), **found.get("test", {})}) == [0, 1, 1] * 2
 
@@ -339,7 +342,8 @@ def hub(tmp_path, monkeypatch):
         branch, file = ("converted", rest[4:]) if rest[1] == "refs" else ("main", rest[2:])
         if rest[1] == COMMIT[::-1]:
           branch = "converted"
-        code = "GatedRepo" if (repository / "gated").exists() else ""
+        lost = (repository / "lost").exists() and file[-1] == "train-00001-of-00002.parquet"
+        code = "GatedRepo" if (repository / "gated").exists() else "EntryNotFound" if lost else ""
         content = (repository / branch / "/".join(file)).read_bytes()
         headers = {"ETag": f'"{hash(content)}"', "X-Repo-Commit": COMMIT if branch == "main" else COMMIT[::-1]}
       self.send_response(404 if code and code != "GatedRepo" else 403 if code else 200)
@@ -415,6 +419,21 @@ def test_labels_are_looked_at_before_everything_is_downloaded(hub, tmp_path):
   assert "me/faces: of its labels 0 and 1, none says whether it is real" in message("me/faces", tmp_path / "records")
   assert {path[-26:] for path in requests if "resolve" in path} == {"train-00000-of-00002.parquet"[-26:]}
   assert read("me/faces:real=0", tmp_path / "records")[1].metadata["revision"] == COMMIT
+
+
+def test_an_interrupted_download_goes_on(hub, tmp_path):
+  root, requests = hub
+  first, second = (f"data/train-0000{number}-of-00002.parquet" for number in range(2))
+  for number, file in enumerate((first, second)):
+    write(root / "me/faces/main" / file, ["real", "fake"], start=2 * number)
+  (root / "me/faces/lost").touch()
+  found = message("me/faces", tmp_path / "records")
+  assert found.startswith("me/faces: its files could not be downloaded (")
+  assert found.endswith("); give the same command again, and it goes on with them")
+  (root / "me/faces/lost").unlink()
+  requests.clear()
+  assert sum(read("me/faces", tmp_path / "records")[1].splits.values()) == 4
+  assert not [path for path in requests if path.endswith(first)]
 
 
 def test_a_repository_that_cannot_be_read(hub, tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """Where a data set's files are: a folder in the hub's layout, or a repository of the hub."""
 
 import dataclasses
+import glob
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -80,17 +81,19 @@ def _parquet_of(info):
 
 def _downloaded(repository, names, **kwargs):
   """The folder that has these files of a repository, as far as it has them."""
-  import glob
-
   import huggingface_hub as hub
+  from huggingface_hub import errors
 
   try:
     return Path(hub.snapshot_download(
         repository, repo_type="dataset", allow_patterns=[glob.escape(name) for name in names], **kwargs))
+  except errors.RepositoryNotFoundError as error:
+    raise _error(error, repository) from error
   except Exception as error:  # see `files_of`
     if isinstance(error, OSError) and error.errno:  # of the disk
       raise
-    raise _error(error, repository) from error
+    raise UserError(f"{repository}: its files could not be downloaded ({reason(error)}); give the same command again,"
+                    " and it goes on with them") from error
 
 
 def _cached(repository, error):

@@ -4,7 +4,9 @@ import json
 import math
 import re
 
+from fakeface_jax.data.builders.folder_names import meaning
 from fakeface_jax.data.builders.hub.layout import label_names
+from fakeface_jax.data.schema import LABELS
 from fakeface_jax.errors import UserError
 from fakeface_jax.lines import listed
 
@@ -12,6 +14,7 @@ ROWS = 16  # images that are read at a time
 BUFFER = 1 << 20  # bytes of a column that are read at a time
 IMAGE_NAMES = ("image", "img", "picture", "photo", "face", "images", "jpg", "jpeg", "png", "webp")
 LABEL_NAMES = ("label", "labels", "class", "classes", "target", "category")
+_IS = re.compile("is(?=[^a-z])")  # before the name of a column that says yes (1) or no (0)
 
 
 def need_pyarrow(title):
@@ -73,6 +76,9 @@ class Table:
               kinds.is_dictionary, kinds.is_null)
     may_be = [name for name, kind in types.items() if any(is_one(kind) for is_one in simple)]
     place = lambda name: LABEL_NAMES.index(name.lower()) if name.lower() in LABEL_NAMES else len(LABEL_NAMES)
+    yes_or_no = [name for name, kind in types.items()
+                 if kinds.is_boolean(kind) or (kinds.is_integer(kind) and _IS.match(name))]
+    self._yes_or_no = {name: said for name in yes_or_no if (said := meaning(_IS.sub("", name))[1]) in LABELS}
     found = [name for name in may_be
              if self.names(name) or set(re.findall("[a-z]+", name.lower())) & set(LABEL_NAMES)]
     if not found:
@@ -81,7 +87,9 @@ class Table:
     return sorted(found, key=place)  # in the file's order where neither is likelier
 
   def names(self, column):
-    """What the classes of a column are called, in the order of their numbers, or None."""
+    """What the classes of a column are called, in the order of their numbers, or None; of is_fake: real, fake."""
+    if column in self._yes_or_no:
+      return sorted(LABELS, key=self._yes_or_no[column].__eq__)
     own = self._features.get(column)
     return (own.get("names") if isinstance(own, dict) and own.get("_type") == "ClassLabel" else None) or label_names(
         self._card, self._subset, column)
