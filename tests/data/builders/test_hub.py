@@ -119,7 +119,7 @@ def test_numbers_without_names_are_asked_for(tmp_path):
   write(folder / "train.parquet", [0, 1, 0, 1, -1, None])
   assert message(folder, records) == (
       f"{folder}: of its labels 0 and 1, none says whether it is real or fake; say which one is real:"
-      f" config.data.real=0 (where a data set is one word: hub:{folder}:real=0)")
+      f" config.data.real=0 or 1 (where a data set is one word: hub:{folder}:real=WORD)")
   assert message(folder, records, real="2") == f"{folder}: config.data.real=2: expected one of its labels: 0 and 1"
   for spelling, kwargs in ((folder, {"real": "1"}), (f"{folder}:real=1", {})):
     found, dataset = read(spelling, records, **kwargs)
@@ -148,12 +148,12 @@ def test_train_alone_is_dealt_by_content(tmp_path):
 
 
 def test_several_kinds_of_fake_and_a_kind_of_neither(tmp_path):
-  write(tmp_path / "three" / TRAIN, [0, 1, 2] * 4, names=["Real", "Deepfake", "Artificial"])
+  write(tmp_path / "three" / TRAIN, [0, 1, 2] * 4, names=["Real", "Deepfake", "Artificial", "never seen"])
   write(tmp_path / "odd" / TRAIN, [0, 1, 2] * 4, names=["fake", "painting", "real"])
   assert message(tmp_path / "odd", tmp_path / "records") == (
       f"{tmp_path}/odd: of its labels fake, painting and real, 'painting' means neither real nor fake; say which one is"
       f" real: config.data.real=real; all others then count as fake (where a data set is one word:"
-      f" hub:{tmp_path}/odd:real=real)")
+      f" hub:{tmp_path}/odd:real=WORD)")
   for path, expected in (("three", [0, 1, 1]), ("odd:real=real", [1, 1, 0])):
     found = read(tmp_path / path, tmp_path / "records")[0]
     assert labels_of({**found["train"], **found.get("val", {}), **found.get("test", {})}) == expected * 4
@@ -324,6 +324,9 @@ def hub(tmp_path, monkeypatch):
   class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
       path = self.path.partition("?")[0].strip("/").replace("%2F", "/")
+      if not path.removeprefix("api/").startswith("datasets/"):
+        self.send_error(404)
+        return
       requests.append(path)
       owner, name, *rest = path.removeprefix("api/").removeprefix("datasets/").split("/")
       repository, code = root / owner / name, "RepoNotFound"

@@ -156,16 +156,15 @@ class Hub(base.FaceBuilder):
 
     Raises: UserError, of the likeliest one, where there is none, or where it cannot be told which one is meant.
     """
-    fit, problems = [], []
+    fit, problems, real = [], [], self.builder_config.real
     for column in table.labels:
-      words = {word for word in table.names(column) or table.words(column) if word not in (None, HIDDEN)}
+      words = {*table.words(column), *(table.names(column) or () if real else ())} - {None, HIDDEN}
       try:
         found = layout.classes_of(words, *self._asked())
-        fit += [column] if schema.REAL in found.values() or not self.builder_config.real else []
+        fit += [column] if schema.REAL in found.values() or not real else []
       except UserError as error:
         problems.append(error)
-    asked = problems or self.builder_config.real
-    if fit and not asked:
+    if fit and not real:
       return fit[0]
     likely = fit or table.labels
     if len(likely) > 1 and likely[0].lower() not in LABEL_NAMES:

@@ -163,11 +163,11 @@ def classes_of(words, real, title, spelling):
   found = {word: LABELS.index(kind) for word in words if (kind := meaning(word)[1]) in LABELS}
   unknown = [word for word in words if word not in found]
   if unknown:
-    first = next((word for word in words if found.get(word) == 0), words[0])
+    likely = " or ".join([word for word in words if found.get(word) == 0] or (words if len(words) < 3 else ["WORD"]))
     said = f"{unknown[0]!r} means neither real nor fake" if found else "none says whether it is real or fake"
     more = "; all others then count as fake" if len(words) > 2 else ""
-    raise UserError(f"{title}: of its labels {shown(words)}, {said}; say which one is real: {spelling[0]}{first}{more}"
-                    f" (where a data set is one word: {spelling[1]}{first})")
+    raise UserError(f"{title}: of its labels {shown(words)}, {said}; say which one is real: {spelling[0]}{likely}{more}"
+                    f" (where a data set is one word: {spelling[1]}WORD)")
   return found
 
 
