@@ -18,8 +18,9 @@ def get_config():
   config.trainable = "last_block"  # head, last_conv, last_block, last_stage, all, or patterns such as 'layer4_*,head/*'
 
   config.data = ConfigDict()
-  config.data.name = "synthetic_faces"  # a data set's name, or 'folder' or 'forged' with its path
+  config.data.name = "synthetic_faces"  # a data set's name, or 'folder', 'forged' or 'hub' with its path
   config.data.path = config_dict.placeholder(str)  # of 'folder' (real/ and fake/, or train/real/...) or of an archive
+  config.data.real = config_dict.placeholder(str)  # of 'hub' (OWNER/NAME): the label that is real, if none says so
   config.data.dir = config_dict.placeholder(str)  # where prepared records are kept; None: TFDS's own place
   config.data.resize = 80  # px: an image's shorter side is brought to this length; none: pixels stay as they are
   config.data.crop = 72  # px: side of the square that is cut out of it and that the network sees

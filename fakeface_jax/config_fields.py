@@ -67,6 +67,7 @@ FINE_TUNING = _EVERY_RUN | {
     "trainable": TEXT,
     "data.name": TEXT,
     "data.path": optional(ANY_TEXT),
+    "data.real": optional(ANY_TEXT),
     "data.dir": optional(ANY_TEXT),
     "data.resize": or_none(whole(8, 4096)),
     "data.crop": whole(8, 2048),

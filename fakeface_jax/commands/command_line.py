@@ -223,7 +223,7 @@ def _methods():
 def _data_sets():
   from fakeface_jax.data.datasets import BUILDERS
 
-  return ", ".join(BUILDERS) + "; or a folder with real/ and fake/"
+  return ", ".join(BUILDERS) + "; hub:OWNER/NAME; or a folder with real/ and fake/"
 
 
 LISTS = {"Methods": _methods, "Data sets": _data_sets}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from fakeface_jax.data.builders.folder import folder_builder
 from fakeface_jax.data.builders.forged import forged_builder
+from fakeface_jax.data.builders.hub.builder import hub_builder
 from fakeface_jax.data.builders.prepared import Records
 from fakeface_jax.data.builders.published import PublishedBuilder, published_builder
 from fakeface_jax.errors import UserError, did_you_mean, of_disk
@@ -71,20 +72,30 @@ class Dataset:
     return found
 
 
-def open_dataset(name, *, path=None, data_dir=None):
+def open_dataset(name, *, path=None, data_dir=None, real=None):
   """The data set of that name, prepared on first use.
 
   Args:
-    name: one of `BUILDERS`, 'folder' or 'forged' (then `path` says which), or itself a path to a folder with real/ and
-      fake/.
-    path: the folder of 'folder' or 'forged', or the one that a published data set's files or archive lie in.
+    name: one of `BUILDERS`, 'folder', 'forged' or 'hub' (then `path` says which), or itself a path to a folder with
+      real/ and fake/, or 'hub:' and what `path` says.
+    path: the folder of 'folder' or 'forged', the id on the hub (see `builders.hub`), or the folder that a published
+      data set's files or archive lie in.
     data_dir: where prepared records are kept; by default TFDS's own place ($TFDS_DATA_DIR or ~/tensorflow_datasets).
+    real: of 'hub', the label that means real, where the labels do not say it.
   Raises: UserError for an unknown name, a folder that does not fit, missing files, or no room for the records.
   """
   name = name if name in BUILDERS else user_path(name)
+  if name.startswith("hub:"):
+    name, path = "hub", name.removeprefix("hub:")
+  if real and name != "hub":
+    raise UserError(f"config.data.real={real} is for config.data.name=hub; {name} says itself what is real")
   if name in BUILDERS:
     cls = getattr(importlib.import_module(f"fakeface_jax.data.builders.{name}"), BUILDERS[name])
     builder = published_builder(cls, path, data_dir) if issubclass(cls, PublishedBuilder) else cls(data_dir=data_dir)
+  elif name == "hub":
+    if not path:
+      raise UserError("data set 'hub' needs to know which: config.data.path=OWNER/NAME (as one word: hub:OWNER/NAME)")
+    builder = hub_builder(path, data_dir, real=real)
   elif name == "forged":
     if not path:
       raise UserError("data set 'forged' needs to know of which photographs: config.data.path=/my/real/faces")
@@ -95,9 +106,9 @@ def open_dataset(name, *, path=None, data_dir=None):
       raise UserError("data set 'folder' needs to know which: config.data.path=/my/faces (with real/ and fake/)")
     builder = folder_builder(path, data_dir=data_dir)
   else:
-    names = [*BUILDERS, "folder", "forged"]
-    raise UserError(
-        f"there is no data set and no folder {name!r}; data sets: {', '.join(names)}{did_you_mean(name, names)}")
+    names = [*BUILDERS, "folder", "forged", "hub"]
+    raise UserError(f"there is no data set and no folder {name!r}; data sets: {', '.join(names)}, hub:OWNER/NAME"
+                    f"{did_you_mean(name, names)}")
   try:
     builder.download_and_prepare()
   except OSError as error:

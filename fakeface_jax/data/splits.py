@@ -32,7 +32,8 @@ class RunSplits:
     if not self._data.get("name"):
       raise UserError("this detector was trained by others and has no images of its own; give it some"
                       " (data=NAME_OR_FOLDER, or photographs to explain)")
-    return open_dataset(self._data.name, path=self._data.get("path"), data_dir=self._data.get("dir"))
+    return open_dataset(self._data.name, path=self._data.get("path"), data_dir=self._data.get("dir"),
+                        real=self._data.get("real"))
 
   @functools.cached_property
   def _other(self):

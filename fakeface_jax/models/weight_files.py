@@ -49,8 +49,6 @@ def hub_file(repository, name=HUB_FILE, kind="file", needed=HUB_FILE):
 
   Args: `kind`: what else its name could have meant; `needed`: the files that whoever asks needs, for error messages.
   """
-  from multiprocessing.pool import ThreadPool
-
   import huggingface_hub as hub
   from huggingface_hub import errors
 
@@ -58,26 +56,41 @@ def hub_file(repository, name=HUB_FILE, kind="file", needed=HUB_FILE):
     try:
       return Path(hub.hf_hub_download(repository, name, local_files_only=True))
     except errors.LocalEntryNotFoundError:
-      # Asked once, in a thread: hf_hub_download would try six times in 23 s, and a connection's own timeout starts
-      # anew with each address of the hub.
-      with ThreadPool(1) as pool:
-        url = hub.hf_hub_url(repository, name)
-        pool.apply_async(hub.get_hf_file_metadata, [url], {"timeout": HUB_SECONDS}).get(HUB_SECONDS)
+      asked_once(hub.get_hf_file_metadata, hub.hf_hub_url(repository, name), timeout=HUB_SECONDS)
     return Path(hub.hf_hub_download(repository, name))
   except Exception as error:  # which network error it is depends on the hub client's HTTP library
-    unreachable = (
-        f"is neither a {kind} here nor in the hub's cache, and cannot be fetched from the hub ({reason(error)}); "
-        f"run `hf download {repository} {needed}` where there is a network and give the {kind}'s path")
-    advice = {
-        errors.LocalEntryNotFoundError: unreachable,
-        errors.GatedRepoError: "is gated; accept its terms on its hub page, then run `hf auth login`",
-        errors.RepositoryNotFoundError: f"is neither a {kind} here nor a repository of the hub that can be read; check "
-            "the spelling, or run `hf auth login` if it is private",
-        errors.EntryNotFoundError: f"has no {name}; download what it has and give the {kind}'s path",
-        errors.HFValidationError: f"is neither a {kind} here nor a valid name of a hub repository; check the spelling",
-        Exception: unreachable,
-    }
-    raise UserError(f"{repository}: {next(advice[kind] for kind in advice if isinstance(error, kind))}") from error
+    raise hub_error(error, repository, name, kind, needed) from error
+
+
+def asked_once(function, *args, **kwargs):
+  """function(...) of the hub's client, given up after HUB_SECONDS.
+
+  Asked once, in a thread: hf_hub_download would try six times in 23 s, and a connection's own timeout starts anew with
+  each address of the hub.
+  """
+  from multiprocessing.pool import ThreadPool
+
+  with ThreadPool(1) as pool:
+    return pool.apply_async(function, args, kwargs).get(HUB_SECONDS)
+
+
+def hub_error(error, repository, name, kind, needed):
+  """The UserError for what the hub's client has raised; arguments as of `hub_file`."""
+  from huggingface_hub import errors
+
+  unreachable = (
+      f"is neither a {kind} here nor in the hub's cache, and cannot be fetched from the hub ({reason(error)}); "
+      f"run `hf download {repository} {needed}` where there is a network and give the {kind}'s path")
+  advice = {
+      errors.LocalEntryNotFoundError: unreachable,
+      errors.GatedRepoError: "is gated; accept its terms on its hub page, then run `hf auth login`",
+      errors.RepositoryNotFoundError: f"is neither a {kind} here nor a repository of the hub that can be read; check "
+          "the spelling, or run `hf auth login` if it is private",
+      errors.EntryNotFoundError: f"has no {name}; download what it has and give the {kind}'s path",
+      errors.HFValidationError: f"is neither a {kind} here nor a valid name of a hub repository; check the spelling",
+      Exception: unreachable,
+  }
+  return UserError(f"{repository}: {next(advice[kind] for kind in advice if isinstance(error, kind))}")
 
 
 def reason(error):

@@ -112,7 +112,7 @@ class FaceBuilder(RecordBuilder, skip_registration=True):  # type: ignore[call-a
     Raises: UserError if no image of one class can be read.
     """
     faces, left_out = self._find_faces()
-    checked = list(with_bar(self._check, faces))
+    checked = list(self._checked(faces))
     self._refuse_unreadable_classes(faces, checked)
     kept = [pair for pair in zip(faces, checked, strict=True) if not pair[1].unreadable]
     by_content = iter(self._content_splits([one for face, one in kept if face.split is None]))
@@ -125,10 +125,14 @@ class FaceBuilder(RecordBuilder, skip_registration=True):  # type: ignore[call-a
         unreadable=sorted(left_out), split_by_content=any(face.split is None for face in faces), **self._notes())
     return {split: self._generate_examples(chosen) for split, chosen in records.items() if chosen}
 
-  def _check(self, face):
-    """Reads and decodes an image; never raises for what is wrong with it."""
+  def _checked(self, faces):
+    """Yields the `Checked` of each image, in their order."""
+    return with_bar(lambda face: self._check(face, read_bytes), faces)
+
+  def _check(self, face, read):
+    """Decodes what read(its path) returns; never raises for what is wrong with it."""
     try:
-      image, share = read_share(face.path)
+      image, share = with_share(read(face.path), face.path)
     except UserError as error:
       return Checked(unreadable=reason_without(face.path, error))
     return Checked(share=share, mask=self._mask(face, image.shape[:2]), looks=self._looks(image))
@@ -137,12 +141,15 @@ class FaceBuilder(RecordBuilder, skip_registration=True):  # type: ignore[call-a
     groups = {}
     for face, one in zip(faces, checked, strict=True):
       groups.setdefault((face.split, face.label), []).append((face, one))
-    for (split, label), members in groups.items():
+    for (_, label), members in groups.items():
       if all(one.unreadable for _, one in members):
         face, one = members[0]
-        folder = self.root / Path(relative(face.path, self.root)).parts[0] if split else self.root
-        raise UserError(f"{folder}: none of its {len(members)} {schema.LABELS[label]} images can be read; replace "
-                        f"them (the first is {self._source(face)}: {one.unreadable})")
+        raise UserError(f"{self._place(face)}: none of its {len(members)} {schema.LABELS[label]} images can be read;"
+                        f" replace them (the first is {self._source(face)}: {one.unreadable})")
+
+  def _place(self, face):
+    """What is to be mended where no image like this one can be read."""
+    return self.root / Path(relative(face.path, self.root)).parts[0] if face.split else self.root
 
   def _source(self, face):
     return self.prefix + relative(face.path, self.root)
@@ -164,7 +171,11 @@ def record(source, image, label, mask, regions=(), difficulty="none"):
 
 def read_share(path):
   """(image uint8[H, W, 3], a number in 0..1 that the file's bytes decide). Raises: UserError that names the file."""
-  data = read_bytes(path)
+  return with_share(read_bytes(path), path)
+
+
+def with_share(data, path):
+  """As `read_share`, of the bytes that path holds."""
   return decode_image(data, str(path)), int.from_bytes(hashlib.sha256(data).digest()[:8]) / 2**64
 
 

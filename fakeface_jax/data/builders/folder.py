@@ -77,7 +77,8 @@ def find_faces(root: Path) -> SimpleNamespace:
   """The files below the folder, none of them opened. Raises: UserError as `folder_builder` does."""
   splits, others = class_folders(root)
   if not splits:
-    raise UserError(f"{root}: {EXPECTED}; found {contents(root)}")
+    parquet = f"; parquet files are read by config.data.name=hub (as one word: hub:{root})"
+    raise UserError(f"{root}: {EXPECTED}; found {contents(root)}{parquet if any(root.rglob('*.parquet')) else ''}")
   faces = SimpleNamespace(
       images={}, masks={},  # {(split or None, label): paths}, {fake's path: mask's path}
       # [path, reason] of masks that serve no fake, pictures of a kind that is not read, images outside of the classes

@@ -10,10 +10,10 @@ from fakeface_jax.errors import UserError
 MASK = "mask"
 MOST = 8  # names in a message
 _KINDS = {
-    "real": "real reals authentic genuine original originals pristine human humans natural bonafide unaltered",
-    "fake": "fake fakes deepfake deepfakes ai aigenerated generated synthetic synthesized synthesised manipulated"
-            " tampered forged forgery forgeries altered edited retouched photoshopped swap swaps swapped faceswap"
-            " faceswaps gan gans stylegan stylegans diffusion",
+    "real": "real reals authentic genuine original originals pristine human humans natural nature bonafide unaltered",
+    "fake": "fake fakes deepfake deepfakes ai aigenerated generated artificial synthetic synthesized synthesised"
+            " manipulated tampered forged forgery forgeries altered edited retouched photoshopped swap swaps swapped"
+            " faceswap faceswaps gan gans stylegan stylegans diffusion",
     MASK: "mask masks"}
 _SPLITS = {
     "train": "train training", "val": "val valid validation validate dev development",
@@ -23,6 +23,7 @@ _SAYS_NOTHING = (
     " samples folder split deep computer k")
 _MEANS = {word: (place, meaning) for place, table in enumerate((_SPLITS, _KINDS))
           for meaning, words in table.items() for word in words.split()}
+_SPLIT_OF = {word: meaning for word, (place, meaning) in _MEANS.items() if place == 0}
 _FILLERS = frozenset(_SAYS_NOTHING.split())
 
 
@@ -42,6 +43,12 @@ def meaning(name):
     return None, None
   split, kind = (next(iter(meant), None) for meant in found)
   return split, kind
+
+
+def split_in(path):
+  """The one split that words of a path stand for, whatever else it says; None where there is none, or several."""
+  found = {_SPLIT_OF[word] for word in re.findall(r"[a-z]+", path.lower()) if word in _SPLIT_OF}
+  return found.pop() if len(found) == 1 else None
 
 
 def subfolders(parent):

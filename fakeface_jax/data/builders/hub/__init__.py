@@ -1,0 +1,1 @@
+"""A data set of the Hugging Face hub, read from its parquet files."""
