@@ -47,7 +47,7 @@ def assert_same(ours, theirs):
   """Scores, losses and parameters agree to float tolerance."""
   for row, other in zip(ours[1], theirs[1], strict=True):
     for name in ("train_loss", "val_loss"):
-      assert row[name] == pytest.approx(other[name], rel=1e-4), name
+      assert row[name] == pytest.approx(other[name], rel=1e-4, abs=1e-5), name
     assert row["train_accuracy"] == pytest.approx(other["train_accuracy"])
   jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=5e-3, atol=5e-4), ours[2], theirs[2])
   assert ours[0]["roc_auc"] == pytest.approx(theirs[0]["roc_auc"], abs=0.01)
@@ -208,6 +208,8 @@ def reduced(step, arguments):
 def test_devices_exchange_what_trains_and_nothing_else(trainable, norm_channels):
   over_features, over_images, parameters = shapes_of(trainable)
   # Besides gradients: loss, correct and count, and a trained norm's mean and mean of squares, there and back.
-  expected = parameters + 3 + 4 * norm_channels if DEVICES > 1 else 0
-  assert reduced(*over_features) == expected
-  assert reduced(*over_images) == expected
+  expected = {parameters + 3 + 4 * norm_channels}
+  if DEVICES == 1:  # some versions of JAX let one exchange with itself
+    expected.add(0)
+  assert reduced(*over_features) in expected
+  assert reduced(*over_images) in expected

@@ -6,6 +6,7 @@ They work on float32[N, H, W, 3], RGB, of values (pixel - 127.5) / 128.
 
 import functools
 import importlib.util
+import io
 import threading
 from pathlib import Path
 
@@ -32,8 +33,11 @@ def weights(name):
   if not file or not file.exists():
     raise UserError(INSTALL)
   import joblib
+  import lz4.frame
 
-  return [np.asarray(array, np.float32) for array in joblib.load(file)]
+  # joblib would leave an open file behind, whose end Python 3.13 complains of
+  arrays = joblib.load(io.BytesIO(lz4.frame.decompress(file.read_bytes())))
+  return [np.asarray(array, np.float32) for array in arrays]
 
 
 class _OneThread:
