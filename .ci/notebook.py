@@ -28,7 +28,7 @@ def main(out=None):
     pictures.mkdir()
     Image.fromarray(astronaut()[:400]).save(pictures / "Eileen Collins, 1999.jpg")
     (pictures / "notes (1).txt").write_text("no picture")
-    given = {"RUN": f"{folder}/run", "SETTINGS": SETTINGS, "PHOTOGRAPHS": str(pictures)}
+    given = {"run": f"{folder}/run", "settings": SETTINGS, "photographs": str(pictures)}
     for name, value in given.items():
       cells["settings"].source, count = re.subn(
           rf'(?m)^{name} = ".*?"', lambda _, name=name, value=value: f"{name} = {value!r}", cells["settings"].source)

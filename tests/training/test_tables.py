@@ -37,7 +37,7 @@ def handed_out(table, slots, views, start=0):
 def test_every_home_hands_out_the_batches_of_the_plan(tmp_path, monkeypatch, home, length, views, start):
   monkeypatch.setattr(tables, "PIECE_STEPS", 2)
   monkeypatch.setattr(tables, "PIECE_BYTES", 100)  # five rows or so at once
-  batch_size = 2 * jax.local_device_count()
+  batch_size, length = 2 * jax.local_device_count(), length * max(1, jax.local_device_count() // 2)
   records = own_records(length, batch_size)
   table = make_table(home, "train", rows_of(records, views, home, tmp_path), records, length, batch_size, views)
   order = [np.asarray(part) for part in epoch_order(
