@@ -11,6 +11,7 @@ layers     convolutions and max-pooling beside XLA's own
 faces      detectors of faces on pasted scenes, and whether a face there is judged as alone
 forge      detectors trained on forged fakes, on a folder's own, and on both
 backbone   detectors fine-tuned from a backbone and from random weights
+transfer   detectors trained on each of several sets, tested on all of them
 twice      JPEGs that were saved twice: how many are recognised, and how many others taken for such
 unlike     how sure verdicts are, and which pictures a detector says it does not know
 compile    what compiled calls cost on chips that need not be there
@@ -42,6 +43,8 @@ FLAGS = {
     "faces": (flags.DEFINE_list, "Folders of faces."),
     "workdirs": (flags.DEFINE_list, "Folders of runs."),
     "pretrained": (flags.DEFINE_string, "Weights of the backbone."),
+    "recipe": (flags.DEFINE_string, "Config file of the runs (default: configs/resnet.py, 224 px of photographs)."),
+    "picture": (flags.DEFINE_string, "Where the matrix is drawn: a PNG."),
     "kinds": (flags.DEFINE_list, "Of frozen, frozen random, all, all random (default: all four)."),
     "seeds": (_count, "How many runs of each kind."),
     "small": (flags.DEFINE_bool, "Sizes that a CPU can do, to try the command."),
@@ -52,7 +55,7 @@ FLAGS = {
     "scenes": (_count, "Scenes of each kind, with four faces each."),
     "repeats": (_count, "Measurements in each of two turns; the median counts."),
 }
-IN_OTHERS = ("gpu", "forge", "backbone", "many", "compile")  # processes, which need the chip
+IN_OTHERS = ("gpu", "forge", "backbone", "many", "transfer", "compile")  # processes, which need the chip
 
 
 def explain(workdir=None, depth=50, size=224, batch_size=8, repeats=4):
@@ -148,11 +151,20 @@ def backbone(pretrained="bundled", faces=(), workdir=None, depth=18, size=224, k
       workdir=workdir)
 
 
+def transfer(faces=(), recipe=None, seeds=3, workdir=None, picture=None):
+  """Detectors trained on drawn faces and on each folder of --faces, scored on all; --workdir keeps the runs."""
+  from benchmarks.transfer import bench_transfer
+
+  return bench_transfer(faces, recipe=recipe, seeds=seeds, workdir=workdir, picture=picture)
+
+
 def twice(faces=(), images=200):
   """JPEGs that were saved twice: how many are recognised, and how many others taken for such; of --faces."""
   from benchmarks.encoded_twice import bench_encoded_twice
 
   return bench_encoded_twice(faces, images)
+
+
 def unlike(faces=(), workdirs=()):
   """How often the truth remains among what a verdict leaves, and the share of pictures that are said to be unlike.
 
@@ -188,6 +200,7 @@ COMMANDS = {
     "layers": layers,
     "forge": forge,
     "backbone": backbone,
+    "transfer": transfer,
     "faces": faces,
     "unlike": unlike,
     "twice": twice,
