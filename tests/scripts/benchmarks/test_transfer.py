@@ -25,7 +25,7 @@ def asked(monkeypatch):
   def evaluate(run, data, split):
     scored.append((run.name, Path(data).name, split))
     own, seed = run.name.split()
-    score = 0.9 + 0.01 * int(seed) if own in (Path(data).name, {"synthetic_faces": "drawn"}.get(data)) else 0.5
+    score = 0.9 + 0.02 * int(seed) if own in (Path(data).name, {"synthetic_faces": "drawn"}.get(data)) else 0.5
     scores = {"f1_macro": score - 0.1, "roc_auc": score}
     return "", scores | {"intervals": {name: [value - 0.05, value + 0.03] for name, value in scores.items()}}, []
 
@@ -47,13 +47,12 @@ def test_each_is_trained_with_every_seed_and_scored_on_all(asked, tmp_path):
   assert sorted(scored) == sorted(
       (f"{name} {seed}", *test) for name in ("drawn", "gan", "swap") for seed in range(2)
       for test in (("synthetic_faces", "test"), ("gan", "val"), ("swap", "val")))
-  assert figures["gan"]["gan"]["roc_auc"]["seeds"] == pytest.approx([0.9, 0.91])
-  assert figures["gan"]["gan"]["roc_auc"]["mean"] == pytest.approx(0.905)
-  assert figures["gan"]["gan"]["roc_auc"]["interval"] == pytest.approx([0.855, 0.935])
+  assert figures["gan"]["gan"]["roc_auc"]["seeds"] == pytest.approx([0.9, 0.92])
+  assert figures["gan"]["gan"]["roc_auc"]["mean"] == pytest.approx(0.91)
+  assert figures["gan"]["gan"]["roc_auc"]["interval"] == pytest.approx([0.86, 0.94])
   assert figures["swap"]["drawn"]["f1_macro"]["mean"] == pytest.approx(0.4)
   of_auc = text.partition("ROC AUC")[2].splitlines()
-  assert of_auc[4].split("  ")[0] == "swap" and of_auc[4].split() == [
-      "swap", *"0.50 (0.45 to 0.53)".split(), *"0.50 (0.45 to 0.53)".split(), *"0.91 (0.86 to 0.94)".split()]
+  assert " ".join(of_auc[4].split()) == "swap 0.50 (0.45 to 0.53) 0.50 (0.45 to 0.53) 0.91 (0.86 to 0.94)"
   assert np.ptp(np.asarray(Image.open(tmp_path / "matrix.png").convert("L"))) > 200
 
 
