@@ -5,7 +5,7 @@ Every part runs in a process of its own, so that one that fails, or takes too lo
 A GPU machine without a network may have JAX, Flax, Optax, Orbax, PyTorch, scikit-learn and pytest, but not the rest.
 Another machine with the same version of Python makes wheels of it (`promise` is published as sources only):
 
-  pip wheel --no-deps --wheel-dir wheels array_record captum dm-tree immutabledict importlib_resources \\
+  pip wheel --no-deps --wheel-dir wheels array_record captum dm-tree immutabledict importlib_resources lz4 mtcnn \\
     ml_collections promise simplejpeg six tensorboardX tensorflow-datasets tensorflow-metadata toml
 
 and the GPU machine, given that folder, installs them in a place of their own:
