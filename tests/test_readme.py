@@ -23,6 +23,7 @@ from fakeface_jax.data import datasets
 from fakeface_jax.runs import map_scale
 from fakeface_jax.workdir import flatten_config
 from tests.conftest import ROOT, write_faces
+from tests.data.builders.test_hub import write
 from tests.data.replicas import write_140k, write_ciplab, write_hard
 
 PAGES = ("README.md", *(f"{room}/README.md" for room in (
@@ -40,7 +41,9 @@ ONLY_PARSED = {  # how a command begins: why it does not run here, where its fla
     "page.py": "serves until it is stopped; tests/page opens it",
     "collect.py": "asks other people's servers; tests/data/collect runs it against a server of its own",
 }
-PLACES = {"/my/real/faces": "reals", "/my/faces": "faces", "NAME_OR_FOLDER": "few", " DIR": " results"}
+PLACES = {
+    "/my/real/faces": "reals", "/my/faces": "faces", "NAME_OR_FOLDER": "few", " DIR": " results",
+    "OWNER/NAME": "parquets"}
 SMALL = ("--config.model.depth=18", "--config.data.resize=40", "--config.data.crop=32", "--config.data.dir=records",
          "--config.epochs=1", "--config.batch_size=16", "--workdir=trained")
 FOLDER = ("--config.data.name=folder", "--config.data.path=faces")
@@ -108,7 +111,7 @@ def small(command):
     command = command.replace(place, here)
   given = []
   for name, arguments in INSTEAD.items():
-    given += arguments * (name in command)
+    given += arguments * (name in command and not (arguments == FOLDER and "name=hub" in command))
   given = [*SMALL, *given] if "train.py" in command else given
   return shlex.join([*shlex.split(command), *given])
 
@@ -127,6 +130,9 @@ def world(finished, faces_folder, tmp_path_factory):
   write_140k(world / "140k")
   write_hard(world / "hard")
   write_ciplab(world / "ciplab", people=60)
+  for split, count in (("train", 40), ("validation", 10), ("test", 10)):
+    file = world / "parquets" / "data" / f"{split}-00000-of-00001.parquet"
+    write(file, [0, 1] * (count // 2), names=["fake", "real"])
   for i in range(12):
     place = world / "reals" / ("train", "val", "test")[min(i // 6, 1) + i // 9]
     place.mkdir(parents=True, exist_ok=True)

@@ -69,7 +69,7 @@ def test_the_help_lists_config_fields_with_the_comments_of_the_config_files(scri
           " they are\n") in text
   assert "--config.pretrained=timm/resnet50.tv_in1k\n" in text
   assert "\n  --config.epochs=20              at most\n" in text
-  assert "Data sets: synthetic_faces, real_fake_140k, hard_fake_real, ciplab; or a folder" in text
+  assert "Data sets: synthetic_faces, real_fake_140k, hard_fake_real, ciplab; hub:OWNER/NAME; or a folder" in text
 
 
 @pytest.mark.parametrize("config", ["resnet", "pretrain"])
