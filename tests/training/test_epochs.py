@@ -50,7 +50,7 @@ def _difference(ours, theirs):
 
 
 def assert_same(ours, theirs):
-  """Scores and losses agree to float tolerance; so do parameters on average, as Adam moves single ones by their sign."""
+  """Scores and losses agree to float tolerance; so do parameters on average, as Adam moves single ones by a sign."""
   for row, other in zip(ours[1], theirs[1], strict=True):
     for name in ("train_loss", "val_loss"):
       assert row[name] == pytest.approx(other[name], rel=1e-4, abs=1e-5), name
