@@ -3,6 +3,7 @@
 import os
 import sys
 import threading
+import time
 from contextlib import contextmanager
 
 import jax
@@ -61,7 +62,9 @@ def _end(client, reason, tell=False):
   try:
     if tell:
       client.key_value_set(KEY, f"another of the processes has ended: {reason}")
-    client.wait_at_barrier(KEY, PATIENCE)  # process 0 keeps the service: it goes last
+    client.wait_at_barrier(KEY, PATIENCE)
+    if jax.process_index() == 0:  # it keeps the service, without which JAX aborts the others: it goes last
+      time.sleep(1)
   except jax.errors.JaxRuntimeError:
     pass  # another had an error too, or is in the middle of something
   os._exit(1)
