@@ -1,6 +1,8 @@
 """The engine: batches of any size through few compiled calls, within the memory there is."""
 
 import logging
+import os
+import re
 
 import jax
 import jax.numpy as jnp
@@ -57,6 +59,10 @@ def compiled(engine, monkeypatch):
   monkeypatch.setattr(engine, "_compile", lambda methods, size, *rest: calls.append(size) or compile(
       methods, size, *rest))
   return calls
+
+
+def test_tests_run_on_the_devices_that_are_forced():
+  assert int(re.findall(r"device_count=(\d+)", os.environ["XLA_FLAGS"])[-1]) == DEVICES
 
 
 # --- batches ---------------------------------------------------------------------------------------------------------

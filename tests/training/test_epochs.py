@@ -53,8 +53,10 @@ def assert_same(ours, theirs):
   """Scores and losses agree to float tolerance; so do parameters on average, as Adam moves single ones by a sign."""
   for row, other in zip(ours[1], theirs[1], strict=True):
     for name in ("train_loss", "val_loss"):
-      assert row[name] == pytest.approx(other[name], rel=1e-4, abs=1e-5), name
+      assert row[name] == pytest.approx(other[name], rel=1e-4, abs=None if DEVICES == 2 else 1e-5), name
     assert row["train_accuracy"] == pytest.approx(other["train_accuracy"])
+  if DEVICES == 2:
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=5e-3, atol=5e-4), ours[2], theirs[2])
   for path, leaf in jax.tree_util.tree_leaves_with_path(jax.tree.map(_difference, ours[2], theirs[2])):
     assert leaf <= 1, path
   assert ours[0]["roc_auc"] == pytest.approx(theirs[0]["roc_auc"], abs=0.01)

@@ -85,8 +85,9 @@ def test_views_are_rows_of_their_own(variables, source, config, tmp_path):
   one = trunk_pass(variables, source, config).open(tmp_path / "1" / "run")
   three = trunk_pass(variables, source, config, views=3).open(tmp_path / "3" / "run")
   assert three.shape[0] == 30
-  # View 0 is the centre; batches of other sizes may round the last of a bfloat16's bits differently.
-  assert np.abs(three[::3].astype(int) - one.astype(int)).max() <= 1
+  # View 0 is the centre. On more devices batches are of other sizes, which may round a bfloat16's last bit differently.
+  last_bit = 0 if jax.local_device_count() <= 2 else 1
+  assert np.abs(three[::3].astype(int) - one.astype(int)).max() <= last_bit
   assert len({row.tobytes() for row in three}) >= 28  # by chance two may be alike
 
 
