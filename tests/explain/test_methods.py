@@ -155,7 +155,7 @@ def test_all_methods_explain_a_resnet():
         else:
           assert maps["maps"].shape == (2, side, side, 16) and maps["channels"].shape == (2, 16)
     else:
-      assert result[name].shape == ((2, 32, 32) if name == "occlusion" else (2, 32, 32, 3)), name
+      assert result[name].shape == ((2, 32, 32) if name in ("occlusion", "rise", "lime") else (2, 32, 32, 3)), name
       assert result[name].min() < 0 < result[name].max(), name
   complete = {name for name in methods if METHODS[name].complete}
   assert {name: error.shape for name, error in result["completeness_error"].items()} == dict.fromkeys(complete, (2,))
