@@ -13,7 +13,7 @@ PENALTY = 1.0
 
 def lime(
     logits_of: Callable, images: np.ndarray, target: np.ndarray, *,
-    samples: int = 400, segments: int = 50, fill: str = "mean", batch_size: int = 8,
+    samples: int = 1000, segments: int = 50, fill: str = "mean", batch_size: int = 8,
 ) -> np.ndarray:
   """What each superpixel adds to one class logit where others are covered (Ribeiro et al., 2016, algorithm 1).
 

@@ -1,7 +1,7 @@
 """Writes golden/lime.npz with the `lime` package: `pip install lime`, `python -m tests.explain.make_golden_lime`.
 
-For each of `LIME_PHOTOGRAPHS` the superpixels (uint8[H, W]), what every sample shows (bool[samples, superpixels]), and the
-package's coefficients of the logit of fake (float64[superpixels]), with black in the place of what is covered.
+For each of `LIME_PHOTOGRAPHS` the superpixels (uint8[H, W]), what every sample shows (bool[samples, superpixels]), and
+the package's coefficients of the logit of fake (float64[superpixels]), with black in the place of what is covered.
 """
 
 from pathlib import Path
@@ -30,8 +30,8 @@ def explained(image):
 if __name__ == "__main__":
   arrays = {}
   for number, name in enumerate(LIME_PHOTOGRAPHS):
-    made = explained(photographs()[name])
-    arrays |= {f"{kind}_{number}": array for kind, array in zip(("regions", "shown", "coefficients"), made, strict=True)}
+    made = zip(("regions", "shown", "coefficients"), explained(photographs()[name]), strict=True)
+    arrays |= {f"{kind}_{number}": array for kind, array in made}
   path = Path(__file__).parent / "golden" / "lime.npz"
   np.savez_compressed(path, **arrays)
   print(f"{path.name}: {path.stat().st_size} bytes")

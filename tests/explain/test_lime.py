@@ -100,5 +100,5 @@ def test_what_covers_is_what_fill_says():
     lime(logits_of, image[None], FAKE, samples=9, segments=9, fill=fill, batch_size=9)
     shown, regions = random_choices(9, superpixels(image, 9).max() + 1), superpixels(image, 9)
     np.testing.assert_allclose(seen[-1], np.where(shown[:, regions][..., None], image, np.float32(colour)), atol=1e-3)
-  with pytest.raises(UserError, match="^fill 'red' is not known; use mean, blur, grey"):
+  with pytest.raises(UserError, match=r"^fill 'red' is not known; use mean, blur, grey"):
     lime(logits_of, image[None], FAKE, fill="red")

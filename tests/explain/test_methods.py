@@ -29,13 +29,16 @@ def test_by_default_the_articles_set_with_the_last_ten_convolutions():
 
 
 def test_names_stand_for_their_usual_settings_and_layers():
-  resolved = resolve_methods(MODEL, ["feature_maps", "scorecam", "occlusion", "smoothgrad", "integrated_gradients"])
+  resolved = resolve_methods(MODEL, [
+      "feature_maps", "scorecam", "occlusion", "smoothgrad", "integrated_gradients", "rise", "lime"])
   assert resolved == {
       "feature_maps": {"layers": STAGES, "count": 16},
       "scorecam": {"layers": ("layer4_1/conv2",), "channels": 0},
       "occlusion": {"window": 0, "stride": 0, "fill": "mean"},
       "smoothgrad": {"samples": 24, "noise": 0.15},
-      "integrated_gradients": {"steps": 32, "baseline": "black"}}
+      "integrated_gradients": {"steps": 32, "baseline": "black"},
+      "rise": {"masks": 1000, "cells": 7, "keep": 0.5},
+      "lime": {"samples": 1000, "segments": 50, "fill": "mean"}}
 
 
 def test_settings_may_be_text_and_come_back_in_the_type_of_their_default():

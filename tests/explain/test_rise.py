@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fakeface_jax.errors import UserError
 from fakeface_jax.explain.rise import enlarged, random_grid, rise
 from tests.explain.golden_inputs import photographs
 from tests.explain.tiny import Network, explain, linear
@@ -56,6 +57,15 @@ def test_maps_are_the_papers_sum_less_what_every_mask_gets():
     expected += (one - np.mean(scores)) * mask / (0.4 * 50)
   np.testing.assert_allclose(got, expected, atol=1e-5 * np.abs(expected).max())
   assert got[30:60, 50:80].mean() > 0 > got[:, :9].mean()
+
+
+@pytest.mark.parametrize("settings, message", [
+    ({"cells": 13}, "rise.cells=13 is more than the image of 20 x 12 pixels has"),
+    ({"keep": 1.0}, "rise.keep=1.0 leaves nothing out; use a number below 1")])
+def test_impossible_settings_are_refused_in_one_line(settings, message):
+  with pytest.raises(UserError) as error:
+    explain(rise, linear(np.ones((*SIZE, 1))), np.ones((*SIZE, 1)), masks=2, **settings)
+  assert str(error.value) == message
 
 
 def test_one_cell_shows_all_or_nothing():
