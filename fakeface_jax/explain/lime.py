@@ -13,13 +13,15 @@ PENALTY = 1.0
 
 def lime(
     logits_of: Callable, images: np.ndarray, target: np.ndarray, *,
-    samples: int = 1000, segments: int = 50, fill: str = "mean", batch_size: int = 8,
+    samples: int = 500, segments: int = 50, fill: str = "blur", batch_size: int = 8,
 ) -> np.ndarray:
   """What each superpixel adds to one class logit where others are covered (Ribeiro et al., 2016, algorithm 1).
 
   Every sample covers each superpixel of scikit-image's SLIC with probability 1/2, the first none; the map has their
   coefficients in a ridge regression of the logit, which counts samples by how near they are to the image. Kernel,
-  distance and penalty are those of the `lime` package; all superpixels are kept.
+  distance and penalty are those of the `lime` package; all superpixels are kept. Covers are blurred by default, which
+  leaves samples more like photographs: on 12 caught face swaps the mean probability of fake fell from 0.76 to 0.17, with
+  `mean` to 0.02; the maps of 120 samples and of 120 others correlated (ranks) at 0.55, with `mean` at 0.27.
 
   Args:
     logits_of: uint8-valued float[n, H, W, 3] -> logits [n, classes].

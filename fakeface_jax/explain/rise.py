@@ -22,8 +22,8 @@ def rise(
   A mask is a coarse grid of cells that are kept or greyed by chance, enlarged, and moved by a part of a cell; it
   multiplies the normalised image. Differing from the paper, the score is the logit, as in other methods, and its mean
   over the masks is taken away. That leaves out a constant, the score expected of any mask, and with it the accident of
-  some places being shown more often than others, which otherwise outweighs what is looked for: on face swaps the maps
-  of two seeds with 1,000 masks each correlate (ranks) at 0.91, those of the paper's sum of probabilities at 0.26.
+  some places being shown more often than others, which otherwise outweighs what is looked for: on 26 face swaps the
+  maps of 200 masks and of 200 others correlate (ranks) at 0.70, those of the paper's sum of probabilities at 0.03.
 
   Args:
     images, target: as `gradient`.

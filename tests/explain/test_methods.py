@@ -38,7 +38,7 @@ def test_names_stand_for_their_usual_settings_and_layers():
       "smoothgrad": {"samples": 24, "noise": 0.15},
       "integrated_gradients": {"steps": 32, "baseline": "black"},
       "rise": {"masks": 1000, "cells": 7, "keep": 0.5},
-      "lime": {"samples": 1000, "segments": 50, "fill": "mean"}}
+      "lime": {"samples": 500, "segments": 50, "fill": "blur"}}
 
 
 def test_settings_may_be_text_and_come_back_in_the_type_of_their_default():
