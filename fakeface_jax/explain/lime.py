@@ -20,7 +20,7 @@ def lime(
   Every sample covers each superpixel of scikit-image's SLIC with probability 1/2, the first none; the map has their
   coefficients in a ridge regression of the logit, which counts samples by how near they are to the image. Kernel,
   distance and penalty are those of the `lime` package; all superpixels are kept. Covers are blurred by default, which
-  leaves samples more like photographs: on 12 caught face swaps the mean probability of fake fell from 0.76 to 0.17, with
+  leaves samples more like photographs: on 12 caught face swaps the probability of fake fell from 0.76 to 0.17, with
   `mean` to 0.02; the maps of 120 samples and of 120 others correlated (ranks) at 0.55, with `mean` at 0.27.
 
   Args:
