@@ -10,14 +10,12 @@ large hole would take as many steps as it is wide.
 
 import jax
 import jax.numpy as jnp
-from jax.scipy.sparse.linalg import cg
 
 from fakeface_jax.explain.inpaint import _doubled, inpaint
 
 BESIDE, DIAGONAL = 1 / 6, 1 / 12  # the weights of the four nearest neighbours and of the four next ones
 NOISE = 0.01  # standard deviation, of the normalised image: the authors' default
-TOLERANCE = 3e-4  # of the residual, relative to the right-hand side
-STEPS = 40
+STEPS = 12  # of conjugate gradients: the error left is a quarter of the noise
 
 
 def impute(images, keep, noise=NOISE):
@@ -38,10 +36,28 @@ def impute(images, keep, noise=NOISE):
   total = _of_neighbours(jnp.ones_like(removed))  # less than 1 at the edges
   start = inpaint(images, keep) * removed
   operator = lambda values: removed * (total * values - _of_neighbours(values))
-  solved, _ = cg(operator, removed * _of_neighbours(known), start, tol=TOLERANCE, maxiter=STEPS,
-                 M=_on_coarser_grids(removed))
+  solved = _solution(operator, removed * _of_neighbours(known), start, _on_coarser_grids(removed))
   drawn = jax.random.normal(jax.random.key(0), images.shape[1:], images.dtype)
   return jnp.where(kept, images, solved + noise * drawn)
+
+
+def _solution(operator, right, start, precondition):
+  """Conjugate gradients (Saad, 2003, algorithm 9.1) of each image [N, H, W, C] by itself, `STEPS` of them."""
+  dot = lambda a, b: (a * b).sum((1, 2, 3), keepdims=True)
+  ratio = lambda a, b: jnp.where(b > 0, a / jnp.where(b > 0, b, 1), 0)  # 0 once it is solved
+
+  def step(_, carry):
+    values, residual, direction, power = carry
+    ahead = operator(direction)
+    length = ratio(power, dot(direction, ahead))
+    values, residual = values + length * direction, residual - length * ahead
+    corrected = precondition(residual)
+    next_power = dot(residual, corrected)
+    return values, residual, corrected + ratio(next_power, power) * direction, next_power
+
+  residual = right - operator(start)
+  direction = precondition(residual)
+  return jax.lax.fori_loop(0, STEPS, step, (start, residual, direction, dot(residual, direction)))[0]
 
 
 def _of_neighbours(values):

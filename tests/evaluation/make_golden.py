@@ -41,7 +41,8 @@ def of_captum():
           function, disturb, images, explained(images), n_perturb_samples=inputs.DRAWS, normalize=scaled)
       for name, scaled in (("infidelity", False), ("infidelity_scaled", True))}
   result["max_sensitivity"] = sensitivity_max(
-      lambda given: (explained(given[0]),), (images,), lambda given: (given + repeated,), n_perturb_samples=inputs.DRAWS)
+      lambda given: (explained(given[0]),), (images,), lambda given: (given + repeated,),
+      n_perturb_samples=inputs.DRAWS)
   return {name: values.numpy() for name, values in result.items()}
 
 

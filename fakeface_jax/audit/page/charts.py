@@ -116,7 +116,7 @@ def randomisation(sanity):
   for i, (name, result) in enumerate(sanity["methods"].items()):
     title = METHODS[name].title if name in METHODS else name
     values = result["rank_correlation"]
-    lines.append(Line(title, list(enumerate(values)), f"s{i % 6}"))
+    lines.append(Line(title, list(enumerate(values)), f"s{i % 6}{' centre' if i >= 6 else ''}"))  # then with gaps
     gist.append(f"{title} {decimal(values[0])} to {decimal(values[-1])}")
   ends = (-0.3, len(steps) - 0.7)
   lowest = min(value for of in sanity["methods"].values() for value in of["rank_correlation"])

@@ -151,6 +151,12 @@ def test_faithfulness_robustness_and_parts_of_the_face_are_in_tables(audit, page
   assert rows["guided backprop"][-1].startswith("fails") and rows["Grad-CAM"][-1].startswith("passes")
   assert [row[4] for row in table(page, "Mean rank")[1:]] == [
       f"{of['same_when_random']:.3f}" for of in audit["faithfulness"]["sanity"]["methods"].values()]
+  measures = audit["faithfulness"]["measures"]
+  assert measures["verdict"] in page.sections["faithfulness"]
+  rows = table(page, "Means over 16 caught fakes")
+  assert rows[0][2:] == list(measures["measures"].values())
+  assert [row[2:] for row in rows[1:]] == [[number(row[name]) if row[name][0] is not None else "–" for name in (
+      measures["measures"])] for row in [*measures["maps"][-3:], *measures["maps"][:-3]]]
   robustness = audit["robustness"]
   levels = [level for corruption in robustness["corruptions"] for level in corruption["levels"]]
   for row, level in zip(table(page, "Scores at each level")[1:], [robustness["clean"], *levels], strict=True):
