@@ -10,7 +10,7 @@ UNKNOWN, INSIDE = 128, 255  # of a mask; 0 is outside
 MEASURES = {
     "energy": "energy inside the mask", "pointing": "highest point inside the mask (pointing game)",
     "iou": "IoU of the mask and as many highest pixels",
-    "rank_accuracy": "share of as many highest pixels that is inside", "pixel_auc": "AUC of the pixels",
+    "rank_accuracy": "highest pixels inside the mask (rank accuracy)", "pixel_auc": "AUC of the pixels",
 }
 SHIFTS = 32  # that are tried
 CENTRE_SIGMA = 0.25  # of the side; in expert-retouched face crops it has a third of its energy inside, chance a quarter

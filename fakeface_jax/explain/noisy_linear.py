@@ -11,7 +11,7 @@ large hole would take as many steps as it is wide.
 import jax
 import jax.numpy as jnp
 
-from fakeface_jax.explain.inpaint import _doubled, inpaint
+from fakeface_jax.explain.inpaint import _doubled, _halved, inpaint
 
 BESIDE, DIAGONAL = 1 / 6, 1 / 12  # the weights of the four nearest neighbours and of the four next ones
 NOISE = 0.01  # standard deviation, of the normalised image: the authors' default
@@ -75,24 +75,23 @@ def _on_coarser_grids(removed):
 
   A place of a coarse grid takes part where nothing that was kept lies in its reach.
   """
-  levels = []
-  inside = removed
-  while min(inside.shape[1:3]) > 1:
-    shape = inside.shape[1:3]
-    half = tuple((side + 1) // 2 for side in shape)
-    fine = lambda values, shape=shape: _doubled(values)[:, : shape[0], : shape[1]]
-    like = lambda values, half=half: jax.ShapeDtypeStruct((len(values), *half, values.shape[-1]), values.dtype)
-    coarse = lambda values, fine=fine, like=like: jax.linear_transpose(fine, like(values))(values)[0]
-    inside = (coarse(1 - inside) == 0).astype(removed.dtype)
-    levels.append((fine, coarse, inside))
+  inside = [removed]
+  while min(inside[-1].shape[1:3]) > 1:
+    inside.append((_halved(1 - inside[-1]) == 0).astype(removed.dtype))
 
   def correction(residual):
     residuals = [residual]
-    for _, coarse, inside in levels:
-      residuals.append(inside * coarse(residuals[-1]))
+    for here in inside[1:]:
+      residuals.append(here * 4 * _halved(residuals[-1]))
     result = residuals.pop()
-    for (fine, _, _), finer in zip(reversed(levels), reversed(residuals), strict=True):
-      result = finer + fine(result)
+    for finer in reversed(residuals):
+      result = finer + _spread(result, finer.shape[1:3])
     return removed * result
 
   return correction
+
+
+def _spread(values, size):
+  """What 4 `_halved` does, transposed: [N, h, w, C] -> [N, *size, C]."""
+  framed = jnp.pad(values, ((0, 0), (1, 1), (1, 1), (0, 0)))
+  return _doubled(framed)[:, 2 : 2 + size[0], 2 : 2 + size[1]]

@@ -15,7 +15,7 @@ PARTS = ("left_eye", "right_eye", "nose", "mouth", "ears", "face", "hair", "back
 MEASURES = {
     "energy": "energy inside the mask", "pointing": "highest point inside the mask (pointing game)",
     "iou": "IoU of the mask and as many highest pixels",
-    "rank_accuracy": "share of as many highest pixels that is inside", "pixel_auc": "AUC of the pixels"}
+    "rank_accuracy": "highest pixels inside the mask (rank accuracy)", "pixel_auc": "AUC of the pixels"}
 MAP_MEASURES = ("infidelity", "road", "max_sensitivity", "sparseness")
 FILLS = {"inpaint": "painted in from the pixels that are left", "blur": "replaced by the blurred photograph"}
 GROUPS = {

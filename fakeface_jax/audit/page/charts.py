@@ -119,9 +119,9 @@ def randomisation(sanity):
     lines.append(Line(title, list(enumerate(values)), f"s{i % 6}{' centre' if i >= 6 else ''}"))  # then with gaps
     gist.append(f"{title} {decimal(values[0])} to {decimal(values[-1])}")
   ends = (-0.3, len(steps) - 0.7)
-  lowest = min(value for of in sanity["methods"].values() for value in of["rank_correlation"])
+  lowest = min((y for line in lines for _, y in line.points if y is not None), default=0)
   quarters = range(min(0, math.floor(4 * lowest)), 5)
-  lines.insert(0, Line(f"from {decimal(ALIKE)} on: the same", [(end, ALIKE) for end in ends], "dashed"))
+  lines.insert(0, Line(f"from {ALIKE:g} on: the same", [(end, ALIKE) for end in ends], "dashed"))
   axis = Axis("rank correlation", quarters[0] / 4, 1, [(i / 4, f"{i / 4:g}") for i in quarters])
   return line_chart(
       "Cascading randomisation", f"Rank correlation with the trained network's maps, from {steps[0]} random to all"
