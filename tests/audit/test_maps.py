@@ -127,7 +127,7 @@ def test_what_reviewers_ask_for_is_measured_of_every_map(found, faithful):
   assert rows["gradcam"]["road"][2] < rows["random patches"]["road"][1]
   assert 0 < rows["gradcam"]["max_sensitivity"][0] < 0.5
   assert rows["occlusion"]["max_sensitivity"] == rows["centre"]["sparseness"] == [None] * 3
-  assert rows["guided_backprop"]["sparseness"][0] > 0.5
+  assert rows["gradcam"]["sparseness"][0] > rows["guided_backprop"]["sparseness"][0] > 0.3
   accuracy = [row["all"]["rank_accuracy"][0] for row in found["mouth"]["maps"] if row["layer"] == "conv2"]
   assert min(accuracy) > 0.6 > found["mouth"]["baselines"]["chance"]["all"]["rank_accuracy"][0]
 
