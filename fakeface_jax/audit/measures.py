@@ -10,7 +10,7 @@ from fakeface_jax.evaluation import faithfulness
 from fakeface_jax.evaluation.infidelity import squares, sums_inside, unexplained
 from fakeface_jax.evaluation.map_measures import map_measures
 from fakeface_jax.evaluation.placement import enlarged
-from fakeface_jax.evaluation.sensitivity import disturbances, max_sensitivity
+from fakeface_jax.evaluation.sensitivity import RADIUS, disturbances, max_sensitivity
 from fakeface_jax.evaluation.sparseness import sparseness
 from fakeface_jax.explain.methods import METHODS
 from fakeface_jax.progress import with_progress
@@ -73,4 +73,4 @@ class AuditedMeasures:
       return {name: {layer: max_sensitivity(maps, np.stack([of[name][layer] for of in noisy]))
                      for layer, maps in layers.items()} for name, layers in still.items()}
 
-    return self._parts(f"steady_{settings_hash(self._quick)}", compute)
+    return self._parts(f"steady_{settings_hash((self._quick, RADIUS))}", compute)

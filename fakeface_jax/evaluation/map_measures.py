@@ -55,7 +55,7 @@ def _verdict(maps, images):
   steady = sorted(known("max_sensitivity"), key=lambda row: mean(row, "max_sensitivity"))
   if len(steady) > 1:
     sentences.append(
-        f"Under noise of {RADIUS} grey levels, which nobody sees, {name_of(steady[0])} changes least, by up to"
-        f" {percent(mean(steady[0], 'max_sensitivity'))}, and {name_of(steady[-1])} most, by up to"
+        f"Under noise of {RADIUS} grey levels, which nobody sees, {name_of(steady[0])} changes least, at worst by"
+        f" {percent(mean(steady[0], 'max_sensitivity'))} of itself, and {name_of(steady[-1])} most, by"
         f" {percent(mean(steady[-1], 'max_sensitivity'))}.")
   return " ".join(sentences)

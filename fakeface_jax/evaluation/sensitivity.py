@@ -2,7 +2,7 @@
 
 import numpy as np
 
-RADIUS = 5  # grey levels of 255: captum's default, 0.02 of the range
+RADIUS = 2  # grey levels of 255; captum's default, 0.02 of a normalised image, is 1.2
 DRAWS = 8  # of the noise, for each image
 
 
