@@ -125,8 +125,8 @@ def randomisation(sanity):
   axis = Axis("rank correlation", quarters[0] / 4, 1, [(i / 4, f"{i / 4:g}") for i in quarters])
   return line_chart(
       "Cascading randomisation: what is random, from the head down",
-      f"Rank correlation with the trained network's maps, from {steps[0]} random to all random: {'; '.join(gist)}.", lines,
-      steps_axis("", steps), axis, size=(860, 360), slanted=True)
+      f"Rank correlation with the trained network's maps, from {steps[0]} random to all random: {'; '.join(gist)}.",
+      lines, steps_axis("", steps), axis, size=(860, 360), slanted=True)
 
 
 def _unfaithfulness(row):
