@@ -3,6 +3,8 @@
 import collections
 import concurrent.futures
 
+from PIL import Image
+
 from fakeface_jax.cores import usable_cores
 from fakeface_jax.data.reading.images import one_large_image_at_a_time
 from fakeface_jax.progress import with_progress
@@ -22,6 +24,7 @@ def in_order(function, tasks, *, threads=None, ahead=4):
     with one_large_image_at_a_time():
       return function(task)
 
+  Image.init()  # loads its modules: threads cannot, while tensorflow-datasets loads and takes Python's import over
   threads = threads or usable_cores()
   waiting = collections.deque()
   pool = concurrent.futures.ThreadPoolExecutor(threads)
