@@ -11,7 +11,8 @@ DATA = flags.DEFINE_string("data", None, "A data set's name, or a folder with re
 SPLIT = flags.DEFINE_string("split", None, "Split to audit on (default: test; all of a folder that has no test split).")
 OUT = flags.DEFINE_string("out", None, "Folder for report.html and audit.json (default: audit/ in the run's folder).")
 OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace an audit in --out that is there.")
-METHODS = flags.DEFINE_list("methods", None, "Methods whose maps are measured (default: all but scorecam and shap).")
+METHODS = flags.DEFINE_list(
+    "methods", None, "Methods whose maps are measured (default: all but scorecam, rise, lime and shap).")
 BATCH_SIZE = flags.DEFINE_integer(
     "batch_size", None, "Images per compiled call (default: 8 on CPU, 64 for each GPU or TPU).", lower_bound=1)
 

@@ -57,7 +57,7 @@ INSTEAD = {  # what a command names: what it is given beside, of data and weight
     "hard_fake_real": ("--data=hard",), "audit.py": ("--methods=gradcam",),
     "--methods all": tuple(f"--set={setting}" for setting in (
         "smoothgrad.samples=2", "integrated_gradients.steps=2", "occlusion.window=16", "occlusion.stride=16",
-        "scorecam.channels=2", "expected_gradients.samples=2"))}
+        "scorecam.channels=2", "expected_gradients.samples=2", "rise.masks=2", "lime.samples=2"))}
 
 
 def commands_of(text):

@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 
+from fakeface_jax.audit.measures import AuditedMeasures
 from fakeface_jax.audit.parts import settings_hash
 from fakeface_jax.data.forging.landmarks import choose_framing
 from fakeface_jax.data.reading.square import resize_and_crop_mask
@@ -14,7 +15,7 @@ from fakeface_jax.evaluation import faithfulness
 from fakeface_jax.evaluation.face_regions import energy_by_region, face_region_map
 from fakeface_jax.evaluation.intervals import mean_interval
 from fakeface_jax.evaluation.localization import localization
-from fakeface_jax.evaluation.placement import INSIDE, baseline_measures, moved, placed, rectified
+from fakeface_jax.evaluation.placement import INSIDE, MEASURES, baseline_measures, moved, placed, rectified
 from fakeface_jax.evaluation.sanity import sanity, sanity_methods
 from fakeface_jax.explain.methods import CHANNELS, METHODS, maps_of
 from fakeface_jax.progress import in_parts, with_progress
@@ -22,6 +23,7 @@ from fakeface_jax.progress import in_parts, with_progress
 LOCALISED = 500  # fakes, at most
 SAMPLE = 32  # fakes for what evaluates the network many times for one
 SANE = 16  # of them, for the weights made random
+MEASURED = 16  # caught ones of them, for what reviewers ask for
 BY_REGION = 200  # images, of each class
 FRAMED = 64  # images that tell how faces are framed
 CHUNK = 64  # images that are explained before the result is kept
@@ -80,15 +82,14 @@ class AuditedMaps:
   def _placed(self):
     """What `placed` says of each map: list of {"method", "title", "layer", "images", measures}."""
     quick = {name: given for name, given in self._methods.items() if not METHODS[name].sampled}
-    rows = []
+    rows, key = [], settings_hash((quick, list(MEASURES)))
     if quick:
       pieces = [
-          _by_map(self._parts(
-              f"placed_{settings_hash(quick)}_{start:05d}", lambda start=start: self._place(quick, start)))
+          _by_map(self._parts(f"placed_{key}_{start:05d}", lambda start=start: self._place(quick, start)))
           for start in in_parts(len(self._chosen), CHUNK, "maps beside masks")]
       rows += _rows({
-          key: {name: np.concatenate([piece[key][name] for piece in pieces]) for name in measures}
-          for key, measures in pieces[0].items()}, np.arange(len(self._chosen)))
+          of: {name: np.concatenate([piece[of][name] for piece in pieces]) for name in measures}
+          for of, measures in pieces[0].items()}, np.arange(len(self._chosen)))
     with_mask = np.isin(self._sample, self._chosen)
     among_chosen = np.searchsorted(self._chosen, self._sample[with_mask])
     masks = self._audited.masks(self._sample[with_mask])
@@ -222,7 +223,9 @@ class AuditedMaps:
           f"faithful_{settings_hash((name, title, layer, self._methods.get(name)))}",
           lambda values=values: faithfulness.faithfulness_of_map(self._audited.detector, pixels, values, self._ends))
       rows.append({"method": name, "title": title, "layer": layer, **curves})
-    return faithfulness.faithfulness(rows, self._sanity)
+    found = faithfulness.faithfulness(rows, self._sanity)
+    measures = AuditedMeasures(self._audited.detector, pixels[:MEASURED], self._methods, self._maps, self._parts)
+    return found | {"measures": measures.of([(*row[:3], row[3][:MEASURED]) for row in wanted])}
 
   @functools.cached_property
   def _sanity(self):

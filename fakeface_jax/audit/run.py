@@ -36,7 +36,7 @@ from fakeface_jax.workdir import read_config, refuse_strangers, write_whole
 
 log = logging.getLogger(__name__)
 
-SLOWEST = ("scorecam", "shap")  # hundreds of network evaluations for an image: only where asked for
+SLOWEST = ("scorecam", "rise", "lime", "shap")  # hundreds of network evaluations for an image: only where asked for
 ROBUST = 300  # images that are corrupted
 PAGE_FILE = "report.html"
 CASES, PARTS = "cases", "parts"  # folders

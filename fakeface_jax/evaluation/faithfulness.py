@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
+from fakeface_jax.data.schema import FAKE
 from fakeface_jax.devices import AXIS
 from fakeface_jax.evaluation.intervals import mean_interval
 from fakeface_jax.evaluation.localization import FEW, name_of
@@ -18,12 +19,14 @@ from fakeface_jax.evaluation.placement import centred_gaussian, enlarged
 from fakeface_jax.evaluation.probability import probability_of_fake
 from fakeface_jax.explain.fill import fill_images
 from fakeface_jax.explain.inpaint import inpaint
+from fakeface_jax.explain.noisy_linear import impute
 from fakeface_jax.models.network import normalize
 
 # Dense at the start, where a good map's curve bends and where forged regions end: a part of a face takes up 2 to 10 %.
 FRACTIONS = (0, 0.02, 0.05, 0.1, 0.2, 0.35, 0.55, 0.8, 1)
 KINDS = ("deletion", "insertion")
 FILLS = {"inpaint": "painted in from the pixels that are left", "blur": "replaced by the blurred photograph"}
+ROAD = "road"  # a fill that takes too long for all curves: the noisy linear imputation of ROAD
 RANDOM = ("random", "random patches")
 CENTRE = "centre"
 PATCHES = 7  # a side, of the coarse random order: as many as the last stage's maps have at 224 px
@@ -66,7 +69,7 @@ def faithfulness_of_map(detector, pixels, maps, ends=None, fills=tuple(FILLS), k
   Returns: {"deletion": {fill: float64[N, F]}, "insertion": the same}: the probability of fake where the share
     `FRACTIONS` of the pixels, those marked most, is deleted, or alone is kept. `FILLS` says what stands in for others.
   """
-  ends = curve_ends(detector, pixels) if ends is None else ends
+  ends = curve_ends(detector, pixels, fills) if ends is None else ends
   count, size = len(pixels), pixels[0, ..., 0].size
   ranks = pixel_ranks(maps, pixels.shape[1:3])
   cuts = [round(fraction * size) for fraction in FRACTIONS[1:-1]]
@@ -82,10 +85,10 @@ def faithfulness_of_map(detector, pixels, maps, ends=None, fills=tuple(FILLS), k
   return curves
 
 
-def curve_ends(detector, pixels):
+def curve_ends(detector, pixels, fills=tuple(FILLS)):
   """What all curves of these images begin or end with: {"untouched", fill: all deleted}, float64[N] each."""
   nothing = np.zeros(pixels.shape[:3], np.int32)
-  deleted = {fill: _probabilities(detector, fill, pixels, nothing, [(0, 0)])[:, 0] for fill in FILLS}
+  deleted = {fill: _probabilities(detector, fill, pixels, nothing, [(0, 0)])[:, 0] for fill in fills}
   return {"untouched": probability_of_fake(detector.engine.logits(pixels)), **deleted}
 
 
@@ -94,8 +97,21 @@ def probability_without(detector, pixels, removed):
   return _probabilities(detector, "inpaint", pixels, (~removed).astype(np.int32), [(1, 2)])[:, 0]
 
 
+def fake_logits_without(detector, pixels, removed):
+  """Logit of fake, float32[N, K], of pictures uint8[N, crop, crop, 3] with each of bool[K, crop, crop] painted in."""
+  ranks = [np.broadcast_to((~one).astype(np.int32), pixels.shape[:3]) for one in removed]
+  several = [_logits_kept(detector, "inpaint", pixels, of_one, [(1, 2)]) for of_one in ranks]
+  return np.concatenate(several, axis=1)[..., FAKE]
+
+
 def _probabilities(detector, fill, pixels, ranks, kept):
-  """Probability of fake, float64[N, K], where of each image the pixels of rank low <= rank < high are kept.
+  """Probability of fake, float64[N, K], of what `_logits_kept` gives."""
+  return probability_of_fake(_logits_kept(detector, fill, pixels, ranks, kept).reshape(-1, 2)).reshape(
+      len(pixels), len(kept))
+
+
+def _logits_kept(detector, fill, pixels, ranks, kept):
+  """Logits, float32[N, K, 2], where of each image the pixels of rank low <= rank < high are kept.
 
   Batches are filled up across images and cuts, and split over all local devices.
 
@@ -111,16 +127,15 @@ def _probabilities(detector, fill, pixels, ranks, kept):
     low, high = np.asarray(kept, np.int32)[cuts[jobs]].T
     batch = placed((pixels[images[jobs]], ranks[images[jobs]], low, high), AXIS)
     logits.append(_logits(detector.model, fill, variables, *batch))
-  logits = np.concatenate(jax.device_get(logits))[: len(images)]
-  return probability_of_fake(logits).reshape(len(pixels), len(kept))
+  return np.concatenate(jax.device_get(logits))[: len(images)].reshape(len(pixels), len(kept), -1)
 
 
 @partial(jax.jit, static_argnames=("model", "fill"))
 def _logits(model, fill, variables, pixels, ranks, low, high):
   images = normalize(pixels)
   keep = (ranks >= low[:, None, None]) & (ranks < high[:, None, None])
-  if fill == "inpaint":
-    return model.apply(variables, inpaint(images, keep))
+  if fill in ("inpaint", ROAD):
+    return model.apply(variables, (impute if fill == ROAD else inpaint)(images, keep))
   return model.apply(variables, jnp.where(keep[..., None], images, fill_images(images, fill)))
 
 

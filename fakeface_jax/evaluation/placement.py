@@ -1,4 +1,4 @@
-"""How well a map finds what was changed: its values against the mask of a fake, image by image, by four measures."""
+"""How well a map finds what was changed: its values against the mask of a fake, image by image, by five measures."""
 
 import numpy as np
 from PIL import Image
@@ -9,7 +9,8 @@ from fakeface_jax.explain.methods import ATTRIBUTION, HEATMAP, SENSITIVITY
 UNKNOWN, INSIDE = 128, 255  # of a mask; 0 is outside
 MEASURES = {
     "energy": "energy inside the mask", "pointing": "highest point inside the mask (pointing game)",
-    "iou": "IoU of the mask and as many highest pixels", "pixel_auc": "AUC of the pixels",
+    "iou": "IoU of the mask and as many highest pixels",
+    "rank_accuracy": "highest pixels inside the mask (rank accuracy)", "pixel_auc": "AUC of the pixels",
 }
 SHIFTS = 32  # that are tried
 CENTRE_SIGMA = 0.25  # of the side; in expert-retouched face crops it has a third of its energy inside, chance a quarter
@@ -72,6 +73,8 @@ def placed(maps, masks):
     pointing: whether its highest pixel is inside (Zhang et al., 2016, without their margin of 15 pixels); where several
       are, the share of them.
     iou: of the mask and as many highest pixels; of pixels that tie for the last places all are in it to an equal part.
+    rank_accuracy: the share of these highest pixels that is inside (relevance rank accuracy: Arras et al., 2022).
+      It orders the maps of an image as `iou` does, which is rank_accuracy / (2 - rank_accuracy).
     pixel_auc: how often a pixel inside is higher than one outside; ties count half.
   and "empty", bool[N]: the map is zero wherever the mask is known. It points nowhere, and is taken for a uniform one.
   Raises: ValueError for other shapes and values.
@@ -108,7 +111,8 @@ def _placed(values, mask):
   last = np.searchsorted(ends, len(ranked) - size, side="right")  # the run that has the last of the `size` highest
   part = (size - (len(ranked) - ends[last])) / count[last]
   common = size - up_to[last] + part * hits[last]
-  return (energy, hits[-1] / count[-1], common / (2 * size - common), wins / (size * (len(ranked) - size)), total == 0)
+  pixel_auc = wins / (size * (len(ranked) - size))
+  return energy, hits[-1] / count[-1], common / (2 * size - common), common / size, pixel_auc, total == 0
 
 
 def baseline_measures(masks):

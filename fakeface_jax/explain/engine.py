@@ -113,13 +113,15 @@ class Engine:
     together = {name: settings for name, settings in methods.items() if not METHODS[name].sampled}
     result, errors = self._in_batches(together, pixels, target, None, pooled), {}
     for name, settings in methods.items():
-      if name == "shap":
+      method = METHODS[name]
+      if method.from_logits:
         chosen = np.where(target < 0, result["logits"].argmax(-1), target)
         rounded = lambda images: self.logits(np.rint(images).astype(np.uint8))
-        result[name], errors[name] = METHODS[name].compute(
-            rounded, pixels, chosen, batch_size=self.batch_size, **settings)
+        result[name] = method.compute(rounded, pixels, chosen, batch_size=self.batch_size, **settings)
+        if method.complete:
+          result[name], errors[name] = result[name]
       elif name not in together:
-        references = background if "background" in METHODS[name].arguments else None
+        references = background if "background" in method.arguments else None
         of_this = self._in_batches({name: settings}, pixels, target, references)
         result[name] = of_this[name]
         errors |= of_this["completeness_error"]

@@ -21,7 +21,9 @@ from fakeface_jax.explain.guided_grad_cam import guided_grad_cam
 from fakeface_jax.explain.hires_cam import hires_cam
 from fakeface_jax.explain.integrated_gradients import integrated_gradients
 from fakeface_jax.explain.layer_cam import layer_cam
+from fakeface_jax.explain.lime import lime
 from fakeface_jax.explain.occlusion import occlusion
+from fakeface_jax.explain.rise import rise
 from fakeface_jax.explain.score_cam import score_cam
 from fakeface_jax.explain.signature import Layers, Methods, Model
 from fakeface_jax.explain.smooth_grad import smooth_grad
@@ -59,6 +61,11 @@ class Method:
     """Whether it evaluates the network many times for an image."""
     return "batch_size" in self.arguments
 
+  @property
+  def from_logits(self) -> bool:
+    """Whether `compute` is no function to be jitted, but takes (logits_of, pixels, target, **settings), on the host."""
+    return "logits_of" in inspect.signature(self.compute).parameters
+
 
 _last_conv_layer = partial(last_conv_layers, count=1)
 
@@ -76,6 +83,8 @@ METHODS = {
     "smoothgrad": Method("SmoothGrad", SENSITIVITY, smooth_grad),
     "integrated_gradients": Method("integrated gradients", ATTRIBUTION, integrated_gradients, complete=True),
     "occlusion": Method("occlusion", ATTRIBUTION, occlusion),
+    "rise": Method("RISE", ATTRIBUTION, rise),
+    "lime": Method("LIME", ATTRIBUTION, lime),
     "expected_gradients": Method("SHAP (expected gradients)", ATTRIBUTION, expected_gradients, complete=True),
     "shap": Method("SHAP (shap package)", ATTRIBUTION, shap_package.shap_values, complete=True),
     "feature_maps": Method("feature maps", CHANNELS, feature_maps, stage_outputs),

@@ -142,7 +142,7 @@ def sampled_times(engine, model, pixels):
     methods = resolve_methods(model, {name: settings})
     of_channels = f" ({SCORE_CAM_CHANNELS} channels)" if settings else ""
     run = lambda methods=methods: engine.explain(pixels[:1], [FAKE], methods, pixels)
-    if name != "shap":
+    if not method.from_logits:
       engine.compile(methods, 1, pixels.shape[1:], pixels)
     start = time.perf_counter()
     run()

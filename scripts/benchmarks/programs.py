@@ -24,7 +24,7 @@ EXPLAIN_BATCH, TRAIN_BATCH, PRETRAIN_BATCH = 64, 32, 64  # images a device
 SAMPLED_BATCH = 8  # evaluations at a time of a method that makes many
 ROWS, BACKGROUND = 1024, 32
 
-SAMPLED = [name for name, method in METHODS.items() if method.sampled and name != "shap"]  # which calls `logits`
+SAMPLED = [name for name, method in METHODS.items() if method.sampled and not method.from_logits]
 EXPLAINING = {
     "forward": [], "gradcam": ["gradcam"], "set": DEFAULT_METHODS,
     "one_pass": [name for name, method in METHODS.items() if not method.sampled], **{name: [name] for name in SAMPLED}}

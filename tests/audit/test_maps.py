@@ -96,6 +96,14 @@ def found(mask, tmp_path_factory):
   return result
 
 
+@pytest.fixture(scope="module")
+def faithful(mask, tmp_path_factory):
+  """`faithfulness` of the detector that looks at the mouth."""
+  source = records(*pictures(80, 1), mask)
+  detector = trained(*pictures(64, 0, corner=(REAL, FAKE)))
+  return audited_maps(detector, source, tmp_path_factory.mktemp("faithful")).faithfulness()
+
+
 def test_who_looks_at_the_mouth_is_told_from_who_looks_at_the_background(found):
   assert found["mouth"]["verdict"].startswith("It looks where the fake is")
   assert not found["corner"]["verdict"].startswith("It looks where the fake is")
@@ -106,6 +114,22 @@ def test_who_looks_at_the_mouth_is_told_from_who_looks_at_the_background(found):
              for name in found}
   assert gradcam["mouth"]["all"]["energy"][0] > 0.6 > 0.1 > gradcam["corner"]["all"]["energy"][0]
   assert gradcam["mouth"]["all"]["pointing"][0] > 0.9 and gradcam["corner"]["all"]["pointing"][0] < 0.1
+
+
+def test_what_reviewers_ask_for_is_measured_of_every_map(found, faithful):
+  """The network looks at the mouth alone, so a square is worth what a map of the mouth holds in it."""
+  measures = faithful["measures"]
+  assert measures["images"] == 16 and "What HiResCAM of conv2 holds" in measures["verdict"]
+  assert [(row["method"], row["title"], row["layer"]) for row in measures["maps"]] == [
+      (row["method"], row["title"], row["layer"]) for row in faithful["maps"]]
+  rows = {row["method"] or row["title"]: row for row in measures["maps"]}
+  assert rows["gradcam"]["infidelity"][0] < 0.1 < 0.5 < rows["random"]["infidelity"][0]
+  assert rows["gradcam"]["road"][2] < rows["random patches"]["road"][1]
+  assert 0 < rows["gradcam"]["max_sensitivity"][0] < 0.5
+  assert rows["occlusion"]["max_sensitivity"] == rows["centre"]["sparseness"] == [None] * 3
+  assert rows["gradcam"]["sparseness"][0] > rows["guided_backprop"]["sparseness"][0] > 0.3
+  accuracy = [row["all"]["rank_accuracy"][0] for row in found["mouth"]["maps"] if row["layer"] == "conv2"]
+  assert min(accuracy) > 0.6 > found["mouth"]["baselines"]["chance"]["all"]["rank_accuracy"][0]
 
 
 def test_every_method_and_layer_has_a_row(found):

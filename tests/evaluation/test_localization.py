@@ -39,7 +39,7 @@ def test_the_tables():
   result = studied([first, sampled], 10, caught=caught, left_out={"no mask": 3})
   counts = {name: result[name] for name in ("images", "caught", "missed", "area", "left_out")}
   assert counts == {"images": 10, "caught": 6, "missed": 4, "area": pytest.approx(0.1), "left_out": {"no mask": 3}}
-  assert list(result["measures"]) == ["energy", "pointing", "iou", "pixel_auc"]
+  assert list(result["measures"]) == ["energy", "pointing", "iou", "rank_accuracy", "pixel_auc"]
   one, two = result["maps"]
   assert (one["images"], one["empty"], two["images"], two["empty"]) == (10, 0, 2, 0.5)
   for name in MEASURES:

@@ -50,7 +50,8 @@ def test_a_uniform_map_scores_chance(mask, height, shape):
   area = share(mask)
   result = of_one(np.full(shape, height), mask)
   assert {name: result[name] for name in MEASURES} == pytest.approx(
-      {"energy": area, "pointing": area, "iou": area / (2 - area), "pixel_auc": 0.5})
+      {"energy": area, "pointing": area, "iou": area / (2 - area), "rank_accuracy": area,
+       "pixel_auc": 0.5})
   assert not result["empty"]
 
 
@@ -74,7 +75,8 @@ def test_by_hand():
   values = [[8, 2, 5, 1], [2, 0, 0, 2]]
   # the two highest are 8 (inside) and 5; inside beats outside: 8 all six, 2 three of them and draws with two
   assert of_one(values, mask) == pytest.approx(
-      {"energy": 10 / 20, "pointing": 1, "iou": 1 / 3, "pixel_auc": (6 + 3 + 2 / 2) / 12, "empty": False})
+      {"energy": 10 / 20, "pointing": 1, "iou": 1 / 3, "rank_accuracy": 1 / 2, "pixel_auc": (6 + 3 + 2 / 2) / 12,
+       "empty": False})
 
 
 def test_ties_by_hand():
@@ -84,6 +86,7 @@ def test_ties_by_hand():
   result = of_one(values, mask)
   assert result["pointing"] == 1 / 2 and result["energy"] == pytest.approx(5 / 11)
   assert result["iou"] == pytest.approx((4 / 3) / (6 - 4 / 3))
+  assert result["rank_accuracy"] == pytest.approx((4 / 3) / 3)
   # inside 4 beats two and draws with one, 1 draws with two, 0 beats none
   assert result["pixel_auc"] == pytest.approx((2.5 + 1 + 0) / 9)
   assert of_one([[0.0, -0.0]], [[255, 0]])["pixel_auc"] == of_one([[-0.0, 0.0]], [[255, 0]])["pixel_auc"] == 0.5
@@ -107,6 +110,7 @@ def test_pixel_auc_without_ties_on_a_large_map():
   highest = np.argsort(-values, axis=None)[: (mask > 0).sum()]
   common = (mask.ravel()[highest] > 0).sum()
   assert result["iou"] == pytest.approx(common / (2 * len(highest) - common))
+  assert result["rank_accuracy"] == pytest.approx(common / len(highest))
   assert result["pointing"] == (mask.ravel()[values.argmax()] > 0)
 
 

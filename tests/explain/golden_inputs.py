@@ -84,3 +84,14 @@ def photographs():
   flat[48:] = 130
   overexposed = np.clip(2 * plain.astype(int) + 60, 0, 255).astype(np.uint8)
   return dict(zip(PHOTOGRAPHS, (plain, above_and_below, sides, overexposed, flat), strict=True))
+
+
+LIME_PHOTOGRAPHS = ("as it is", "half of it flat")
+
+
+def brightness_of_face(images):
+  """Logits (-s, s) of any pixels [n, 96, 128, 3]: what grows with the face's brightness, and less with the sky's."""
+  images = np.asarray(images, np.float64) / 255
+  face, above = (images[:, rows, 40:90].mean(axis=(1, 2, 3)) for rows in (slice(20, 60), slice(0, 16)))
+  score = 3 * face**2 - face * above - above
+  return np.stack([-score, score], axis=-1)

@@ -29,13 +29,16 @@ def test_by_default_the_articles_set_with_the_last_ten_convolutions():
 
 
 def test_names_stand_for_their_usual_settings_and_layers():
-  resolved = resolve_methods(MODEL, ["feature_maps", "scorecam", "occlusion", "smoothgrad", "integrated_gradients"])
+  resolved = resolve_methods(MODEL, [
+      "feature_maps", "scorecam", "occlusion", "smoothgrad", "integrated_gradients", "rise", "lime"])
   assert resolved == {
       "feature_maps": {"layers": STAGES, "count": 16},
       "scorecam": {"layers": ("layer4_1/conv2",), "channels": 0},
       "occlusion": {"window": 0, "stride": 0, "fill": "mean"},
       "smoothgrad": {"samples": 24, "noise": 0.15},
-      "integrated_gradients": {"steps": 32, "baseline": "black"}}
+      "integrated_gradients": {"steps": 32, "baseline": "black"},
+      "rise": {"masks": 1000, "cells": 7, "keep": 0.5},
+      "lime": {"samples": 500, "segments": 50, "fill": "blur"}}
 
 
 def test_settings_may_be_text_and_come_back_in_the_type_of_their_default():
@@ -155,7 +158,7 @@ def test_all_methods_explain_a_resnet():
         else:
           assert maps["maps"].shape == (2, side, side, 16) and maps["channels"].shape == (2, 16)
     else:
-      assert result[name].shape == ((2, 32, 32) if name == "occlusion" else (2, 32, 32, 3)), name
+      assert result[name].shape == ((2, 32, 32) if name in ("occlusion", "rise", "lime") else (2, 32, 32, 3)), name
       assert result[name].min() < 0 < result[name].max(), name
   complete = {name for name in methods if METHODS[name].complete}
   assert {name: error.shape for name, error in result["completeness_error"].items()} == dict.fromkeys(complete, (2,))

@@ -28,7 +28,7 @@ seeds = st.integers(0, 10_000)
 BUT_SHAP = {name: QUICK.get(name, {}) for name in METHODS if name != "shap"}
 CAMS = {cam.__name__: cam for cam in (grad_cam, grad_cam_plus_plus, hires_cam, layer_cam, eigen_cam, score_cam)}
 BY_GRADIENT = tuple(CAMS)[:4]
-SIGNED = ("gradient", "smoothgrad", "integrated_gradients", "expected_gradients", "occlusion")
+SIGNED = ("gradient", "smoothgrad", "integrated_gradients", "expected_gradients", "occlusion", "rise", "lime")
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +151,8 @@ def test_an_image_of_one_colour_gives_finite_maps(engine, network, level):
   pixels = np.full((2, SIZE, SIZE, 3), level, np.uint8)
   maps = explain(engine, network, pixels, [0, 1])
   assert all(np.isfinite(values).all() for values in jax.tree.leaves(maps))
-  assert np.abs(maps["occlusion"]).max() < 1e-5 * np.abs(maps["logits"]).max()  # its mean colour is its own
+  for name in ("occlusion", "lime"):  # its mean colour is its own
+    assert np.abs(maps[name]).max() < 1e-5 * np.abs(maps["logits"]).max()
 
 
 # --- independence ----------------------------------------------------------------------------------------------------

@@ -100,7 +100,8 @@ def pictures(count, size=SIZE, seed=0):
 # Settings with which methods of many evaluations are quick.
 QUICK = {
     "scorecam": {"channels": 5}, "smoothgrad": {"samples": 3}, "integrated_gradients": {"steps": 3},
-    "occlusion": {"window": 8}, "expected_gradients": {"samples": 3}}
+    "occlusion": {"window": 8}, "expected_gradients": {"samples": 3}, "rise": {"masks": 9, "cells": 3},
+    "lime": {"samples": 9, "segments": 4}}
 
 
 def check_close(got, expected, tolerance=1e-4):

@@ -38,7 +38,8 @@ from tests.models.tiny_network import TinyNetwork, tiny_network
 
 QUICK = {name: {} for name in METHODS if name != "shap"} | {
     "scorecam": {"channels": 5}, "smoothgrad": {"samples": 3}, "integrated_gradients": {"steps": 3},
-    "occlusion": {"window": 16}, "expected_gradients": {"samples": 3}}
+    "occlusion": {"window": 16}, "expected_gradients": {"samples": 3}, "rise": {"masks": 9},
+    "lime": {"samples": 9, "segments": 4}}
 
 
 @pytest.fixture(scope="module", autouse=True)

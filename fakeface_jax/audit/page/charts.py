@@ -1,9 +1,12 @@
 """The charts of each part of an audit, each with its gist in words."""
 
+import math
 from collections import Counter
 
-from fakeface_jax.drawing.charts import Line, ceiling, histogram, line_chart, number_axis, share_axis, steps_axis
+from fakeface_jax.drawing.charts import Axis, Line, ceiling, histogram, line_chart, number_axis, share_axis, steps_axis
 from fakeface_jax.drawing.numerals import decimal, percent, spoken
+from fakeface_jax.evaluation.sanity import ALIKE
+from fakeface_jax.explain.methods import METHODS
 
 EMPHASISED = 3  # curves of faithfulness in colour; the others are pale
 
@@ -84,7 +87,7 @@ def energy_of(row):
 
 
 def faithfulness(part):
-  """{'deletion', 'insertion': [a chart for each fill]}."""
+  """{'deletion', 'insertion': [a chart for each fill], 'randomisation': [a chart, where the check was made]}."""
   maps = part["maps"]
   own = sorted((row for row in maps if row["method"]), key=_unfaithfulness)
   chosen = {id(row): f"s{i}" for i, row in enumerate(own[:EMPHASISED])}
@@ -92,6 +95,7 @@ def faithfulness(part):
   styles = {id(row): chosen.get(id(row), "faint") if row["method"] else dashes.get(row["title"], "dashed")
             for row in maps}
   charts = {"deletion": [], "insertion": []}
+  charts["randomisation"] = [] if "reason" in part["sanity"] else [randomisation(part["sanity"])]
   for way, what in (("deletion", "deleted"), ("insertion", "left")):
     for fill, title in part["fills"].items():
       rows = [row for row in maps if row[way] and row[way].get(fill)]
@@ -104,6 +108,25 @@ def faithfulness(part):
           f"{way.capitalize()}, {title}", f"{way.capitalize()} curves, {title}; area under the curve: {areas}.", lines,
           share_axis(f"of the picture {what}"), share_axis("probability of fake")))
   return charts
+
+
+def randomisation(sanity):
+  """The cascading randomisation curves: a chart of rank correlation by what is random, a line for each method."""
+  steps, lines, gist = sanity["steps"], [], []
+  for i, (name, result) in enumerate(sanity["methods"].items()):
+    title = METHODS[name].title if name in METHODS else name
+    values = result["rank_correlation"]
+    lines.append(Line(title, list(enumerate(values)), f"s{i % 6}{' centre' if i >= 6 else ''}"))  # then with gaps
+    gist.append(f"{title} {decimal(values[0])} to {decimal(values[-1])}")
+  ends = (-0.3, len(steps) - 0.7)
+  lowest = min((y for line in lines for _, y in line.points if y is not None), default=0)
+  quarters = range(min(0, math.floor(4 * lowest)), 5)
+  lines.insert(0, Line(f"from {ALIKE:g} on: the same", [(end, ALIKE) for end in ends], "dashed"))
+  axis = Axis("rank correlation", quarters[0] / 4, 1, [(i / 4, f"{i / 4:g}") for i in quarters])
+  return line_chart(
+      "Cascading randomisation: what is random, from the head down",
+      f"Rank correlation with the trained network's maps, from {steps[0]} random to all random: {'; '.join(gist)}.",
+      lines, steps_axis("", steps), axis, size=(860, 360), slanted=True)
 
 
 def _unfaithfulness(row):

@@ -14,7 +14,7 @@ from fakeface_jax.drawing import numerals
 from fakeface_jax.drawing.charts import whisker
 from fakeface_jax.explain.methods import METHODS
 
-SHARES = ("energy", "pointing")  # measures of localisation that are shares; the others are plain numbers
+SHARES = ("energy", "pointing", "rank_accuracy")  # measures of localisation written as shares
 SCORES = {  # of `evaluation.scores.scores`: title, and how it is written
     "f1_macro": ("F1, both classes", numerals.decimal), "f1_real": ("F1, real", numerals.decimal),
     "f1_fake": ("F1, fake", numerals.decimal), "roc_auc": ("ROC AUC", numerals.decimal),

@@ -46,6 +46,18 @@ def test_the_three_most_faithful_maps_and_the_baselines_are_emphasised(audit):
       charts["deletion"][0])
 
 
+def test_cascading_randomisation_has_a_line_for_each_method_step_by_step(audit):
+  sanity = audit["faithfulness"]["sanity"]
+  (figure,) = audit_charts.faithfulness(audit["faithfulness"])["randomisation"]
+  legend = re.findall(r"</svg>([^<]+)</li>", figure)
+  assert legend[0].startswith("from 0.5") and len(legend) == 1 + len(sanity["methods"])
+  assert re.findall(r">(head|layer3|layer4_\d|stem)<", figure) == sanity["steps"]
+  assert "guided backprop 0.900 to 0.830" in label(figure)
+  below = {**sanity, "methods": {"gradcam": {"rank_correlation": [1, 0, -0.3, 0, 0, 0]}}}
+  assert ">-0.5<" in audit_charts.randomisation(below) and ">-0.5<" not in figure
+  assert audit_charts.faithfulness({**audit["faithfulness"], "sanity": {"reason": "none"}})["randomisation"] == []
+
+
 def test_robustness_says_each_level(audit):
   charts = audit_charts.robustness(audit["robustness"])["corruptions"]
   assert len(charts) == 6

@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 import pytest
 
 from fakeface_jax.audit.page.render import render_page
+from fakeface_jax.drawing.numerals import NONE
 from tests.audit.audits import make_audit, write_pictures
 
 HOSTILE = """</script><script>alert("1")</script><img src=x onerror='alert(2)'>&amp;"' onmouseover="alert(3)"""
@@ -78,7 +79,7 @@ def difference(interval, percent):
   return f"{value} {low} to {high}".replace("-", "\N{MINUS SIGN}")
 
 
-WAYS = {"energy": share, "pointing": share, "iou": number, "pixel_auc": number}
+WAYS = {"energy": share, "pointing": share, "iou": number, "rank_accuracy": share, "pixel_auc": number}
 
 
 def table(page, start):
@@ -105,7 +106,7 @@ def test_every_map_is_in_the_tables_with_every_figure(audit, page):
   best_first = sorted(maps, key=lambda row: -row["all"]["energy"][0])
   rows = table(page, "All maps; chance")
   for row, of in zip(rows[1:3], audit["localization"]["baselines"].values(), strict=True):
-    assert row[3:7] == [write(of["all"][measure]) for measure, write in WAYS.items()]
+    assert row[3:8] == [write(of["all"][measure]) for measure, write in WAYS.items()]
   for row, one in zip(rows[3:], best_first, strict=True):
     trial = {"layercam": "failed: removal", "guided_backprop": "failed: weights"}.get(one["method"], "passed")
     assert row == [one["title"], one["layer"] or "", trial, *(write(one["all"][name]) for name, write in WAYS.items()),
@@ -151,6 +152,12 @@ def test_faithfulness_robustness_and_parts_of_the_face_are_in_tables(audit, page
   assert rows["guided backprop"][-1].startswith("fails") and rows["Grad-CAM"][-1].startswith("passes")
   assert [row[4] for row in table(page, "Mean rank")[1:]] == [
       f"{of['same_when_random']:.3f}" for of in audit["faithfulness"]["sanity"]["methods"].values()]
+  measures = audit["faithfulness"]["measures"]
+  assert measures["verdict"] in page.sections["faithfulness"]
+  rows = table(page, "Means over 16 caught fakes")
+  assert rows[0][2:] == list(measures["measures"].values())
+  shown = lambda row: [NONE if row[name][0] is None else number(row[name]) for name in measures["measures"]]
+  assert [row[2:] for row in rows[1:]] == [shown(row) for row in [*measures["maps"][-3:], *measures["maps"][:-3]]]
   robustness = audit["robustness"]
   levels = [level for corruption in robustness["corruptions"] for level in corruption["levels"]]
   for row, level in zip(table(page, "Scores at each level")[1:], [robustness["clean"], *levels], strict=True):
@@ -192,7 +199,7 @@ def test_nothing_is_asked_of_anybody(html, page):
 
 def test_every_picture_and_chart_has_words_for_who_does_not_see_it(page):
   charts = [attributes for name, attributes in page.elements if name == "svg" and "aria-hidden" not in attributes]
-  assert len(charts) == 4 + 1 + 4 + 6
+  assert len(charts) == 4 + 1 + (4 + 1) + 6
   assert all(chart["role"] == "img" and len(chart["aria-label"]) > 40 for chart in charts)
   assert "HiResCAM at most 42.8" in charts[4]["aria-label"] and "chance 14.1" in charts[4]["aria-label"]
   pictures = [attributes for name, attributes in page.elements if name == "img"]
