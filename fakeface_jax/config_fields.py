@@ -50,7 +50,7 @@ def optional(field):
 TEXT = Field("some text", lambda value: isinstance(value, str) and value.strip() != "")
 ANY_TEXT = Field("text", lambda value: isinstance(value, str))
 
-SINCE_ADDED = {"model.name": "resnet"}  # fields that older configs lack, and what these mean
+SINCE_ADDED = {"model.name": "resnet", "data.pairs": False}  # fields that older configs lack, and what these mean
 
 _EVERY_RUN = {
     "seed": whole(0, 2**31 - 1),
@@ -71,6 +71,8 @@ FINE_TUNING = _EVERY_RUN | {
     "data.dir": optional(ANY_TEXT),
     "data.resize": or_none(whole(8, 4096)),
     "data.crop": whole(8, 2048),
+    "data.train_crop": optional(whole(8, 2048)),
+    "data.pairs": one_of(False, True),
     "data.views": whole(0, 10_000),
     "data.augment": ANY_TEXT,
     "data.train_size": optional(whole(0, 2**31 - 1)),
@@ -123,8 +125,11 @@ def problems_of(values, fields):
       found |= {} if field.optional else {name: f" is missing: expected {field.words}"}
     elif not field.holds(values[name]):
       found[name] = f"={values[name]!r}: expected {field.words}"
-  if not found and values.get("data.crop", 0) > (values.get("data.resize") or math.inf):
-    found["data.crop"] = f"={values['data.crop']}: expected at most data.resize={values['data.resize']}"
+  for name in ("data.crop", "data.train_crop") if not found else ():
+    if (values.get(name) or 0) > (values.get("data.resize") or math.inf):
+      found[name] = f"={values[name]}: expected at most data.resize={values['data.resize']}"
+  if not found and values.get("data.pairs") and values["batch_size"] % 2:
+    found["batch_size"] = f"={values['batch_size']}: expected an even number, as data.pairs fills batches by twos"
   return found
 
 

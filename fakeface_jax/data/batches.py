@@ -49,13 +49,16 @@ def plan_batches(length, batch_size):
   return _plan(slots, np.zeros_like(slots), length, batch_size)
 
 
-def plan_epoch(length, batch_size, *, seed, epoch, views):
+def plan_epoch(length, batch_size, *, seed, epoch, views, pairs=False):
   """Every record once, in the epoch's own order; the last batch is filled up.
 
-  Args: `views`: 1 for the centre of every image, n to draw one of its n views, 0 for a new view every epoch.
+  Args:
+    views: 1 for the centre of every image, n to draw one of its n views, 0 for a new view every epoch.
+    pairs: as of `order.epoch_order`.
   """
   columns = np.arange(batch_size, dtype=np.int32)
-  slots, drawn = epoch_order(seed, epoch, columns, length=length, batch_size=batch_size, views=max(views, 1))
+  slots, drawn = epoch_order(
+      seed, epoch, columns, length=length, batch_size=batch_size, views=max(views, 1), pairs=pairs)
   drawn = np.asarray(drawn, np.int64) if views else np.full(slots.shape, epoch + 1)
   return _plan(np.asarray(slots, np.int64), drawn, length, batch_size)
 

@@ -6,6 +6,8 @@ import logging
 import numpy as np
 
 from fakeface_jax.data.datasets import choose_splits, open_dataset
+from fakeface_jax.data.pairs import pairs_of
+from fakeface_jax.data.reading.records import record_name
 from fakeface_jax.data.schema import LABELS
 from fakeface_jax.errors import UserError
 from fakeface_jax.progress import with_progress
@@ -16,8 +18,9 @@ log = logging.getLogger(__name__)
 class RunSplits:
   """The splits of a run, each opened when it is first asked for.
 
-  Of the training split `config.data.train_size` may take a part; the test split may be that of another data set,
-  `config.data.test_name`. Everything about a split follows from the config, so a run that goes on finds the same.
+  Of the training split `config.data.train_size` may take a part, and `config.data.pairs` puts the two of a pair side by
+  side; the test split may be that of another data set, `config.data.test_name`. Everything about a split follows from
+  the config, so a run that goes on finds the same.
   """
 
   def __init__(self, config, *, quiet=False):
@@ -87,13 +90,14 @@ class RunSplits:
     """Records of 'train', 'val' or 'test'; see `Dataset.__getitem__`."""
     source = self.dataset(use)[self.name(use)]
     if use == "train" and self._train_size:
-      return Part(source, balanced_part(labels_of(source), self._train_size, self.config.seed))
-    return source
+      source = Part(source, balanced_part(labels_of(source), self._train_size, self.config.seed))
+    return Part(source, in_pairs(source)) if use == "train" and self._data.get("pairs") else source
 
   def fingerprint(self, use):
     """Changes with the records and with their numbers."""
     part = f" {self._train_size} by {self.config.seed}" if use == "train" and self._train_size else ""
-    return f"{self.dataset(use).fingerprint} {self.name(use)}{part}"
+    order = " in pairs" if use == "train" and self._data.get("pairs") else ""
+    return f"{self.dataset(use).fingerprint} {self.name(use)}{part}{order}"
 
   @property
   def unreadable(self):
@@ -123,6 +127,21 @@ def labels_of(source):
   """int[N], the labels of all records."""
   records = with_progress(range(len(source)), "reading labels")
   return np.fromiter((source[i]["label"] for i in records), int, len(source))
+
+
+def in_pairs(source):
+  """int[N], all records of a source in an order in which record 2 i and 2 i + 1 are a pair, as long as there are any.
+
+  Raises: UserError where there is none.
+  """
+  records = [source[i] for i in with_progress(range(len(source)), "reading names")]
+  pairs = pairs_of([record_name(record) for record in records], [int(record["label"]) for record in records])
+  if not pairs:
+    raise UserError("config.data.pairs: no real image of the train split has the name of a fake; call a fake as the"
+                    " image that it was made from, or train without pairs")
+  log.info("%s of the %s training images are in pairs.", f"{2 * len(pairs):,}", f"{len(source):,}")
+  paired = np.array(pairs).ravel()
+  return np.concatenate([paired, np.setdiff1d(np.arange(len(source)), paired)])
 
 
 def balanced_part(labels, size, seed):

@@ -28,10 +28,11 @@ class ImageEpochs:
     """Yields (state, step) now and then from step `start` of an epoch to its end."""
     config, data = self.config, self.config.data
     plan = plan_epoch(
-        len(self.splits["train"]), config.batch_size, seed=config.seed, epoch=epoch, views=data.views)
+        len(self.splits["train"]), config.batch_size, seed=config.seed, epoch=epoch, views=data.views,
+        pairs=in_pairs(data))
     rest = plan.from_step(start).shard(jax.process_index(), jax.process_count())
     batches = read_batches(
-        self.splits["train"], rest, resize=data.resize, crop=data.crop, augment=augmentations(data.augment),
+        self.splits["train"], rest, resize=data.resize, crop=train_crop(data), augment=augmentations(data.augment),
         seed=config.seed, forge=data.forge)
     for step, batch in enumerate(batches, start=start + 1):
       state = self._step(state, frozen, to_devices(batch))
@@ -51,12 +52,13 @@ class FeatureEpochs:
 
   def __init__(self, config, model, splits, tail_step, trunk, workdir, fingerprint):
     self.config, self._tables = config, {}
-    self._steps, self._predict = make_feature_steps(tail_step, trunk), make_feature_predict(model, trunk)
-    for name, views, forge in (("train", config.data.views, config.data.forge), ("val", 1, 0.0)):
+    whole = trunk.at(config.data.crop)
+    self._steps, self._predict = make_feature_steps(tail_step, trunk), make_feature_predict(model, whole)
+    for name, at, views, forge in (("train", trunk, config.data.views, config.data.forge), ("val", whole, 1, 0.0)):
       length = len(splits[name])
       records = own_records(length, config.batch_size)
       rows = TrunkPass(
-          trunk, name, splits[name], records, config, views=views, forge=forge,
+          at, name, splits[name], records, config, views=views, forge=forge,
           data_fingerprint=fingerprint(name)).open(workdir)
       self._tables[name] = make_table(
           config.trunk, name, rows, records, length, config.batch_size, views)
@@ -65,7 +67,7 @@ class FeatureEpochs:
     config, table = self.config, self._tables["train"]
     slots, views = map(np.asarray, epoch_order(
         config.seed, epoch, table.columns, length=table.length, batch_size=config.batch_size,
-        views=config.data.views))
+        views=config.data.views, pairs=in_pairs(config.data)))
     for stop, rows, which, weights in table.pieces(slots, views, start):
       length = which.shape[1]
       for first in range(0, length, STEPS_IN_FLIGHT):
@@ -94,6 +96,16 @@ def make_epochs(config, model, splits, tail_step, trunk, workdir, fingerprint):
   if trunk is None or config.data.views == 0 or config.trunk == "none":
     return ImageEpochs(config, model, splits, tail_step, trunk)
   return FeatureEpochs(config, model, splits, tail_step, trunk, workdir, fingerprint)
+
+
+def train_crop(data):
+  """Side of what training sees of an image, of a config's `data`; in pixels."""
+  return data.get("train_crop") or data.crop
+
+
+def in_pairs(data):
+  """Whether a pair stands in one batch, of a config's `data`."""
+  return bool(data.get("pairs"))
 
 
 def own_records(length, batch_size):

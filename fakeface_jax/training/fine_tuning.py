@@ -26,7 +26,7 @@ from fakeface_jax.evaluation.scores import scores
 from fakeface_jax.models import init_variables, make_model
 from fakeface_jax.models.pretrained import load_pretrained
 from fakeface_jax.training.checkpoints import Checkpoints
-from fakeface_jax.training.epochs import make_epochs
+from fakeface_jax.training.epochs import make_epochs, train_crop
 from fakeface_jax.training.logs import Logs
 from fakeface_jax.training.loop import Loop
 from fakeface_jax.training.optimizer import (
@@ -134,7 +134,7 @@ class FineTuning(Loop):
     cut = first_trained_cut(model, mask)
     self.trunk = None
     if cut != model.cuts[0]:  # copies: the steps donate the state, statistics among it
-      self.trunk = Trunk(model, cut, jax.tree.map(np.array, variables), config.data.crop)
+      self.trunk = Trunk(model, cut, jax.tree.map(np.array, variables), train_crop(config.data))
     self.tail_step = make_tail_step(model, tx, mask)
 
   def prepare(self, workdir, fingerprint):

@@ -43,6 +43,7 @@ class Trunk:
 
   Attributes:
     cut: one of `model.cuts`.
+    crop: side of the images in pixels.
     shapes: of the features of one image, a tree of shapes as `model.apply(..., stop=cut)` has it.
     numbers: how many those are. width: length of a row, a multiple of `LANES`.
   """
@@ -50,13 +51,17 @@ class Trunk:
   def __init__(self, model, cut, variables, crop):
     self.model = model.clone(axis_name=None)
     before = lambda tree: {path: leaf for path, leaf in flatten_dict(tree).items() if model.before(cut, path)}
-    self.cut = cut
+    self.cut, self.crop = cut, crop
     self.variables = {collection: unflatten_dict(before(tree)) for collection, tree in variables.items()}
     image = jax.ShapeDtypeStruct((1, crop, crop, 3), jnp.uint8)
     features = jax.eval_shape(self, self.variables, image)
     self.shapes = jax.tree.map(lambda leaf: leaf.shape[1:], features)
     self.numbers = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(features))
     self.width = -(-(self.numbers + 1) // LANES) * LANES
+
+  def at(self, crop):
+    """The same for images of another size."""
+    return Trunk(self.model, self.cut, self.variables, crop)
 
   def __call__(self, variables, images):
     """uint8[B, H, W, 3] -> bfloat16 features at the cut."""
@@ -107,7 +112,7 @@ class TrunkPass:
         "weights": trunk.fingerprint,
         "data": data_fingerprint,
         "images": hashlib.sha256(np.ascontiguousarray(records)).hexdigest()[:16],
-        "pixels": [config.data.resize, config.data.crop],
+        "pixels": [config.data.resize, trunk.crop],
         "views": [views, list(self.augment), config.seed] if views > 1 else 1,
         **({"forge": [forge, config.seed, forging.CONTENT]} if forge else {}),
     }
@@ -154,10 +159,9 @@ class TrunkPass:
     missing = np.arange(rows.done, self.shape[0])
     padded = np.resize(missing, (-(-len(missing) // batch), batch))
     plan = Plan(self.records[padded // self.views], np.ones(padded.shape, np.float32), padded % self.views)
-    data = self.config.data
     batches = read_batches(
-        self.source, plan, resize=data.resize, crop=data.crop, augment=self.augment, seed=self.config.seed,
-        forge=self.forge)
+        self.source, plan, resize=self.config.data.resize, crop=self.trunk.crop, augment=self.augment,
+        seed=self.config.seed, forge=self.forge)
     step = make_trunk_step(self.trunk)
     variables = replicate(self.trunk.variables, jax.local_devices())
     unit = "views of images" if self.views > 1 else "images"

@@ -65,6 +65,33 @@ def test_fingerprints_tell_apart_what_is_not_the_same_records(config):
   assert with_size(config, 10, seed=1).fingerprint("val") == with_size(config, None).fingerprint("val")
 
 
+def test_pairs_stand_side_by_side_and_what_is_in_none_comes_after(config, tmp_path):
+  folder = write_faces(tmp_path / "faces", {"train": 8, "val": 2})
+  (folder / "train" / "real" / "002.png").rename(folder / "train" / "real" / "alone.png")
+  config = config.copy_and_resolve_references()
+  config.data.path, config.data.pairs = str(folder), True
+  splits = RunSplits(config, quiet=True)
+  names = [source.decode() for source in sources_of(splits["train"])]
+  for real, fake in zip(names[:14:2], names[1:14:2], strict=True):
+    assert real.startswith("train/real/") and fake == real.replace("real", "fake")
+  assert sorted(names[14:]) == ["train/fake/002.png", "train/real/alone.png"] and len(set(names)) == 16
+  assert sources_of(splits["val"]) != sorted(sources_of(splits["val"]))  # as it is
+  prints = [splits.fingerprint(use) for use in ("train", "val")]
+  config.data.pairs = False
+  in_order = RunSplits(config, quiet=True)
+  assert in_order.fingerprint("train") != prints[0] and in_order.fingerprint("val") == prints[1]
+
+
+def test_pairs_that_there_are_not_are_refused(config, tmp_path):
+  folder = write_faces(tmp_path / "faces", {"train": 2, "val": 1})
+  for path in (folder / "train" / "fake").iterdir():
+    path.rename(path.with_stem(f"fake {path.stem}"))
+  config = config.copy_and_resolve_references()
+  config.data.path, config.data.pairs = str(folder), True
+  with pytest.raises(UserError, match=r"config\.data\.pairs: no real image of the train split has the name of a fake"):
+    RunSplits(config, quiet=True)["train"]
+
+
 def test_another_data_set_to_test_on(hard_config):
   splits = RunSplits(hard_config, quiet=True)
   assert splits.name("test") == "test" and len(splits["test"]) == 7
@@ -98,7 +125,7 @@ def test_a_path_without_a_name_is_refused(config, tmp_path):
 
 def test_a_config_of_before_has_neither_part_nor_other_data(config):
   old = config.to_dict()
-  for field in ("train_size", "test_name", "test_path"):
+  for field in ("train_size", "test_name", "test_path", "train_crop", "pairs"):
     del old["data"][field]
   splits = RunSplits(ConfigDict(old), quiet=True)
   assert len(splits["train"]) == 64 and len(splits["test"]) == 34 and splits.name("test") == "test"

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 
+from fakeface_jax.data.splits import RunSplits
 from fakeface_jax.errors import UserError
 from fakeface_jax.models import init_variables
 from fakeface_jax.models.pretrained import save_safetensors
@@ -74,6 +75,41 @@ def test_with_features_and_without_it_is_the_same_training(recipe, tmp_path, tra
   assert_same(with_features, with_images)
   moved = with_features[2]["params"]["head"]["bias"]
   assert np.abs(moved).max() > 1e-4
+
+
+@pytest.mark.parametrize("views", [1, pytest.param(3, marks=pytest.mark.slow)])
+def test_smaller_training_images_in_pairs_are_the_same_training_either_way(recipe, tmp_path, views):
+  changes = {"data__views": views, "data__train_crop": 24, "data__pairs": True, "epochs": 2}
+  with_images = run(recipe, tmp_path / "images", trunk="none", **changes)
+  with_features = run(recipe, tmp_path / "features", **changes)
+  assert_same(with_features, with_images)
+  larger = run(recipe, tmp_path / "larger", data__views=views, epochs=2)
+  assert abs(larger[1][0]["train_loss"] - with_images[1][0]["train_loss"]) > 1e-3
+
+
+def test_training_sees_pairs_in_small_and_validation_all_in_full(recipe, monkeypatch):
+  config, asked = recipe.copy_and_resolve_references(), []
+  config.data.train_crop, config.data.pairs, config.data.views = 24, True, 0
+  splits = RunSplits(config, quiet=True)
+  sources = {use: splits[use] for use in ("train", "val")}
+  step = lambda state, frozen, batch: asked.append(jax.tree.map(np.asarray, batch))
+  monkeypatch.setattr(epochs, "make_image_step", lambda *_: step)
+  images = epochs.ImageEpochs(config, MODEL, sources, None, None)
+  list(images.run(None, None, 1, 0))
+  names = []
+  for batch in asked:
+    assert batch["image"].shape[2:] == (24, 24, 3)
+    labels, weights = batch["label"].ravel(), batch["weight"].ravel()
+    index = batch["index"].ravel()
+    for left in range(0, len(labels), 2):
+      pair = [sources["train"][int(index[left + side])]["source"].decode() for side in (0, 1)]
+      assert weights[left] == weights[left + 1]
+      if weights[left]:
+        assert labels[left : left + 2].tolist() == [0, 1] and pair[1] == pair[0].replace("real", "fake")
+        names += pair
+  assert len(names) == len(set(names)) == 64
+  logits, labels = images.validate(init_variables(MODEL, jax.random.key(0), 32))
+  assert len(logits) == len(labels) == 16
 
 
 def test_the_share_that_is_forged_reaches_the_training_images(recipe, monkeypatch):

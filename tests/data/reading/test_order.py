@@ -35,3 +35,14 @@ def test_places_and_views_are_uniform():
   for values, count in ((first, 4), (drawn, 4)):
     share = np.bincount(values, minlength=count) / len(values)
     np.testing.assert_allclose(share, 1 / count, atol=0.05)
+
+
+def test_pairs_stand_side_by_side_and_every_record_comes_once():
+  for length in (100, 103):  # 103: the last record has no partner, and stands in the last batch
+    slots, views = order(epoch=3, length=length, views=5, pairs=True)
+    records = slots * 10 + np.arange(10)
+    assert sorted(records[records < length]) == list(range(length))
+    np.testing.assert_array_equal(records[:, ::2] + 1, records[:, 1::2])
+    np.testing.assert_array_equal(views[:, ::2], views[:, 1::2])
+  assert len({tuple(column) for column in slots[:, ::2].T}) == 5
+  assert order(epoch=4, length=103, pairs=True)[0].tolist() != slots.tolist()

@@ -32,6 +32,15 @@ def test_half_are_flipped_half_encoded_again_a_quarter_blurred():
   assert min(view(n, ("blur",)).astype(float).std() for n in range(1, 20)) < 0.8 * deviation("blur")
 
 
+def test_half_get_noise_of_up_to_five_levels():
+  noise = [view(number, ("noise",)).astype(float) - IMAGE[:, 2:22] for number in range(1, 401)]
+  inside = (IMAGE[:, 2:22] > 30) & (IMAGE[:, 2:22] < 225)  # where nothing is cut off
+  levels = np.array([difference[inside].std() for difference in noise])
+  assert 0.44 < np.mean(levels > 0) < 0.56
+  assert 4.7 < levels.max() < 5.3 and 2.2 < levels[levels > 0].mean() < 2.8
+  assert abs(np.mean([difference[inside].mean() for difference in noise])) < 0.05
+
+
 def test_names_are_checked():
   assert augmentations("crop, flip") == ("crop", "flip") and augmentations("") == ()
   with pytest.raises(UserError, match="augment: there is no 'rotate'; use some of crop,flip,jpeg,blur"):
