@@ -71,7 +71,7 @@ class AuditedMaps:
       if "gradcam" not in self._methods or not self._audited.regions[self._audited.labels == FAKE].any():
         return {"reason": reason}
       return {"reason": reason, "face_regions": self._by_region("gradcam", self._methods["gradcam"]["layers"][-1])}
-    rows, baselines = self._placed(), baseline_measures(self._audited.masks(self._chosen))
+    rows, baselines = self._placed(), self._baselines()
     trials = self._trials()
     rows = [row | {"trials": trials.get((row["method"], row["layer"]))} for row in rows]
     result = localization(
@@ -98,6 +98,14 @@ class AuditedMaps:
         rows += _rows({(name, layer): placed(maps[with_mask], masks)}, among_chosen)
     order = list(self._methods)
     return sorted(rows, key=lambda row: order.index(row["method"]))
+
+  def _baselines(self):
+    """As `baseline_measures`, of all that are chosen."""
+    pieces = [
+        baseline_measures(self._audited.masks(indices), self._audited.seen(indices).pixels)
+        for indices in np.split(self._chosen, range(CHUNK, len(self._chosen), CHUNK))]
+    return {name: {measure: np.concatenate([piece[name][measure] for piece in pieces]) for measure in measures}
+            for name, measures in pieces[0].items()}
 
   def _place(self, methods, start):
     indices = self._chosen[start : start + CHUNK]

@@ -1,13 +1,13 @@
 """Does it look where the fake is? All maps of all fakes beside chance, and an answer in words.
 
 A measure alone says little: a large region is hit by chance, and one in the middle of the picture by whatever always
-points there. So each stands beside what a uniform map and a centred blob get on the same images.
+points there. So each stands beside what a uniform map, a centred blob and the picture's edges get on the same images.
 """
 
 import numpy as np
 
 from fakeface_jax.evaluation.intervals import mean_intervals
-from fakeface_jax.evaluation.placement import MEASURES
+from fakeface_jax.evaluation.placement import BASELINES, MEASURES
 
 FEW = 8  # fakes; of fewer nothing is claimed, nor is anything chosen on their half
 SMALL = 30  # fakes; below it the verdict warns of its interval
@@ -29,7 +29,7 @@ def localization(per_map, baselines, caught, area, left_out=None, *, painted=Non
       and what `placement.placed` gave for these}; and "trials" where it was put to any: {"deletion": [v, low, high],
       how much lower the probability of fake is on average when what it marks is removed first than with patches at
       random, "depends_on_weights": bool, or None where that was not tried}.
-    baselines: `placement.baseline_measures` of the N masks.
+    baselines: `placement.baseline_measures` of the N masks; chance and any others of `BASELINES`.
     caught: bool[N], whether the verdict on each fake was fake.
     area: float[N], the mask's share of the known pixels.
     left_out: {reason: count} of fakes that are not among the N.
@@ -38,13 +38,14 @@ def localization(per_map, baselines, caught, area, left_out=None, *, painted=Non
     seed, bootstrap: of the intervals' resamples and the halves on which the best is chosen.
   Returns: a dict of
     verdict, images, caught, missed, area (mean), left_out, measures {measure: title};
-    baselines: {"chance", "centre": STATS}, where STATS is {"all", "caught", "missed": {measure: [v, low, high]}},
+    baselines: {of `BASELINES`: STATS}, where STATS is {"all", "caught", "missed": {measure: [v, low, high]}},
       None for a group without images;
-    maps: a list of {"method", "title", "layer", "images": n, "empty": share, **STATS, "over_chance" and "over_centre":
+    maps: a list of {"method", "title", "layer", "images": n, "empty": share, **STATS, "over_chance" and so on:
       {measure: [v, low, high]}, differences on the same images, "trials", and "passes": whether these speak for it};
-    best: {"method", "title", "layer", "energy", "chance", "centre", "over_chance", "over_centre", "how"}, or {"reason"}
-      where no map passes. A map that does not depend on the weights, or marks what the verdict does not rest on, may
-      lie on the fakes and yet say nothing of where the network looks: so only those that pass can be the best;
+    best: {"method", "title", "layer", "energy", "how"}, the energy of each baseline by its name, and the differences
+      "over_chance" and so on; or {"reason"} where no map passes. A map that does not depend on the weights, or marks
+      what the verdict does not rest on, may lie on the fakes and yet say nothing of where the network looks: so only
+      those that pass can be the best;
     painted: {"images", "untouched", "inside", "elsewhere", "drop"} of the caught fakes, the last being how much lower
       the probability is with the changed region painted over than with the other; None where that was not tried.
   Without fakes or maps {"reason"}.
@@ -128,13 +129,13 @@ def _best(per_map, baselines, caught, seed, intervals, painted):
              f"One half chose {first}, the other {second}; the figures are of both.")
     how = (f"Chosen among {len(able)} maps by the mean energy on one random half of {len(images)} fakes and measured "
            f"on the other half, both ways, so that luck in choosing is not in its figures. {chose}")
-  chance, centre = (baselines[name]["energy"][images] for name in ("chance", "centre"))
-  value, over_chance, over_centre = intervals(np.stack([energy, energy - chance, energy - centre], axis=1))
+  others = {name: of["energy"][images] for name, of in baselines.items()}
+  value, *over = intervals(np.stack([energy, *(energy - other for other in others.values())], axis=1))
   best = {name: able[overall][name] for name in ("method", "title", "layer")} | {
-      "energy": value, "chance": float(chance.mean()), "centre": float(centre.mean()),
-      "over_chance": over_chance, "over_centre": over_centre, "how": how}
+      "energy": value, **{name: float(other.mean()) for name, other in others.items()},
+      **{f"over_{name}": difference for name, difference in zip(others, over, strict=True)}, "how": how}
   gains = [
-      intervals((energy - chance)[group][:, None])[0] if group.sum() >= FEW else None
+      intervals((energy - others["chance"])[group][:, None])[0] if group.sum() >= FEW else None
       for group in (caught[images], ~caught[images])]
   best["how"] += PASSED.format(passed=passed, tried=tried) if tried else UNTRIED
   return best, verdict(best, [name_of(able[choice]) for choice in choices], len(images), *gains, painted)
@@ -178,21 +179,24 @@ def verdict(best, names, images, caught=None, missed=None, painted=None):
   """
   value, low, high = best["energy"]
   over = lambda name: best[f"over_{name}"][1] > 0
+  simple = [name for name in BASELINES if name != "chance" and name in best]
   if images < FEW:
     start = f"Too few fakes with a mask ({images}) to tell whether it looks where the fake is"
-  elif over("chance") and over("centre"):
+  elif all(map(over, ("chance", *simple))):
     rests = painted is None or painted["images"] < FEW or painted["drop"][1] > LEAST_DROP
     start = "It looks where the fake is" if rests else "Its maps lie where the fake is, but it may not look there"
   elif over("chance"):
-    how_near = "less near" if best["over_centre"][2] < 0 else "no nearer"
-    start = f"It looks nearer to the fake than chance, but {how_near} than what always points at the middle"
+    how_near = lambda name: "less near" if best[f"over_{name}"][2] < 0 else "no nearer"
+    than = " and ".join(f"{how_near(name)} than {BASELINES[name]}" for name in simple if not over(name))
+    start = f"It looks nearer to the fake than chance, but {than}"
   elif best["over_chance"][2] < 0:
     start = "It looks elsewhere than where the fake is"
   else:
     start = "There is no sign that it looks where the fake is"
   who = f"{names[0]} puts" if len(names) == 1 else f"its best maps ({' and '.join(names)}) put"
+  told = ", ".join(f"{BASELINES[name]} {_percent(best[name])}%" for name in ("chance", *simple))
   text = (f"{start}: {who} {_percent(value)}% ({_percent(low)} to {_percent(high)}) of the energy inside the changed "
-          f"region, chance {_percent(best['chance'])}%, a blob in the middle {_percent(best['centre'])}%.")
+          f"region, {told}.")
   text = " ".join([text, *_rests(painted)])
   if images < SMALL:
     text += f" With only {images} fake{'s'[:images > 1]}, the interval is {_percent(high - low)} points wide."

@@ -2,6 +2,7 @@
 
 import numpy as np
 from PIL import Image
+from skimage.filters import sobel
 
 from fakeface_jax.data.reading.threads import in_order
 from fakeface_jax.explain.methods import ATTRIBUTION, HEATMAP, SENSITIVITY
@@ -12,6 +13,8 @@ MEASURES = {
     "iou": "IoU of the mask and as many highest pixels",
     "rank_accuracy": "highest pixels inside the mask (rank accuracy)", "pixel_auc": "AUC of the pixels",
 }
+BASELINES = {  # maps that know nothing of a detector
+    "chance": "chance", "centre": "a blob in the middle", "edges": "the edges of the picture"}
 SHIFTS = 32  # that are tried
 CENTRE_SIGMA = 0.25  # of the side; in expert-retouched face crops it has a third of its energy inside, chance a quarter
 
@@ -115,12 +118,25 @@ def _placed(values, mask):
   return energy, hits[-1] / count[-1], common / (2 * size - common), common / size, pixel_auc, total == 0
 
 
-def baseline_measures(masks):
-  """What masks uint8[N, H, W] give without any detector: {"chance": `placed` of a uniform map, "centre": of a blob}."""
+def edge_map(pixels):
+  """How steep a picture uint8[H, W, 3] is: float32[H, W], Sobel's gradient magnitude of its mean grey value, >= 0.
+
+  Many methods find what was changed no better than it does (Clark et al., XAI-TRIS, 2023).
+  """
+  return np.float32(sobel(pixels.mean(-1)))
+
+
+def baseline_measures(masks, pixels):
+  """What masks uint8[N, H, W] of pictures uint8[N, H, W, 3] give without any detector: {of `BASELINES`: `placed`}.
+
+  Of a uniform map, of a blob in the middle, and of each picture's `edge_map`.
+  """
   count, height, width = masks.shape
   blob = enlarged(centred_gaussian(max(height, width)), (height, width))
-  maps = {"chance": np.ones((1, 1), np.float32), "centre": blob}
-  return {name: placed(np.broadcast_to(one, (count, *one.shape)), masks) for name, one in maps.items()}
+  edges = np.stack([edge_map(one) for one in pixels]) if count else np.zeros(masks.shape, np.float32)
+  maps = {"chance": np.broadcast_to(np.float32(1), (count, 1, 1)), "centre": np.broadcast_to(blob, masks.shape),
+          "edges": edges}
+  return {name: placed(of, masks) for name, of in maps.items()}
 
 
 def moved(masks, seed=0):

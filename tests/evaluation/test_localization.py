@@ -19,9 +19,9 @@ def measured(energy, title="Grad-CAM", layer="layer4_1/conv2", images=None):
           "empty": np.zeros(len(images), bool), **dict.fromkeys(MEASURES, energy)}
 
 
-def studied(per_map, count, chance=0.1, centre=0.2, caught=None, **options):
+def studied(per_map, count, chance=0.1, centre=0.2, edges=0.0, caught=None, **options):
   baselines = {name: dict.fromkeys(MEASURES, np.full(count, value)) for name, value in
-               (("chance", chance), ("centre", centre))}
+               (("chance", chance), ("centre", centre), ("edges", edges))}
   caught = np.arange(count) % 4 > 0 if caught is None else caught
   return localization(per_map, baselines, caught, np.full(count, chance), **options)
 
@@ -49,6 +49,7 @@ def test_the_tables():
     # the same resamples of the same images: a constant less
     assert one["over_chance"][name] == pytest.approx(np.subtract((value, low, high), 0.1))
     assert one["over_centre"][name] == pytest.approx(np.subtract((value, low, high), 0.2))
+    assert one["over_edges"][name] == pytest.approx([value, low, high])
     assert two["all"][name] == two["caught"][name] == pytest.approx([0.3] * 3)
   assert two["missed"] is None  # neither of its images was
   assert result["baselines"]["centre"]["missed"]["iou"] == pytest.approx([0.2] * 3)
@@ -76,19 +77,29 @@ def test_it_looks_where_the_fake_is():
   assert value == pytest.approx(0.48) and 0.44 < low < 0.47 < 0.49 < high < 0.52
   assert result["verdict"] == (
       "It looks where the fake is: Grad-CAM of layer4_1/conv2 puts 48% (46 to 50) of the energy inside the changed "
-      "region, chance 8%, a blob in the middle 20%.")
+      "region, chance 8%, a blob in the middle 20%, the edges of the picture 0%.")
 
 
 @pytest.mark.parametrize(("energy", "answer"), [
-    (0.21, "It looks nearer to the fake than chance, but no nearer than what always points at the middle"),
-    (0.15, "It looks nearer to the fake than chance, but less near than what always points at the middle"),
+    (0.21, "It looks nearer to the fake than chance, but no nearer than a blob in the middle"),
+    (0.15, "It looks nearer to the fake than chance, but less near than a blob in the middle"),
     (0.105, "There is no sign that it looks where the fake is"),
     (0.05, "It looks elsewhere than where the fake is"),
 ])
 def test_it_can_say_no(energy, answer):
   verdict = studied([measured(scattered(energy), "gradient", None)], 100)["verdict"]
   assert verdict.startswith(f"{answer}: gradient puts {100 * energy:.0f}% (")
-  assert verdict.endswith("chance 10%, a blob in the middle 20%.")
+  assert verdict.endswith("chance 10%, a blob in the middle 20%, the edges of the picture 0%.")
+
+
+def test_edges_are_to_be_beaten_too():
+  said = lambda energy: studied([measured(scattered(energy))], 100, edges=0.4)["verdict"]
+  nearer = "It looks nearer to the fake than chance, but "
+  assert said(0.3).startswith(f"{nearer}less near than the edges of the picture: ")
+  assert said(0.41).startswith(f"{nearer}no nearer than the edges of the picture: ")
+  assert said(0.2).startswith(
+      f"{nearer}no nearer than a blob in the middle and less near than the edges of the picture: ")
+  assert said(0.5).startswith("It looks where the fake is: ")
 
 
 def test_above_the_middle_but_not_above_chance_is_no_sign():

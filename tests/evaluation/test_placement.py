@@ -8,9 +8,11 @@ from hypothesis.extra import numpy as hnp
 from sklearn.metrics import roc_auc_score
 
 from fakeface_jax.evaluation.placement import (
+  BASELINES,
   MEASURES,
   baseline_measures,
   centred_gaussian,
+  edge_map,
   enlarged,
   moved,
   placed,
@@ -200,10 +202,22 @@ def test_the_centred_blob_is_symmetrical_and_as_wide_as_it_says():
 def test_baselines():
   masks = np.zeros((2, 20, 30), np.uint8)
   masks[0, 8:12, 12:18], masks[1, :4, :6] = 255, 255  # in the middle, and in a corner: 24 of 600 pixels each
-  both = baseline_measures(masks)
-  assert both["chance"]["energy"].tolist() == both["chance"]["pointing"].tolist() == [0.04, 0.04]
-  assert both["centre"]["pointing"].tolist() == [1, 0] and both["centre"]["pixel_auc"][0] > 0.95
-  assert both["centre"]["energy"][1] < 0.02 < 0.08 < both["centre"]["energy"][0]
+  pixels = np.full((2, 20, 30, 3), 90, np.uint8)
+  pixels[1, 1:3, 1:5] = 200  # the second has an outline, all of it within its mask
+  found = baseline_measures(masks, pixels)
+  assert found["chance"]["energy"].tolist() == found["chance"]["pointing"].tolist() == [0.04, 0.04]
+  assert found["centre"]["pointing"].tolist() == [1, 0] and found["centre"]["pixel_auc"][0] > 0.95
+  assert found["centre"]["energy"][1] < 0.02 < 0.08 < found["centre"]["energy"][0]
+  assert found["edges"]["empty"].tolist() == [True, False]  # a flat picture points nowhere
+  assert found["edges"]["energy"].tolist() == pytest.approx([0.04, 1]) and list(found) == list(BASELINES)
+
+
+def test_edges_are_as_steep_as_the_picture():
+  ramp = np.arange(0, 60, 3, np.uint8)[None, :, None].repeat(9, 0).repeat(3, 2)
+  edges = edge_map(ramp)
+  assert edges.dtype == np.float32 and edges.shape == (9, 20)
+  np.testing.assert_allclose(edges[:, 1:-1], 6 / np.sqrt(2), rtol=1e-6)  # along x 6 in two pixels, along y 0
+  np.testing.assert_allclose(edge_map(ramp.swapaxes(0, 1)), edges.T, rtol=1e-6)
 
 
 def test_a_shape_is_moved_to_where_it_was_not():

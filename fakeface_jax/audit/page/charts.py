@@ -5,6 +5,7 @@ from collections import Counter
 
 from fakeface_jax.drawing.charts import Axis, Line, ceiling, histogram, line_chart, number_axis, share_axis, steps_axis
 from fakeface_jax.drawing.numerals import decimal, percent, spoken
+from fakeface_jax.evaluation.placement import BASELINES
 from fakeface_jax.evaluation.sanity import ALIKE
 from fakeface_jax.explain.methods import METHODS
 
@@ -62,7 +63,7 @@ def localization(part, order=()):
   if not layers:
     return {}
   titles = list(dict.fromkeys(row["title"] for row in maps))
-  baselines = {name: energy_of(part["baselines"][name]) for name in ("chance", "centre")}
+  baselines = {name: energy_of(stats) for name, stats in part["baselines"].items()}
   ends = (-0.3, len(layers) - 0.7)
   lines = [Line(f"{name} {percent(value)}", [(end, value) for end in ends], f"dashed {name}")
            for name, value in baselines.items() if value is not None]
@@ -75,7 +76,7 @@ def localization(part, order=()):
       best = max(values, key=values.get)
       gist.append(f"{title} at most {percent(values[best])}, at {best}")
   top = ceiling([y for line in lines for _, y in line.points])
-  said = f"chance {percent(baselines['chance'])}, a centred blob {percent(baselines['centre'])}"
+  said = ", ".join(f"{BASELINES[name]} {percent(value)}" for name, value in baselines.items())
   return {"energy": line_chart(
       "Energy inside the mask, by layer", f"Energy inside the mask by layer. {'; '.join(gist)}; {said}.", lines,
       steps_axis("", layers), share_axis("energy inside", high=top), size=(860, 400), slanted=True)}

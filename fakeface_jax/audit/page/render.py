@@ -12,6 +12,7 @@ from fakeface_jax.audit.page import charts as audit_charts
 from fakeface_jax.audit.page.charts import energy_of, name_of
 from fakeface_jax.drawing import numerals
 from fakeface_jax.drawing.charts import whisker
+from fakeface_jax.evaluation.placement import BASELINES
 from fakeface_jax.explain.methods import METHODS
 
 SHARES = ("energy", "pointing", "rank_accuracy")  # measures of localisation written as shares
@@ -72,7 +73,7 @@ def _templates():
   templates.globals |= {
       "percent": numerals.percent, "chance": numerals.chance, "decimal": numerals.decimal, "signed": numerals.signed,
       "signed_decimal": numerals.signed_decimal, "between": numerals.between, "measured": numerals.measured,
-      "whisker": whisker, "trial": _trial,
+      "whisker": whisker, "trial": _trial, "baseline_names": BASELINES,
       # a path or a layer that may be broken after its slashes; '' for None
       "breakable": lambda path: Markup("/<wbr>").join((path or "").split("/")),
       "written": lambda measure: numerals.percent if measure in SHARES else numerals.decimal,
@@ -128,7 +129,7 @@ def _key_figures(audit):
     best = localization["best"]
     figures.append((
         f"energy inside the mask, {name_of(best)}", numerals.measured(best["energy"]),
-        f"chance {numerals.percent(best['chance'])}, centre {numerals.percent(best['centre'])}"))
+        ", ".join(f"{name} {numerals.percent(best[name])}" for name in localization["baselines"])))
   return figures
 
 

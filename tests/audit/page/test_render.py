@@ -98,6 +98,7 @@ def test_the_verdicts_and_key_figures_are_at_the_top(audit, page):
     assert number([scores[name], *scores["intervals"][name]]) in top
   assert share(audit["detection"]["thresholds"][1]["recall"]) in top  # of 5 % false alarms
   assert share(audit["localization"]["best"]["energy"]) in top and "chance 14.1\N{NO-BREAK SPACE}%" in top
+  assert "edges 20.2\N{NO-BREAK SPACE}%" in top
 
 
 def test_every_map_is_in_the_tables_with_every_figure(audit, page):
@@ -105,19 +106,20 @@ def test_every_map_is_in_the_tables_with_every_figure(audit, page):
   assert len(maps) == 44
   best_first = sorted(maps, key=lambda row: -row["all"]["energy"][0])
   rows = table(page, "All maps; chance")
-  for row, of in zip(rows[1:3], audit["localization"]["baselines"].values(), strict=True):
+  for row, of in zip(rows[1:4], audit["localization"]["baselines"].values(), strict=True):
     assert row[3:8] == [write(of["all"][measure]) for measure, write in WAYS.items()]
-  for row, one in zip(rows[3:], best_first, strict=True):
+  for row, one in zip(rows[4:], best_first, strict=True):
     trial = {"layercam": "failed: removal", "guided_backprop": "failed: weights"}.get(one["method"], "passed")
     assert row == [one["title"], one["layer"] or "", trial, *(write(one["all"][name]) for name, write in WAYS.items()),
                    "480", f"{100 * one['empty']:.1f}\N{NO-BREAK SPACE}%", difference(one["trials"]["deletion"], False)]
   for row, one in zip(table(page, "Differences")[1:], best_first, strict=True):
-    assert row[2:] == [difference(one[over][name], write is share) for over in ("over_chance", "over_centre")
-                       for name, write in WAYS.items()]
-  for row, one in zip(table(page, "All maps: 371")[4:], best_first, strict=True):
+    assert row[2:] == [
+        difference(one[over][name], write is share) for over in ("over_chance", "over_centre", "over_edges")
+        for name, write in WAYS.items()]
+  for row, one in zip(table(page, "All maps: 371")[5:], best_first, strict=True):
     assert row[2:] == [write(one[side][name]) for name, write in WAYS.items() for side in ("caught", "missed")]
   assert rows[0][2] == "trials" and rows[0][-1] == "gain of removal"
-  assert [row[:2] for row in table(page, "The best layer")[4:]] == [
+  assert [row[:2] for row in table(page, "The best layer")[5:]] == [
       ["HiResCAM", "layer4_2/conv3"], ["Grad-CAM", "layer4_2/conv3"], ["LayerCAM", "layer4_2/conv3"],
       ["Grad-CAM++", "layer4_2"], ["Eigen-CAM", "layer4_2/conv3"], ["guided backprop", ""]]
 
