@@ -21,7 +21,7 @@ from fakeface_jax.data.faces.face import Face, check_which, faces_of
 from fakeface_jax.data.faces.framing import Framing, read_framing
 from fakeface_jax.data.reading.arrays import photographs
 from fakeface_jax.data.reading.images import encode_image
-from fakeface_jax.data.reading.square import resize_and_crop, seen_part
+from fakeface_jax.data.reading.square import resize_and_crop, resize_and_crop_mask, seen_part
 from fakeface_jax.errors import UserError, of_disk
 from fakeface_jax.evaluation.probability import probability_of_fake
 from fakeface_jax.explain.engine import Engine, target_code
@@ -179,6 +179,10 @@ class Detector:
     if len(images) == 0:
       return Seen(np.zeros((0, self.crop, self.crop, 3), np.uint8))
     return Seen(np.stack([resize_and_crop(image, self.resize, self.crop) for image in images]))
+
+  def prepare_mask(self, mask: np.ndarray) -> np.ndarray:
+    """What `prepare` leaves of a photograph's mask, uint8[h, w] or of 1 x 1: uint8[crop, crop], without new values."""
+    return resize_and_crop_mask(mask, self.resize, self.crop)
 
   def faces(self, photograph: np.ndarray, faces: Which = "auto") -> list[Face]:
     """What is judged of a photograph: the faces that it shows, each cut so that it sits as the training faces do.

@@ -22,6 +22,7 @@ CONFIG_FILE = "config.json"
 CHECKPOINTS = "checkpoints"
 WEIGHTS_FILE = "weights.safetensors"
 SCALE_FILE = "map_scale.json"
+BEST_MAP_FILE = "best_map.json"
 BACKGROUND_FILE = "background.npz"
 FRAMING_FILE = "framing.json"
 REFERENCE_FILE = "reference.npz"
@@ -230,10 +231,9 @@ def last_run(folder="runs"):
 
 
 RUN_FILES = (  # all that is written into a run's folder
-    CONFIG_FILE, CHECKPOINTS, WEIGHTS_FILE, SCALE_FILE, BACKGROUND_FILE, FRAMING_FILE, REFERENCE_FILE, SANITY_FILE,
-    "sanity.png", SECONDS_FILE, DATA_CHECK_FILE, HUB_FILE, "metrics.jsonl", "tensorboard", "trunk",
-    "test_predictions.jsonl", "test_metrics.json",
-    "curves.png", "examples.png")
+    CONFIG_FILE, CHECKPOINTS, WEIGHTS_FILE, SCALE_FILE, BEST_MAP_FILE, BACKGROUND_FILE, FRAMING_FILE, REFERENCE_FILE,
+    SANITY_FILE, "sanity.png", SECONDS_FILE, DATA_CHECK_FILE, HUB_FILE, "metrics.jsonl", "tensorboard", "trunk",
+    "test_predictions.jsonl", "test_metrics.json", "curves.png", "examples.png")
 
 
 def refuse_strangers(folder, names, option="out"):

@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fakeface_jax.data.reading.records import decode_mask, decode_record, record_name
-from fakeface_jax.data.reading.square import resize_and_crop_mask
 from fakeface_jax.data.schema import FAKE
 from fakeface_jax.data.splits import Part
 from fakeface_jax.detector import Seen
@@ -37,7 +36,7 @@ class Audited(NamedTuple):
 
   def masks(self, indices):
     """uint8[n, crop, crop], of what the network sees."""
-    return np.stack([_mask(self.source[int(i)], self.detector) for i in indices])
+    return np.stack([self.detector.prepare_mask(decode_mask(self.source[int(i)])) for i in indices])
 
 
 def predicted(detector, source, batch_size, title):
@@ -58,12 +57,9 @@ def _facts(detector, source):
   rows = []
   for i in with_progress(range(len(source)), "reading masks"):
     record = source[i]
-    unplaced = why_unusable(_mask(record, detector)) or "" if record["label"] == FAKE else "real"
+    unplaced = why_unusable(detector.prepare_mask(decode_mask(record))) or "" if record["label"] == FAKE else "real"
     rows.append((record_name(record), record["regions"], record["difficulty"], unplaced))
   names, regions, difficulties, unplaced = zip(*rows, strict=True)
   return {"names": np.array(names, str), "regions": np.array(regions, bool),
           "difficulties": np.array(difficulties, int), "unplaced": np.array(unplaced, str)}
 
-
-def _mask(record, detector):
-  return resize_and_crop_mask(decode_mask(record), detector.resize, detector.crop)

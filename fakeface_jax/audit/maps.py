@@ -8,14 +8,13 @@ import numpy as np
 from fakeface_jax.audit.measures import AuditedMeasures
 from fakeface_jax.audit.parts import settings_hash
 from fakeface_jax.data.forging.landmarks import choose_framing
-from fakeface_jax.data.reading.square import resize_and_crop_mask
 from fakeface_jax.data.schema import FAKE, REAL, REGIONS, THRESHOLD
 from fakeface_jax.errors import UserError
 from fakeface_jax.evaluation import faithfulness
 from fakeface_jax.evaluation.face_regions import energy_by_region, face_region_map
 from fakeface_jax.evaluation.intervals import mean_interval
 from fakeface_jax.evaluation.localization import localization
-from fakeface_jax.evaluation.placement import INSIDE, MEASURES, baseline_measures, moved, placed, rectified
+from fakeface_jax.evaluation.placement import MEASURES, baseline_measures, placed, rectified
 from fakeface_jax.evaluation.sanity import sanity, sanity_methods
 from fakeface_jax.explain.methods import CHANNELS, METHODS, maps_of
 from fakeface_jax.progress import in_parts, with_progress
@@ -115,14 +114,13 @@ class AuditedMaps:
         name: {layer: placed(values, masks) for layer, values in layers.items()} for name, layers in maps.items()}
 
   def _painted(self):
-    """{"inside", "elsewhere"}: probability of fake with the changed region painted over, and as much elsewhere."""
-    said = {"inside": [], "elsewhere": []}
+    """As `faithfulness.painted_over`, of all that are chosen."""
+    pieces = []
     for start in in_parts(len(self._chosen), CHUNK, "painting regions over"):
       indices = self._chosen[start : start + CHUNK]
-      pixels, masks = self._audited.seen(indices).pixels, self._audited.masks(indices)
-      for name, removed in (("inside", masks == INSIDE), ("elsewhere", moved(masks, start))):
-        said[name].append(faithfulness.probability_without(self._audited.detector, pixels, removed))
-    return {name: np.concatenate(values) for name, values in said.items()}
+      pieces.append(faithfulness.painted_over(
+          self._audited.detector, self._audited.seen(indices).pixels, self._audited.masks(indices), seed=start))
+    return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
 
   def _left_out(self):
     reasons = [self._audited.unplaced[i] for i in np.flatnonzero(self._audited.labels == FAKE)]
@@ -165,8 +163,7 @@ class AuditedMaps:
     photographs = audited.stored(indices)
     framing = choose_framing(photographs[i] for i in range(0, len(photographs), max(1, len(photographs) // FRAMED)))
     faces = [face_region_map(image, framing) for image in with_progress(photographs, "finding faces")]
-    cut = lambda regions: None if regions is None else resize_and_crop_mask(
-        regions, audited.detector.resize, audited.detector.crop)
+    cut = lambda regions: None if regions is None else audited.detector.prepare_mask(regions)
     manipulated = [None if audited.labels[i] == REAL else
                    [region for region, bit in zip(REGIONS, audited.regions[i], strict=True) if bit] for i in indices]
     return {"method": name, "title": METHODS[name].title, "layer": layer} | energy_by_region(

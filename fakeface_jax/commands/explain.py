@@ -17,7 +17,6 @@ from fakeface_jax.commands.explained import GRID, LINES_FILE, MAPS, PANEL, PHOTO
 from fakeface_jax.commands.items import Item
 from fakeface_jax.data.faces.framing import cut
 from fakeface_jax.data.reading.images import encode_image
-from fakeface_jax.data.reading.square import resize_and_crop_mask
 from fakeface_jax.data.reading.threads import in_order
 from fakeface_jax.data.schema import LABELS
 from fakeface_jax.detector import Look, Seen, checksum, flatten_maps
@@ -198,7 +197,7 @@ class _Explanations:
       log.warning("%s; its outline is not drawn", error)
       return None
     mask = cut(mask, found.look.window) if found.look.window else mask
-    mask = resize_and_crop_mask(mask, self.detector.resize, self.detector.crop)
+    mask = self.detector.prepare_mask(mask)
     return None if why_unusable(mask) else mask
 
 

@@ -11,6 +11,7 @@ from fakeface_jax.errors import UserError, of_disk
 from fakeface_jax.explain.methods import resolve_methods
 from fakeface_jax.models import make_model
 from fakeface_jax.runs.background import choose_background, keep_background
+from fakeface_jax.runs.best_map import find_best_map
 from fakeface_jax.runs.cases import GROUPS, pick_cases
 from fakeface_jax.runs.map_scale import with_scale
 from fakeface_jax.runs.records import read_lines, read_predictions, split_of_run
@@ -20,7 +21,7 @@ from fakeface_jax.workdir import held, read_config
 
 
 def report_run(workdir):
-  """Writes what else a run folder has: best weights, background images, scales, what verdicts rest on, and figures.
+  """Writes what else a run folder has: best weights, background, scales and best of its maps, what verdicts rest on.
 
   A finished run keeps what it has.
 
@@ -43,6 +44,7 @@ def _write_report(workdir):
   if detector.background is None:
     keep_background(workdir, choose_background(config, detector))
   with_scale(detector, workdir, resolve_methods(model, layers=model.convolutions))
+  find_best_map(workdir, detector)
   detector = with_reference(detector, workdir)
   save_figure(draw_curves(read_lines(workdir / "metrics.jsonl")), workdir / "curves.png", bbox_inches="tight")
   save_figure(draw_examples(workdir, config), workdir / "examples.png", bbox_inches="tight")

@@ -47,7 +47,7 @@ EIGEN = "Eigen-CAM shows what stands out to a layer, whatever the class."
 CONTRADICTION = (
     "Called {verdict}, and yet the last heatmap is strong for {target}: Grad-CAM weighs a convolution's raw output,"
     " where a negative weight times a negative output counts as evidence too. Go by the verdict, not by the colours.")
-BEST = "The large map, {title}, is the one that lies best on the masks of fakes in this run's audit."
+BEST = "The large map, {title}, is the one that lies best on the masks of fakes, in this run's audit or validation."
 NEAREST, UNRELIABLE = "The most similar training images", "unreliable"
 OTHERS, ALONE = "Other methods", "Maps"  # headings
 

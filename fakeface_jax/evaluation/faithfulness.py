@@ -15,7 +15,7 @@ from fakeface_jax.data.schema import FAKE
 from fakeface_jax.devices import AXIS
 from fakeface_jax.evaluation.intervals import mean_interval
 from fakeface_jax.evaluation.localization import FEW, name_of
-from fakeface_jax.evaluation.placement import centred_gaussian, enlarged
+from fakeface_jax.evaluation.placement import INSIDE, centred_gaussian, enlarged, moved
 from fakeface_jax.evaluation.probability import probability_of_fake
 from fakeface_jax.explain.fill import fill_images
 from fakeface_jax.explain.inpaint import inpaint
@@ -95,6 +95,16 @@ def curve_ends(detector, pixels, fills=tuple(FILLS)):
 def probability_without(detector, pixels, removed):
   """Probability of fake, float64[N], of pictures uint8[N, crop, crop, 3] with bool[N, crop, crop] painted in."""
   return _probabilities(detector, "inpaint", pixels, (~removed).astype(np.int32), [(1, 2)])[:, 0]
+
+
+def painted_over(detector, pixels, masks, seed=0):
+  """Probability of fake with the changed region painted in, and with the same shape elsewhere.
+
+  Args: `pixels`: as of `probability_without`; masks: uint8[N, crop, crop], see `placement`.
+  Returns: {"inside", "elsewhere": float64[N]}.
+  """
+  removed = {"inside": masks == INSIDE, "elsewhere": moved(masks, seed)}
+  return {name: probability_without(detector, pixels, of) for name, of in removed.items()}
 
 
 def fake_logits_without(detector, pixels, removed):

@@ -1,30 +1,117 @@
-"""Which map of a run lies best on the masks of fakes, as its audit has found, and having it computed with others."""
+"""Which map of a run lies best on the masks of fakes, and having it computed with others.
 
+Its audit says so, of all methods; without one its validation images have said it, of Grad-CAM's layers.
+"""
+
+import json
 from pathlib import Path
 
-from fakeface_jax.detector import checksum
+import numpy as np
+
+from fakeface_jax.detector import Seen, checksum
 from fakeface_jax.explain.methods import METHODS, Resolved, resolve_methods
-from fakeface_jax.workdir import read_json
+from fakeface_jax.runs.records import split_of_run
+from fakeface_jax.workdir import BEST_MAP_FILE, read_config, read_json, write_whole
 
 AUDIT, FIGURES_FILE = "audit", "audit.json"  # the folder in the run's, and the audit's figures in it
+METHOD = "gradcam"  # whose layers are compared on validation images: what every panel shows
+CAUGHT, TRIED = 64, 32  # fakes at most: held against their masks, and with what a map marks taken away
 
 
 def best_map(workdir, detector):
-  """(method, layer or None) of the best map, of those that passed the audit's trials.
+  """(method, layer or None) of the best map: of those that passed the trials of the audit, or else of `find_best_map`.
 
-  Returns: None where the run was not audited, or not with these weights, or its audit found none.
+  Returns: None where there was neither, or not with these weights, or none was found.
   """
-  audit = read_json(Path(workdir) / AUDIT / FIGURES_FILE, _has_weights, "which map is the best is not known")
-  if audit is None or audit["about"]["weights"] != f"{checksum(detector.variables):08x}":
-    return None
-  best = audit.get("localization", {}).get("best") or {}
-  if best.get("method") not in METHODS or best.get("layer") not in (None, *detector.model.layers):
-    return None
-  return best["method"], best["layer"]
+  for path in (Path(workdir) / AUDIT / FIGURES_FILE, Path(workdir) / BEST_MAP_FILE):
+    found = _of_weights(path, detector, "which map is the best is not known")
+    if found is not None:
+      best = found.get("localization", {}).get("best") or {}
+      known = best.get("method") in METHODS and best.get("layer") in (None, *detector.model.layers)
+      return (best["method"], best["layer"]) if known else None
+  return None
 
 
-def _has_weights(audit):
-  return isinstance(audit["about"]["weights"], str)
+def find_best_map(workdir, detector):
+  """Compares Grad-CAM's layers on caught validation fakes with masks, and keeps the result, in `best_map.json`.
+
+  The best has to pass what an audit asks of one: surely more of its energy inside the masks than any baseline has, on
+  other fakes than it was chosen on (see `evaluation.localization`); verdicts that rest on what is inside; and a
+  probability of fake that falls faster when what it marks is removed than with patches at random.
+  """
+  path = Path(workdir) / BEST_MAP_FILE
+  if _of_weights(path, detector, "it is found anew") is None:
+    seen, masks = _caught_fakes(workdir, detector)
+    found = {"about": {"weights": _weights(detector), "images": len(seen)},
+             "localization": _compared(detector, seen, masks) if len(seen) else {"reason": "no mask of a caught fake"}}
+    write_whole(path, json.dumps(found, indent=1) + "\n")
+
+
+def _of_weights(path, detector, otherwise):
+  found = read_json(path, lambda found: isinstance(found["about"]["weights"], str), otherwise)
+  return found if found and found["about"]["weights"] == _weights(detector) else None
+
+
+def _weights(detector):
+  return f"{checksum(detector.variables):08x}"
+
+
+def _caught_fakes(workdir, detector):
+  """(`Seen`, masks uint8[n, crop, crop]) of validation fakes that have a mask and are called fake."""
+  from fakeface_jax.data.reading.records import decode_mask, decode_record
+  from fakeface_jax.data.schema import FAKE, THRESHOLD
+  from fakeface_jax.evaluation.placement import why_unusable
+  from fakeface_jax.evaluation.probability import probability_of_fake
+
+  source, caught, masks = split_of_run(read_config(workdir), "val"), [], []
+  for record in map(source.__getitem__, range(len(source))):
+    if len(caught) < CAUGHT and record["label"] == FAKE:
+      mask = detector.prepare_mask(decode_mask(record))
+      if why_unusable(mask) is None:
+        seen = detector.prepare([decode_record(record)])
+        if probability_of_fake(detector.engine.logits(seen.pixels))[0] >= THRESHOLD:
+          caught.append(seen)
+          masks.append(mask)
+  return (Seen.joined(caught), np.stack(masks)) if caught else (detector.prepare([]), None)
+
+
+def _compared(detector, seen, masks):
+  """As `evaluation.localization.localization`, {"best"} or {"reason"}."""
+  from fakeface_jax.data.schema import FAKE
+  from fakeface_jax.evaluation.faithfulness import painted_over
+  from fakeface_jax.evaluation.intervals import mean_interval
+  from fakeface_jax.evaluation.localization import FEW, LEAST_DROP, localization
+  from fakeface_jax.evaluation.placement import baseline_measures, placed
+  from fakeface_jax.evaluation.probability import probability_of_fake
+
+  if len(seen) < FEW:
+    return {"reason": f"only {len(seen)} validation fakes with a mask are caught"}
+  given = resolve_methods(detector.model, [METHOD], detector.model.convolutions)
+  maps = detector.engine.explain(seen.pixels, np.full(len(seen), FAKE), given)[METHOD]
+  rows = [{"method": METHOD, "title": METHODS[METHOD].title, "layer": layer, "images": np.arange(len(seen)),
+           **placed(maps[layer], masks)} for layer in given[METHOD]["layers"]]
+  baselines = baseline_measures(masks, seen.pixels)
+  painted = painted_over(detector, seen.pixels, masks) | {
+      "untouched": probability_of_fake(detector.engine.logits(seen.pixels))}
+  found = localization(
+      rows, baselines, np.full(len(seen), True), baselines["chance"]["energy"], painted=painted)
+  best = found["best"]
+  if min(best[f"over_{name}"][1] for name in baselines) <= 0 or found["painted"]["drop"][1] <= LEAST_DROP:
+    return {"reason": found["verdict"]}
+  gain = _gain_of_removal(detector, seen.pixels[:TRIED], maps[best["layer"]][:TRIED])
+  low = mean_interval(gain)[1]
+  return {"best": best} if low > 0 else {"reason": "removing what it marks is not surely faster than patches at random"}
+
+
+def _gain_of_removal(detector, pixels, maps):
+  """float64[N], how much lower the probability of fake is with what the maps mark removed first than with patches."""
+  from fakeface_jax.evaluation import faithfulness
+
+  ends = faithfulness.curve_ends(detector, pixels, ("inpaint",))
+  patches = faithfulness.baseline_maps(len(pixels), pixels.shape[1])[faithfulness.RANDOM[1]]
+  with_patches, with_maps = (faithfulness.area_under(faithfulness.faithfulness_of_map(
+      detector, pixels, of, ends, ("inpaint",), ("deletion",))["deletion"]["inpaint"]) for of in (patches, maps))
+  return with_patches - with_maps
 
 
 def with_map(model, settings, best):
