@@ -28,7 +28,7 @@ def get_config():
   config.data.views = 4  # of a training image: 0: a new one every epoch; 1: its centre; n: drawn from n fixed ones
   config.data.augment = "crop,flip"  # what makes a view: crop, flip, jpeg (encoded again), blur, noise
   config.data.train_size = config_dict.placeholder(int)  # images to train on, half of each class; None or 0: all
-  config.data.pairs = False  # whether a real and the fake of its name stand in one batch
+  config.data.pairs = False  # whether a fake and the real that it was made from stand in one batch
   config.data.forge = 0.0  # share of the views of real training images in whose place there is a fake made of them
   config.data.train_split = "train"  # splits, or slices of them such as 'train[:85%]'
   config.data.val_split = "val"  # the learning rate, early stopping and the best epoch follow it

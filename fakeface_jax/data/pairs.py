@@ -1,22 +1,38 @@
-"""Which records are a pair: a real image, and the fake that was made from it."""
+"""Which records are a pair: a real image, and the fake that was made from it, by what they show.
 
-import re
-from pathlib import PurePosixPath
+Names tell it in one collection and not in the next, and where a face was swapped the rest of the frame is the same.
+"""
 
-from fakeface_jax.data.schema import LABELS, REAL
+import numpy as np
 
-_OF_FORGED = re.compile(r"(\.\w{3,4}) \([^)]*\)$")  # what the builder `forged` adds to a photograph's name
+from fakeface_jax.data.checking.duplicates import PLAIN, standardised
+from fakeface_jax.data.schema import FAKE, REAL
+
+ALIKE = 0.9  # correlation of their thumbnails, from which on a real and a fake can be a pair
+ROWS = 1024  # compared at once
 
 
-def pairs_of(names, labels):
-  """Pairs by the images' bare names: real/a/b.jpg and fake/c/b.png are one, where no other real or fake is called b.
+def pairs_of(thumbnails, labels):
+  """Each real and fake that are more like each other than like any other fake or real, and alike.
 
-  Args: names: of N records, as `records.record_name` has them; labels: N times REAL or FAKE.
-  Returns: list of (number of the real, number of the fake), in the order of the reals.
+  Args:
+    thumbnails: grey uint8[N, k, k], as of `duplicates.fingerprint`.
+    labels: int[N], REAL or FAKE.
+  Returns: int[P, 2], numbers of the real and the fake of each pair, in the order of the reals.
   """
-  found = {}
-  for number, (name, label) in enumerate(zip(names, labels, strict=True)):
-    stem = PurePosixPath(_OF_FORGED.sub(r"\1", name)).stem
-    found.setdefault(stem, [[] for _ in LABELS])[label].append(number)
-  pairs = [(*reals, *fakes) for reals, fakes in found.values() if len(reals) == len(fakes) == 1]
-  return sorted(pairs, key=lambda pair: pair[REAL])
+  flat = np.asarray(thumbnails).reshape(len(thumbnails), -1)
+  shows = flat.std(1) >= PLAIN
+  reals, fakes = (np.flatnonzero((np.asarray(labels) == label) & shows) for label in (REAL, FAKE))
+  if not len(reals) or not len(fakes):
+    return np.zeros((0, 2), int)
+  of_fakes = standardised(flat[fakes])
+  nearest, likeness = np.zeros(len(reals), int), np.zeros(len(reals))  # of each real: its fake
+  best = np.full(len(fakes), -np.inf), np.zeros(len(fakes), int)  # of each fake: its real
+  for start in range(0, len(reals), ROWS):
+    rows = slice(start, start + ROWS)
+    correlation = standardised(flat[reals[rows]]) @ of_fakes.T / flat.shape[1]
+    nearest[rows], likeness[rows] = correlation.argmax(1), correlation.max(1)
+    better = correlation.max(0) > best[0]
+    best[0][better], best[1][better] = correlation.max(0)[better], start + correlation.argmax(0)[better]
+  mutual = (best[1][nearest] == np.arange(len(reals))) & (likeness >= ALIKE)
+  return np.stack([reals[mutual], fakes[nearest[mutual]]], axis=1)

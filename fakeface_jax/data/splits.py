@@ -6,8 +6,8 @@ import logging
 import numpy as np
 
 from fakeface_jax.data.datasets import choose_splits, open_dataset
-from fakeface_jax.data.pairs import pairs_of
-from fakeface_jax.data.reading.records import record_name
+from fakeface_jax.data.reading.records import decode_record
+from fakeface_jax.data.reading.threads import in_order
 from fakeface_jax.data.schema import LABELS
 from fakeface_jax.errors import UserError
 from fakeface_jax.progress import with_progress
@@ -134,13 +134,19 @@ def in_pairs(source):
 
   Raises: UserError where there is none.
   """
-  records = [source[i] for i in with_progress(range(len(source)), "reading names")]
-  pairs = pairs_of([record_name(record) for record in records], [int(record["label"]) for record in records])
-  if not pairs:
-    raise UserError("config.data.pairs: no real image of the train split has the name of a fake; call a fake as the"
-                    " image that it was made from, or train without pairs")
-  log.info("%s of the %s training images are in pairs.", f"{2 * len(pairs):,}", f"{len(source):,}")
-  paired = np.array(pairs).ravel()
+  from fakeface_jax.data.checking.duplicates import smaller_thumbnail, thumbnail_of  # slow, and few need it
+  from fakeface_jax.data.pairs import pairs_of
+
+  def look(i):
+    record = source[i]
+    return smaller_thumbnail(thumbnail_of(decode_record(record))), int(record["label"])
+
+  thumbnails, labels = zip(*in_order(look, with_progress(range(len(source)), "looking for pairs")), strict=True)
+  paired = pairs_of(np.stack(thumbnails), labels).ravel()
+  if not len(paired):
+    raise UserError("config.data.pairs: no fake of the train split looks like a real image of it but for what was"
+                    " changed; add the images that the fakes were made from, or train without pairs")
+  log.info("%s of the %s training images are in pairs.", f"{len(paired):,}", f"{len(source):,}")
   return np.concatenate([paired, np.setdiff1d(np.arange(len(source)), paired)])
 
 

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from ml_collections import ConfigDict
+from PIL import Image
 
 from fakeface_jax.data.batches import plan_batches, read_batches
 from fakeface_jax.data.schema import FAKE, REAL
@@ -65,30 +66,35 @@ def test_fingerprints_tell_apart_what_is_not_the_same_records(config):
   assert with_size(config, 10, seed=1).fingerprint("val") == with_size(config, None).fingerprint("val")
 
 
-def test_pairs_stand_side_by_side_and_what_is_in_none_comes_after(config, tmp_path):
-  folder = write_faces(tmp_path / "faces", {"train": 8, "val": 2})
-  (folder / "train" / "real" / "002.png").rename(folder / "train" / "real" / "alone.png")
+def with_pairs(config, folder, count=8):
+  """A config of faces of which fake 000 is made from real 001, 002 from 003 and so on."""
+  for number in range(0, count, 2):
+    frame = np.array(Image.open(folder / "train" / "real" / f"{number + 1:03}.png"))
+    frame[8:16, 8:16] += 6
+    Image.fromarray(frame).save(folder / "train" / "fake" / f"{number:03}.png")
   config = config.copy_and_resolve_references()
   config.data.path, config.data.pairs = str(folder), True
+  return config
+
+
+def test_pairs_stand_side_by_side_and_what_is_in_none_comes_after(config, tmp_path):
+  config = with_pairs(config, write_faces(tmp_path / "faces", {"train": 8, "val": 2}))
   splits = RunSplits(config, quiet=True)
   names = [source.decode() for source in sources_of(splits["train"])]
-  for real, fake in zip(names[:14:2], names[1:14:2], strict=True):
-    assert real.startswith("train/real/") and fake == real.replace("real", "fake")
-  assert sorted(names[14:]) == ["train/fake/002.png", "train/real/alone.png"] and len(set(names)) == 16
-  assert sources_of(splits["val"]) != sorted(sources_of(splits["val"]))  # as it is
+  assert sorted(zip(names[:8:2], names[1:8:2], strict=True)) == [
+      (f"train/real/{number + 1:03}.png", f"train/fake/{number:03}.png") for number in range(0, 8, 2)]
+  assert len(set(names)) == 16 and sum("real" in name for name in names[8:]) == 4
   prints = [splits.fingerprint(use) for use in ("train", "val")]
   config.data.pairs = False
   in_order = RunSplits(config, quiet=True)
   assert in_order.fingerprint("train") != prints[0] and in_order.fingerprint("val") == prints[1]
+  assert names != [source.decode() for source in sources_of(in_order["train"])]
 
 
 def test_pairs_that_there_are_not_are_refused(config, tmp_path):
-  folder = write_faces(tmp_path / "faces", {"train": 2, "val": 1})
-  for path in (folder / "train" / "fake").iterdir():
-    path.rename(path.with_stem(f"fake {path.stem}"))
   config = config.copy_and_resolve_references()
-  config.data.path, config.data.pairs = str(folder), True
-  with pytest.raises(UserError, match=r"config\.data\.pairs: no real image of the train split has the name of a fake"):
+  config.data.path, config.data.pairs = str(write_faces(tmp_path / "faces", {"train": 2, "val": 1})), True
+  with pytest.raises(UserError, match=r"config\.data\.pairs: no fake of the train split looks like a real image of it"):
     RunSplits(config, quiet=True)["train"]
 
 

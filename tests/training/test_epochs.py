@@ -16,6 +16,8 @@ from fakeface_jax.training.loop import Loop
 from fakeface_jax.training.optimizer import first_trained_cut, make_optimizer, split_params, trainable_mask
 from fakeface_jax.training.steps import TrainState, make_feature_steps, make_image_step, make_tail_step, zero_totals
 from fakeface_jax.training.trunk import Trunk, TrunkPass
+from tests.conftest import write_faces
+from tests.data.test_splits import with_pairs
 from tests.training.test_loop import finish, kill_after, latest_variables, read_history, start_training, start_two
 
 MODEL = resnet(18)
@@ -77,37 +79,43 @@ def test_with_features_and_without_it_is_the_same_training(recipe, tmp_path, tra
   assert np.abs(moved).max() > 1e-4
 
 
+@pytest.fixture
+def paired(recipe, tmp_path):
+  """The frozen recipe on as many images, half of them in pairs; training sees 24 px."""
+  config = with_pairs(recipe, write_faces(tmp_path / "faces", {"train": 32, "val": 8, "test": 8}), count=32)
+  config.data.train_crop = 24
+  return config
+
+
 @pytest.mark.parametrize("views", [1, pytest.param(3, marks=pytest.mark.slow)])
-def test_smaller_training_images_in_pairs_are_the_same_training_either_way(recipe, tmp_path, views):
-  changes = {"data__views": views, "data__train_crop": 24, "data__pairs": True, "epochs": 2}
-  with_images = run(recipe, tmp_path / "images", trunk="none", **changes)
-  with_features = run(recipe, tmp_path / "features", **changes)
+def test_smaller_training_images_in_pairs_are_the_same_training_either_way(paired, tmp_path, views):
+  changes = {"data__views": views, "epochs": 2}
+  with_images = run(paired, tmp_path / "images", trunk="none", **changes)
+  with_features = run(paired, tmp_path / "features", **changes)
   assert_same(with_features, with_images)
-  larger = run(recipe, tmp_path / "larger", data__views=views, epochs=2)
+  larger = run(paired, tmp_path / "larger", data__train_crop=None, **changes)
   assert abs(larger[1][0]["train_loss"] - with_images[1][0]["train_loss"]) > 1e-3
 
 
-def test_training_sees_pairs_in_small_and_validation_all_in_full(recipe, monkeypatch):
-  config, asked = recipe.copy_and_resolve_references(), []
-  config.data.train_crop, config.data.pairs, config.data.views = 24, True, 0
+def test_training_sees_pairs_in_small_and_validation_all_in_full(paired, monkeypatch):
+  config, asked = paired.copy_and_resolve_references(), []
+  config.data.views = 0
   splits = RunSplits(config, quiet=True)
   sources = {use: splits[use] for use in ("train", "val")}
   step = lambda state, frozen, batch: asked.append(jax.tree.map(np.asarray, batch))
   monkeypatch.setattr(epochs, "make_image_step", lambda *_: step)
   images = epochs.ImageEpochs(config, MODEL, sources, None, None)
   list(images.run(None, None, 1, 0))
-  names = []
+  names, pairs = [], []
   for batch in asked:
     assert batch["image"].shape[2:] == (24, 24, 3)
-    labels, weights = batch["label"].ravel(), batch["weight"].ravel()
-    index = batch["index"].ravel()
-    for left in range(0, len(labels), 2):
-      pair = [sources["train"][int(index[left + side])]["source"].decode() for side in (0, 1)]
-      assert weights[left] == weights[left + 1]
-      if weights[left]:
-        assert labels[left : left + 2].tolist() == [0, 1] and pair[1] == pair[0].replace("real", "fake")
-        names += pair
+    index, counts = batch["index"].ravel(), batch["weight"].ravel() > 0
+    of_batch = [sources["train"][int(i)]["source"].decode() for i in index]
+    names += [name for name, counted in zip(of_batch, counts, strict=True) if counted]
+    pairs += list(zip(of_batch[::2], of_batch[1::2], strict=True))
   assert len(names) == len(set(names)) == 64
+  together = {(f"train/real/{number + 1:03}.png", f"train/fake/{number:03}.png") for number in range(0, 32, 2)}
+  assert together <= set(pairs) and BATCH < 64
   logits, labels = images.validate(init_variables(MODEL, jax.random.key(0), 32))
   assert len(logits) == len(labels) == 16
 

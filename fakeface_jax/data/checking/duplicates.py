@@ -39,11 +39,20 @@ def fingerprint(data: bytes, image: np.ndarray) -> Fingerprint:
   """Of a file's bytes and its pixels, uint8[H, W, 3]."""
   pixels = hashlib.sha256(repr(image.shape).encode())
   pixels.update(np.ascontiguousarray(image).data)
-  grey = Image.fromarray(grey_of(image)).resize((SIDE, SIDE), Image.Resampling.BOX)
-  thumbnail = np.asarray(grey, np.float32)
+  thumbnail = thumbnail_of(image)
+  return Fingerprint(
+      hashlib.sha256(data).digest(), pixels.digest(), perceptual_hash(thumbnail), smaller_thumbnail(thumbnail))
+
+
+def thumbnail_of(image: np.ndarray) -> np.ndarray:
+  """Grey float32[SIDE, SIDE] of uint8[H, W, 3]."""
+  return np.asarray(Image.fromarray(grey_of(image)).resize((SIDE, SIDE), Image.Resampling.BOX), np.float32)
+
+
+def smaller_thumbnail(thumbnail: np.ndarray) -> np.ndarray:
+  """float[SIDE, SIDE] -> uint8[KEPT, KEPT]."""
   step = SIDE // KEPT
-  kept = np.rint(thumbnail.reshape(KEPT, step, KEPT, step).mean((1, 3))).astype(np.uint8)
-  return Fingerprint(hashlib.sha256(data).digest(), pixels.digest(), perceptual_hash(thumbnail), kept)
+  return np.rint(thumbnail.reshape(KEPT, step, KEPT, step).mean((1, 3))).astype(np.uint8)
 
 
 def perceptual_hash(thumbnail: np.ndarray) -> int:
@@ -146,12 +155,13 @@ def near_pairs(hashes, thumbnails, progress=lambda steps: steps, rows=None):
       first, second = first[candidates], second[candidates]
       for part in range(0, len(first), PAIRS):
         i, j = first[part : part + PAIRS], second[part : part + PAIRS]
-        alike = (_standardised(thumbnails[i]) * _standardised(thumbnails[j])).mean(1) >= ALIKE
+        alike = (standardised(thumbnails[i]) * standardised(thumbnails[j])).mean(1) >= ALIKE
         if alike.any():
           yield i[alike], j[alike]
 
 
-def _standardised(thumbnails):
+def standardised(thumbnails):
+  """[M, P] -> float[M, P], each of mean 0 and variance 1."""
   values = thumbnails - thumbnails.mean(1, keepdims=True, dtype=np.float32)
   return values / values.std(1, keepdims=True)
 
