@@ -9,9 +9,10 @@ train      fine-tuning: FLOPs, whole runs, beside PyTorch where it is installed
 input      reading and decoding beside decoding alone
 layers     convolutions and max-pooling beside XLA's own
 faces      detectors of faces on pasted scenes, and whether a face there is judged as alone
-forge      detectors trained on forged fakes, on a folder's own, and on both
+forge      detectors trained on forged fakes, on each folder's own, and on both, tested on all
 backbone   detectors fine-tuned from a backbone and from random weights
 transfer   detectors trained on each of several sets, tested on all of them
+recipe     what each part of configs/photographs.py brings
 twice      JPEGs that were saved twice: how many are recognised, and how many others taken for such
 unlike     how sure verdicts are, and which pictures a detector says it does not know
 compile    what compiled calls cost on chips that need not be there
@@ -39,12 +40,13 @@ FLAGS = {
     "size": (partial(flags.DEFINE_integer, lower_bound=32), "Side of the images in pixels."),
     "batch_size": (_count, "Images a call or a step."),
     "images": (_count, "Number of images."),
-    "epochs": (_count, "Of every run."),
+    "epochs": (_count, "Of every run (default of recipe: the config's)."),
     "faces": (flags.DEFINE_list, "Folders of faces."),
     "workdirs": (flags.DEFINE_list, "Folders of runs."),
     "pretrained": (flags.DEFINE_string, "Weights of the backbone."),
     "recipe": (flags.DEFINE_string, "Config file of the runs (default: configs/resnet.py, 224 px of photographs)."),
     "picture": (flags.DEFINE_string, "Where the matrix is drawn: a PNG."),
+    "rows": (flags.DEFINE_list, "Some rows of the table only, by their names (default: all)."),
     "kinds": (flags.DEFINE_list, "Of frozen, frozen random, all, all random (default: all four)."),
     "seeds": (_count, "How many runs of each kind."),
     "small": (flags.DEFINE_bool, "Sizes that a CPU can do, to try the command."),
@@ -55,7 +57,7 @@ FLAGS = {
     "scenes": (_count, "Scenes of each kind, with four faces each."),
     "repeats": (_count, "Measurements in each of two turns; the median counts."),
 }
-IN_OTHERS = ("gpu", "forge", "backbone", "many", "transfer", "compile")  # processes, which need the chip
+IN_OTHERS = ("gpu", "forge", "backbone", "many", "transfer", "recipe", "compile")  # processes, which need the chip
 
 
 def explain(workdir=None, depth=50, size=224, batch_size=8, repeats=4):
@@ -127,15 +129,11 @@ def layers(repeats=4):
   return bench_layers(repeats)
 
 
-def forge(faces=(), epochs=6):
-  """Detectors trained on forged fakes, on the folder's own, and on both; --faces: one, with train/ and val/ in it."""
+def forge(faces=(), recipe=None, images=1200, seeds=1, workdir=None):
+  """Detectors trained on forgeries of each folder's reals, on its own fakes, and on both, scored on all --faces."""
   from benchmarks.forging import bench_forging
 
-  from fakeface_jax.errors import UserError
-
-  if len(faces) != 1:
-    raise UserError("say on which faces: --faces FOLDER, with train/ and val/, each with real/ and fake/")
-  return bench_forging(faces[0], epochs=epochs)
+  return bench_forging(faces, recipe=recipe, images=images, seeds=seeds, workdir=workdir)
 
 
 def backbone(pretrained="bundled", faces=(), workdir=None, depth=18, size=224, kinds=None, seeds=3, epochs=20):
@@ -156,6 +154,13 @@ def transfer(faces=(), recipe=None, seeds=3, workdir=None, picture=None):
   from benchmarks.transfer import bench_transfer
 
   return bench_transfer(faces, recipe=recipe, seeds=seeds, workdir=workdir, picture=picture)
+
+
+def recipe(faces=(), rows=None, images=1200, epochs=None, workdir=None):
+  """What each part of configs/photographs.py brings: one thing changed at a time, on each folder of --faces."""
+  from benchmarks.recipe import ROWS, bench_recipe
+
+  return bench_recipe(faces, rows=rows or ROWS, images=images, epochs=epochs, workdir=workdir)
 
 
 def twice(faces=(), images=200):
@@ -201,6 +206,7 @@ COMMANDS = {
     "forge": forge,
     "backbone": backbone,
     "transfer": transfer,
+    "recipe": recipe,
     "faces": faces,
     "unlike": unlike,
     "twice": twice,

@@ -7,7 +7,8 @@ from fakeface_jax.commands.app import ROOT
 from fakeface_jax.errors import UserError
 
 SCRIPTS = ROOT / "scripts"
-SCRATCH = ROOT / "configs" / "scratch.py"  # for train.py: every layer, from random weights
+CONFIGS = ROOT / "configs"
+SCRATCH = CONFIGS / "scratch.py"  # for train.py: every layer, from random weights
 
 
 def own_process(module, *arguments):

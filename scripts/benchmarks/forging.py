@@ -1,49 +1,40 @@
-"""What forged faces teach: detectors trained on them, on fakes made by people, and on both, scored on the latter."""
+"""What forged faces teach: detectors trained on them, on each folder's own fakes, and on both, scored on all."""
 
-import json
+import logging
 import tempfile
 from pathlib import Path
 
-from benchmarks.commands import SCRATCH, check_split_folders, run_script
+from benchmarks.backbone import DEFAULT
+from benchmarks.worlds import OF_PHOTOGRAPHS, fields_of, folders_by_name, matrix, scores_on, train
 
-SHARE = 0.3  # of the real faces that are forged on the fly where there are other fakes beside
-SCORES = ("f1_macro", "roc_auc")
+log = logging.getLogger(__name__)
+
+SHARE = 0.3  # of what is shown of the real faces that is forged, where there are other fakes beside
 
 
-def bench_forging(faces, *, depth=18, resize=256, crop=160, epochs=6, seed=0):
-  """Trains three detectors from scratch on one folder of faces, and scores each on its val split.
+def bench_forging(faces, *, recipe=None, images=1200, seeds=1, workdir=None):
+  """Trains three detectors on each folder of faces.
 
   Args:
-    faces: a folder with train/ and val/, each with real/ and fake/; val is used for nothing but the scores. An epoch is
-      chosen on what is left out of training, of each detector's own kind of fakes.
-    depth, resize, crop, epochs, seed: of every run.
-  Returns: (text, {"forged": scores as `evaluation.scores.scores`, "expert": ..., "both": ...}).
+    faces, recipe, seeds, workdir: as of `transfer.bench_transfer`.
+    images: to train on, at most, about; of the forged half are real photographs and half forgeries of them.
+  Returns: (text, {'<folder>, forged', '<folder>, own' or '<folder>, both': {tested on: `worlds.scores_on`}}).
   """
-  faces = Path(faces).expanduser().resolve()
-  check_split_folders(faces)
-  expert = {"data.name": "folder", "data.path": faces, "data.train_split": "train[:85%]",
-            "data.val_split": "train[85%:]", "data.test_split": "val"}
-  kinds = {
-      "forged": {"data.name": "forged", "data.path": faces / "train" / "real", "data.train_split": "train+test"},
-      "expert": expert,
-      "both": {**expert, "data.forge": SHARE}}
-  common = {"model.depth": depth, "data.resize": resize, "data.crop": crop, "epochs": epochs, "plateau.patience": 2,
-            "early_stopping_patience": epochs, "seed": seed}
-  figures = {}
-  with tempfile.TemporaryDirectory() as folder:
-    common["data.dir"] = Path(folder) / "records"
-    for kind, flags in kinds.items():
-      workdir, out = Path(folder) / kind, Path(folder) / f"{kind}.json"
-      config = [f"--config.{key}={value}" for key, value in {**common, **flags}.items()]
-      run_script("train", f"--config={SCRATCH}", f"--workdir={workdir}", *config)
-      run_script("evaluate", f"--workdir={workdir}", f"--data={faces}", "--split=val", f"--out={out}")
-      figures[kind] = json.loads(out.read_text())
-  lines = [f"ResNet-{depth} from scratch, {crop} of {resize} px, {epochs} epochs; scores on {faces.name}/val,"
-           f" {figures['expert']['n']} images", f"{'trained on':<12}{'macro F1':<26}ROC AUC"]
-  lines += [f"{kind:<12}" + "".join(f"{_with_interval(scores, name):<26}" for name in SCORES).rstrip()
-            for kind, scores in figures.items()]
-  return "\n".join(lines), figures
-
-
-def _with_interval(scores, name):
-  return "{:.3f} ({:.3f} to {:.3f})".format(scores[name], *scores["intervals"][name])
+  folders, figures = folders_by_name(faces), {}
+  with tempfile.TemporaryDirectory() as temporary:
+    place = Path(workdir or temporary).expanduser().absolute()
+    runs = {}
+    for name, folder in folders.items():
+      own, reals = fields_of(folder, images), folder / "train" / "real"
+      percent = min(100, round(100 * images / (2 * 0.7 * sum(1 for _ in reals.iterdir()))))  # of the train split: 70 %
+      forged = {"data.name": "forged", "data.path": reals, "data.train_split": f"train[:{percent}%]"}
+      kinds = {"forged": forged, "own": own, "both": own | {"data.forge": SHARE}}
+      for kind, fields in kinds.items():
+        several = runs[f"{name}, {kind}"] = [place / f"{name} {kind} {seed}" for seed in range(seeds)]
+        for seed, run in enumerate(several):
+          train(run, recipe or DEFAULT, fields | {"seed": seed, "data.dir": place / "records"} | (
+              {} if recipe else OF_PHOTOGRAPHS))
+        log.info("trained on %s, %s", name, kind)
+    for trained, several in runs.items():
+      figures[trained] = {name: scores_on(several, str(folder), "val") for name, folder in folders.items()}
+  return matrix(figures, "trained on", seeds), figures

@@ -1,0 +1,147 @@
+"""What each part of configs/photographs.py brings: detectors trained with and without it, on each folder of faces."""
+
+import logging
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.commands import CONFIGS
+from benchmarks.worlds import cost_of, fields_of, folders_by_name, train, with_interval
+from fakeface_jax.data.reading.images import read_image
+from fakeface_jax.data.reading.square import resize_and_crop
+from fakeface_jax.data.schema import LABELS
+from fakeface_jax.detector import load
+from fakeface_jax.errors import UserError
+from fakeface_jax.evaluation.probability import probability_of_fake
+from fakeface_jax.evaluation.scores import scores
+
+log = logging.getLogger(__name__)
+
+RECIPE = CONFIGS / "photographs.py"
+BASE, CROPS = "the recipe", "ten crops judged"
+DIFFERENCES, BESIDE = "differences instead of RGB", "differences beside RGB"
+FIELDS = {  # row: what is set otherwise than in the recipe
+    BASE: {},
+    "resized to 224 px": {"data.resize": 224},
+    "enlarged to 512 px": {"data.resize": 512, "data.crop": 448},
+    "whole pictures": {"data.train_crop": "none"},
+    "jpeg, blur": {"data.augment": "crop,flip,jpeg,blur"},
+    "jpeg, blur, noise": {"data.augment": "crop,flip,jpeg,blur,noise"},
+    "pairs in a batch": {"data.pairs": True},
+    "last stage": {"trainable": "last_stage", "data.train_crop": "none", "data.views": 4},
+    "last block": {"trainable": "last_block", "data.train_crop": "none", "data.views": 4},
+    "random weights": {"pretrained": ""},
+    DIFFERENCES: {},
+}
+ROWS = (*FIELDS, BESIDE, CROPS)
+PLACES = [(0.0, 0.0), (0.0, 1.0), (0.5, 0.5), (1.0, 0.0), (1.0, 1.0)]  # of crops, each also mirrored
+STRENGTH = 4  # of the differences between neighbours, in grey levels for each
+
+
+def bench_recipe(faces, *, rows=ROWS, images=1200, epochs=None, workdir=None):
+  """Trains detectors with the recipe and with one thing changed, and scores each on its own folder's val.
+
+  Args:
+    faces: folders, see `worlds.folders_by_name`. rows: some of `ROWS`.
+    images: to train on, at most, about. epochs: of every run; the config's without.
+    workdir: folder that keeps the runs; a finished one is not trained again, and an unfinished one goes on.
+  Returns: (text, {row: {"minutes", "images_per_second", "sets": {folder: `evaluation.scores.scores`}}}); a row has no
+    figures of a folder for which it cannot be done (pairs where there are none), nor time where nothing is trained.
+  Raises: UserError for a folder that is missing, a row that there is not, or a run that fails.
+  """
+  if unknown := [row for row in rows if row not in ROWS]:
+    raise UserError(f"--rows: there is no {unknown[0]!r}; use some of {', '.join(ROWS)}")
+  folders, figures = folders_by_name(faces), {}
+  with tempfile.TemporaryDirectory() as temporary:
+    place = Path(workdir or temporary).expanduser().absolute()
+    other = {name: place / "differences" / name for name in folders}
+    trained = {row: {} for row in needed_by(rows)}
+    for row, runs in trained.items():
+      for name, folder in folders.items():
+        if row == DIFFERENCES:
+          write_differences(folder, other[name])
+          folder = other[name]
+        fields = fields_of(folder, images) | {"data.dir": place / "records"} | FIELDS[row]
+        run = place / f"{name}, {row}"
+        try:
+          train(run, RECIPE, fields | ({"epochs": epochs} if epochs else {}))
+        except UserError as error:
+          if "config.data.pairs" not in str(error):
+            raise
+          continue
+        runs[name] = run
+        log.info("trained on %s: %s", name, row)
+    for row in rows:
+      of_row = trained.get(row) or trained[BASE]
+      figures[row] = {"sets": {}}
+      if row in FIELDS:
+        figures[row]["minutes"], figures[row]["images_per_second"] = cost_of(of_row.values())
+      for name, run in of_row.items():
+        several = [(run, other[name] if row == DIFFERENCES else folders[name])]
+        several += [(trained[DIFFERENCES][name], other[name])] if row == BESIDE else []
+        logits = [logits_of(load(run), folder / "val", PLACES if row == CROPS else None) for run, folder in several]
+        figures[row]["sets"][name] = scores(logits[0][1], probability_of_fake(np.mean([said for said, _ in logits], 0)))
+  return describe(figures, list(folders)), figures
+
+
+def needed_by(rows):
+  """The rows of `FIELDS` that have to be trained for some of `ROWS`."""
+  wanted = {row for row in rows if row in FIELDS}
+  wanted |= {BASE, DIFFERENCES} if BESIDE in rows else {BASE} if CROPS in rows else set()
+  return [row for row in FIELDS if row in wanted]
+
+
+def logits_of(detector, folder, places):
+  """(float64[N, 2], labels int[N]) of the faces in real/ and fake/, by name; with places, means over crops there."""
+  said, labels = [], []
+  for label, name in enumerate(LABELS):
+    for path in image_paths(folder / name):
+      said.append(detector.engine.logits(_seen(detector, read_image(path), places)).mean(0, dtype=np.float64))
+      labels.append(label)
+  return np.array(said), np.array(labels)
+
+
+def _seen(detector, image, places):
+  if not places:
+    return detector.prepare([image]).pixels
+  crops = [resize_and_crop(image, detector.resize, detector.crop, position=position) for position in places]
+  return np.stack([turned for crop in crops for turned in (crop, crop[:, ::-1])])
+
+
+def image_paths(folder):
+  return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+
+
+def write_differences(folder, out):
+  """Writes of every picture how its pixels differ from the first of their 2 x 2 block, as PNG; what is there stays.
+
+  What enlarging has left in the relation of neighbouring pixels (Tan et al., Rethinking the Up-Sampling Operations in
+  CNN-based Generative Network for Generalizable Deepfake Detection, 2024).
+  """
+  for path in (path for split in ("train", "val") for kind in LABELS for path in image_paths(folder / split / kind)):
+    target = out / path.relative_to(folder).with_suffix(".png")
+    if not target.exists():
+      target.parent.mkdir(parents=True, exist_ok=True)
+      Image.fromarray(differences(read_image(path))).save(target, compress_level=1)
+
+
+def differences(image):
+  """uint8[H, W, 3] -> the same: 128 where a pixel equals the first of its 2 x 2 block."""
+  first = image[::2, ::2].repeat(2, 0).repeat(2, 1)[: image.shape[0], : image.shape[1]]
+  return np.clip(128 + STRENGTH * (image.astype(int) - first), 0, 255).astype(np.uint8)
+
+
+def describe(figures, names):
+  lines = ["ROC AUC (95 % interval over images)",
+           f"{'':<30}" + "".join(f"{name:<24}" for name in names) + "minutes  images/s"]
+  for row, found in figures.items():
+    cells = [_cell(found["sets"].get(name)) for name in names]
+    cost = f"{found['minutes']:>7.1f}{found['images_per_second']:>10.0f}" if "minutes" in found else ""
+    lines.append((f"{row:<30}" + "".join(f"{cell:<24}" for cell in cells) + cost).rstrip())
+  return "\n".join(lines)
+
+
+def _cell(found):
+  return with_interval({"mean": found["roc_auc"], "interval": found["intervals"]["roc_auc"]}) if found else "no pairs"

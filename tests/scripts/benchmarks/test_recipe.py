@@ -1,0 +1,118 @@
+"""Which detectors the ablation trains, with what changed, and how each row is judged; training is tested elsewhere."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from benchmarks import recipe, worlds
+
+from configs import photographs
+from fakeface_jax.data.reading.images import read_image
+from fakeface_jax.errors import UserError
+from fakeface_jax.workdir import flatten_config
+from tests.scripts.benchmarks.worlds import Trainings, faces
+
+
+class Bright:
+  """A detector that takes bright pictures for fakes; `resize` None, 32 px."""
+
+  resize, crop = None, 32
+
+  def __init__(self):
+    self.engine, self.seen = self, []
+
+  def logits(self, pixels):
+    self.seen.append(pixels)
+    bright = pixels.astype(float).mean((1, 2, 3))
+    return np.stack([np.full(len(pixels), 40.0), bright], axis=1)
+
+  def prepare(self, images):
+    return type("Seen", (), {"pixels": np.stack(images)})
+
+
+@pytest.fixture
+def bench(monkeypatch, tmp_path):
+  """(`Trainings`, {name of a run: its detector}, function of rows -> `bench_recipe` of two folders)."""
+  trainings, detectors = Trainings(monkeypatch), {}
+  ask = worlds.run_script
+
+  def run_script(name, *flags):
+    ask(name, *flags)
+    run = Path(trainings.asked[-1]["workdir"])
+    if trainings.asked[-1].get("data.pairs") and run.name.startswith("gan"):
+      trainings.asked.pop()
+      raise UserError("train.py failed: error: --config.data.pairs: no fake of the train split ...")
+    run.mkdir(parents=True)
+    (run / "metrics.jsonl").write_text("".join(json.dumps({"images_per_second": rate}) + "\n" for rate in (20, 40)))
+    (run / "seconds.json").write_text(json.dumps({"parts": {"epochs": 50.0, "test": 10.0}, "compiling": 30.0}))
+
+  monkeypatch.setattr(worlds, "run_script", run_script)
+  monkeypatch.setattr(recipe, "load", lambda run: detectors.setdefault(run.name, Bright()))
+  folders = [faces(tmp_path / "gan"), faces(tmp_path / "swap")]
+  return trainings, detectors, lambda *rows: recipe.bench_recipe(folders, rows=rows, workdir=tmp_path / "runs")
+
+
+def test_each_row_changes_fields_that_the_recipe_has():
+  fields = flatten_config(photographs.get_config().to_dict())
+  for row, changed in recipe.FIELDS.items():
+    assert changed.keys() <= fields.keys() and all(fields[name] != value for name, value in changed.items()), row
+
+
+def test_one_thing_is_changed_at_a_time_and_every_folder_has_a_run(bench):
+  trainings, _, run = bench
+  text, figures = run(recipe.BASE, "pairs in a batch", "random weights")
+  assert trainings.runs == [f"{name}, {row}" for row in (recipe.BASE, "pairs in a batch", "random weights")
+                            for name in ("gan", "swap") if (row, name) != ("pairs in a batch", "gan")]
+  base, random = trainings.asked[0], trainings.asked[3]
+  assert random == base | {"pretrained": "", "workdir": random["workdir"]}
+  assert base["config"].endswith("configs/photographs.py") and base["data.train_split"] == "train[:85%]"
+  assert list(figures["pairs in a batch"]["sets"]) == ["swap"] and "no pairs" in text
+  assert figures[recipe.BASE]["sets"]["gan"]["roc_auc"] == 1  # fakes are brighter
+  assert figures[recipe.BASE]["minutes"] == 2 and figures[recipe.BASE]["images_per_second"] == 30  # of both folders
+  assert " ".join(text.splitlines()[2].split()) == "the recipe 1.00 (1.00 to 1.00) 1.00 (1.00 to 1.00) 2.0 30"
+
+
+def test_rows_that_train_nothing_of_their_own(bench):
+  trainings, detectors, run = bench
+  _, figures = run(recipe.CROPS)
+  assert trainings.runs == [f"gan, {recipe.BASE}", f"swap, {recipe.BASE}"]
+  assert list(figures) == [recipe.CROPS] and "minutes" not in figures[recipe.CROPS]
+  first = detectors[f"gan, {recipe.BASE}"].seen[0]
+  assert first.shape == (10, 32, 32, 3)
+
+
+def test_differences_are_trained_on_and_judged_alone_and_beside(bench, tmp_path):
+  trainings, _, run = bench
+  _, figures = run(recipe.DIFFERENCES, recipe.BESIDE)
+  assert [flags["data.path"] for flags in trainings.asked] == [
+      str(place / name) for place in (tmp_path, tmp_path / "runs" / "differences") for name in ("gan", "swap")]
+  assert figures[recipe.DIFFERENCES]["sets"]["gan"]["roc_auc"] == 0.5  # of one colour: no differences
+  assert figures[recipe.BESIDE]["sets"]["gan"]["roc_auc"] == 1
+  assert read_image(tmp_path / "runs" / "differences" / "gan" / "val" / "fake" / "0.png").tolist() == [
+      [[128] * 3] * 32] * 32
+
+
+def test_differences_are_those_to_the_first_of_a_block():
+  image = np.arange(0, 60, dtype=np.uint8).reshape(4, 5, 3)
+  found = recipe.differences(image)
+  assert found.shape == (4, 5, 3)
+  assert found[0, 0].tolist() == found[2, 4].tolist() == [128] * 3
+  assert found[0, 1].tolist() == [128 + 4 * 3] * 3 and found[1, 0].tolist() == [128 + 4 * 15] * 3
+  assert recipe.differences(np.array([[[0] * 3, [255] * 3]], np.uint8)).tolist() == [[[128] * 3, [255] * 3]]
+
+
+def test_the_places_of_crops_are_the_corners_and_the_middle():
+  detector = Bright()
+  image = np.zeros((40, 48, 3), np.uint8)
+  image[8, 16] = 255  # in all crops but one: that from the left top has it at the end
+  detector.crop = 24
+  pixels = recipe._seen(detector, image, recipe.PLACES)
+  places = [tuple(np.argwhere(crop[..., 0] == 255)[0]) if crop.any() else None for crop in pixels[::2]]
+  assert places == [(8, 16), None, (0, 4), None, None]
+  np.testing.assert_array_equal(pixels[1::2], pixels[::2, :, ::-1])
+
+
+def test_an_unknown_row_is_refused(tmp_path):
+  with pytest.raises(UserError, match="--rows: there is no 'magic'; use some of the recipe, "):
+    recipe.bench_recipe([faces(tmp_path / "gan")], rows=["magic"])
