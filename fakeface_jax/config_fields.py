@@ -149,7 +149,7 @@ def check_config(config, fields):
       found[name] = ": there is no such field" + (f"; the nearest is {near[0]}" if near else "")
   if found:
     raise UserError("; ".join(f"config.{name}{problem}" for name, problem in found.items()))
-  side = values.get("data.crop") or values["crop"]
+  side = max(values.get("data.crop") or values["crop"], values.get("data.train_crop") or 0)
   size, memory = values["batch_size"] * side**2 * 3, psutil.virtual_memory().total
   if size > memory / 2:
     raise UserError(

@@ -18,7 +18,7 @@ import numpy as np
 
 from fakeface_jax.data.faces.detect import Box, face_detector
 from fakeface_jax.data.faces.face import Face, check_which, faces_of
-from fakeface_jax.data.faces.framing import Framing, read_framing
+from fakeface_jax.data.faces.framing import Framing, cut, read_framing
 from fakeface_jax.data.reading.arrays import photographs
 from fakeface_jax.data.reading.images import encode_image
 from fakeface_jax.data.reading.square import resize_and_crop, resize_and_crop_mask, seen_part
@@ -180,8 +180,15 @@ class Detector:
       return Seen(np.zeros((0, self.crop, self.crop, 3), np.uint8))
     return Seen(np.stack([resize_and_crop(image, self.resize, self.crop) for image in images]))
 
-  def prepare_mask(self, mask: np.ndarray) -> np.ndarray:
-    """What `prepare` leaves of a photograph's mask, uint8[h, w] or of 1 x 1: uint8[crop, crop], without new values."""
+  def prepare_mask(self, mask: np.ndarray, window: tuple[int, int, int] | None = None) -> np.ndarray:
+    """What `prepare` leaves of a photograph's mask, uint8[h, w] or of 1 x 1: uint8[crop, crop], without new values.
+
+    Args: `window`: that of the `Look` at a face; None for the whole photograph.
+    """
+    if window:
+      mask = cut(mask, window)
+      if self.resize is None and self.framing:
+        mask = resize_and_crop_mask(mask, self.framing.size, self.framing.size)
     return resize_and_crop_mask(mask, self.resize, self.crop)
 
   def faces(self, photograph: np.ndarray, faces: Which = "auto") -> list[Face]:
@@ -207,10 +214,10 @@ class Detector:
     """What the network sees of each of `faces`; not yet judged."""
     looks = Looks()
     for face in self.faces(photograph, faces):
-      left, top, side = seen_part(face.pixels.shape[:2], self.resize, self.crop)
-      x, y = face.window[:2] if face.window else (0, 0)
-      looks.append(Look(
-          face.box, face.window, face.note, self.prepare([face.pixels]), (left + x, top + y, side)))
+      part = np.array(seen_part(face.pixels.shape[:2], self.resize, self.crop), float)
+      if face.window:
+        part = part * face.window[2] / len(face.pixels) + (*face.window[:2], 0)
+      looks.append(Look(face.box, face.window, face.note, self.prepare([face.pixels]), tuple(part.tolist())))
     return looks
 
   def look(

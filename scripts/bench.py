@@ -39,7 +39,7 @@ FLAGS = {
     "depth": (flags.DEFINE_integer, "Of the ResNet."),
     "size": (partial(flags.DEFINE_integer, lower_bound=32), "Side of the images in pixels."),
     "batch_size": (_count, "Images a call or a step."),
-    "images": (_count, "Number of images."),
+    "images": (_count, "Number of images; of forge and recipe: to train on, of each folder, at most."),
     "epochs": (_count, "Of every run (default of recipe: the config's)."),
     "faces": (flags.DEFINE_list, "Folders of faces."),
     "workdirs": (flags.DEFINE_list, "Folders of runs."),

@@ -43,6 +43,7 @@ def main(arguments):
   from fakeface_jax.explain.methods import parse_methods, resolve_methods
   from fakeface_jax.models.hub_runs import chosen_run
   from fakeface_jax.runs.background import with_run_background
+  from fakeface_jax.runs.best_map import best_map, with_map
   from fakeface_jax.runs.framing import with_framing
   from fakeface_jax.runs.sanity import check_run, trust_of_run
 
@@ -51,6 +52,9 @@ def main(arguments):
   out = OUT.value or str(Path(workdir) / "panels")
   detector = load(workdir, BATCH_SIZE.value, DTYPE.value)
   methods = resolve_methods(detector.model, parse_methods(METHODS.value, SET.value), LAYERS.value)
+  best = best_map(workdir, detector)
+  if not (METHODS.value or SET.value or LAYERS.value or SANITY.value):
+    methods = with_map(detector.model, methods, best)
   items = items_of_files(arguments) if arguments else items_of_run(workdir, EACH.value)
   faces = FACES.value if arguments else "none"  # a run's own images are faces already
   if faces != "none":
@@ -63,14 +67,13 @@ def main(arguments):
     failures = check_run(detector, items, workdir, faces=faces, target=TARGET.value, **chosen)
     return app.exit_code(failures)
   from fakeface_jax.commands.explain import explain_items
-  from fakeface_jax.runs.best_map import best_map
   from fakeface_jax.runs.map_scale import with_scale
   from fakeface_jax.runs.reference import with_reference
 
   detector = with_reference(with_scale(detector, workdir, methods), workdir)
   failures = explain_items(
       detector, items, out, faces=faces, confidence=CONFIDENCE.value, target=TARGET.value, methods=methods,
-      trust=trust_of_run(workdir, methods), best=best_map(workdir, detector), colours=COLOURS.value,
+      trust=trust_of_run(workdir, methods), best=best, colours=COLOURS.value,
       overwrite=OVERWRITE.value)
   print(f"{len(items) - len(failures)} of {len(items)} images explained in {out}")
   return app.exit_code(failures)

@@ -36,7 +36,7 @@ def main(arguments):
   check_platform()
   workdir = WORKDIR.value or str(Path("runs") / Path(app.config_file()).stem)
   with ending_together(in_flags):
-    fit_batch_size(CONFIG.value, workdir)
+    fit_batch_size(CONFIG.value, workdir, 2 if CONFIG.value.data.get("pairs") else 1)
     scores, unreadable = train(CONFIG.value, workdir)
   if jax.process_index() == 0:
     print(table(scores))

@@ -166,6 +166,25 @@ def test_faces_of_a_photograph_are_cut_as_the_training_faces_were_and_judged(det
       with_framing.faces(**{"photograph": photograph} | wrong)
 
 
+def test_a_face_and_its_mask_are_seen_alike_where_the_network_takes_pixels_as_they_are(detector):
+  framing = Framing(0.25, 0.2, 0.75, 0.85, 80, 1.0, (0.02, 0.02, 0.05), ((0, 0), (0, 0), (0.5, 0.5)))
+  as_they_are = dataclasses.replace(detector, framing=framing, resize=None)
+  photograph = np.zeros((500, 700, 3), np.uint8)
+  photograph[100:260, 400:560] = skimage.data.astronaut()[40:200, 145:305]
+  (look,) = as_they_are.find(photograph)
+  left, _, side = look.window
+  part, scale = look.part, side / 80  # the window is brought to 80 px, of which the network sees the middle
+  crop = as_they_are.crop
+  assert scale > 1.7 and part[2] == pytest.approx(crop * scale)
+  assert part[0] + part[2] / 2 == pytest.approx(left + side / 2, abs=scale)
+  mask = np.where(photograph.any(-1), 255, 0).astype(np.uint8)
+  seen = as_they_are.prepare_mask(mask, look.window)
+  assert seen.shape == (crop, crop)
+  bright = look.seen.pixels[0].any(-1)  # the pasted square, in black
+  assert np.mean(bright == (seen == 255)) > 0.97
+  assert detector.prepare_mask(mask).shape == (detector.crop, detector.crop)
+
+
 def test_what_is_seen_of_a_photograph_shows_itself_in_a_cell_and_speaks_in_words(detector):
   photograph = skimage.data.astronaut()[:400, 50:400]
   looks = detector.look(photograph, "none")

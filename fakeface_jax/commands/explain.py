@@ -15,7 +15,6 @@ import numpy as np
 
 from fakeface_jax.commands.explained import GRID, LINES_FILE, MAPS, PANEL, PHOTOGRAPH, Explained, stem_of_face
 from fakeface_jax.commands.items import Item
-from fakeface_jax.data.faces.framing import cut
 from fakeface_jax.data.reading.images import encode_image
 from fakeface_jax.data.reading.threads import in_order
 from fakeface_jax.data.schema import LABELS
@@ -196,8 +195,7 @@ class _Explanations:
     except UserError as error:
       log.warning("%s; its outline is not drawn", error)
       return None
-    mask = cut(mask, found.look.window) if found.look.window else mask
-    mask = self.detector.prepare_mask(mask)
+    mask = self.detector.prepare_mask(mask, found.look.window)
     return None if why_unusable(mask) else mask
 
 

@@ -26,13 +26,14 @@ def pairs_of(thumbnails, labels):
   if not len(reals) or not len(fakes):
     return np.zeros((0, 2), int)
   of_fakes = standardised(flat[fakes])
-  nearest, likeness = np.zeros(len(reals), int), np.zeros(len(reals))  # of each real: its fake
-  best = np.full(len(fakes), -np.inf), np.zeros(len(fakes), int)  # of each fake: its real
+  fake_of, likeness = np.zeros(len(reals), int), np.zeros(len(reals))
+  real_of, highest = np.zeros(len(fakes), int), np.full(len(fakes), -np.inf)
   for start in range(0, len(reals), ROWS):
     rows = slice(start, start + ROWS)
     correlation = standardised(flat[reals[rows]]) @ of_fakes.T / flat.shape[1]
-    nearest[rows], likeness[rows] = correlation.argmax(1), correlation.max(1)
-    better = correlation.max(0) > best[0]
-    best[0][better], best[1][better] = correlation.max(0)[better], start + correlation.argmax(0)[better]
-  mutual = (best[1][nearest] == np.arange(len(reals))) & (likeness >= ALIKE)
-  return np.stack([reals[mutual], fakes[nearest[mutual]]], axis=1)
+    fake_of[rows], likeness[rows] = correlation.argmax(1), correlation.max(1)
+    of_rows = correlation.max(0)
+    better = of_rows > highest
+    real_of[better], highest[better] = start + correlation.argmax(0)[better], of_rows[better]
+  mutual = (real_of[fake_of] == np.arange(len(reals))) & (likeness >= ALIKE)
+  return np.stack([reals[mutual], fakes[fake_of[mutual]]], axis=1)

@@ -8,19 +8,20 @@ import numpy as np
 from fakeface_jax.data.datasets import choose_splits, open_dataset
 from fakeface_jax.data.reading.records import decode_record
 from fakeface_jax.data.reading.threads import in_order
-from fakeface_jax.data.schema import LABELS
+from fakeface_jax.data.schema import FAKE, LABELS
 from fakeface_jax.errors import UserError
 from fakeface_jax.progress import with_progress
 
 log = logging.getLogger(__name__)
 
+FEWEST_PAIRS = 0.1  # of the fakes; among unrelated faces some are alike by chance
+
 
 class RunSplits:
   """The splits of a run, each opened when it is first asked for.
 
-  Of the training split `config.data.train_size` may take a part, and `config.data.pairs` puts the two of a pair side by
-  side; the test split may be that of another data set, `config.data.test_name`. Everything about a split follows from
-  the config, so a run that goes on finds the same.
+  Of the training split `config.data.train_size` may take a part; the test split may be that of another data set,
+  `config.data.test_name`. Everything about a split follows from the config, so a run that goes on finds the same.
   """
 
   def __init__(self, config, *, quiet=False):
@@ -91,7 +92,15 @@ class RunSplits:
     source = self.dataset(use)[self.name(use)]
     if use == "train" and self._train_size:
       source = Part(source, balanced_part(labels_of(source), self._train_size, self.config.seed))
-    return Part(source, in_pairs(source)) if use == "train" and self._data.get("pairs") else source
+    return source
+
+  def for_training(self):
+    """Records of 'train' as training takes them: with `config.data.pairs` the two of a pair stand side by side.
+
+    Raises: UserError as `pairs_first`.
+    """
+    source = self["train"]
+    return Part(source, pairs_first(source)) if self._data.get("pairs") else source
 
   def fingerprint(self, use):
     """Changes with the records and with their numbers."""
@@ -129,10 +138,10 @@ def labels_of(source):
   return np.fromiter((source[i]["label"] for i in records), int, len(source))
 
 
-def in_pairs(source):
+def pairs_first(source):
   """int[N], all records of a source in an order in which record 2 i and 2 i + 1 are a pair, as long as there are any.
 
-  Raises: UserError where there is none.
+  Raises: UserError where hardly any fake is in a pair.
   """
   from fakeface_jax.data.checking.duplicates import smaller_thumbnail, thumbnail_of  # slow, and few need it
   from fakeface_jax.data.pairs import pairs_of
@@ -143,9 +152,9 @@ def in_pairs(source):
 
   thumbnails, labels = zip(*in_order(look, with_progress(range(len(source)), "looking for pairs")), strict=True)
   paired = pairs_of(np.stack(thumbnails), labels).ravel()
-  if not len(paired):
-    raise UserError("config.data.pairs: no fake of the train split looks like a real image of it but for what was"
-                    " changed; add the images that the fakes were made from, or train without pairs")
+  if len(paired) < 2 * FEWEST_PAIRS * np.sum(np.array(labels) == FAKE) or not len(paired):
+    raise UserError(f"config.data.pairs: {len(paired) // 2} fakes of the train split look like a real image of it but"
+                    " for what was changed; add the images that the fakes were made from, or train without pairs")
   log.info("%s of the %s training images are in pairs.", f"{len(paired):,}", f"{len(source):,}")
   return np.concatenate([paired, np.setdiff1d(np.arange(len(source)), paired)])
 

@@ -34,10 +34,12 @@ def infidelity(said, fallen, scaled=True):
 def unexplained(said, fallen):
   """`infidelity`, scaled, as a share of that of a map of zeros: float64[N] from 0 (it says all) to 1 (it says nothing).
 
+  A map that says the opposite of what happens, which a negative scale would make right, says nothing.
   A division by the same number for all maps of an image, so that images whose logits move more do not outweigh others.
   """
   nothing = np.square(np.asarray(fallen, np.float64)).mean(1)
-  return np.where(nothing > 0, infidelity(said, fallen) / np.where(nothing > 0, nothing, 1), 1.0)
+  says = (nothing > 0) & (np.sum(np.asarray(said, np.float64) * fallen, axis=1) > 0)
+  return np.where(says, infidelity(said, fallen) / np.where(nothing > 0, nothing, 1), 1.0)
 
 
 def squares(size, seed=0):

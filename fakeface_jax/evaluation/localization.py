@@ -22,7 +22,7 @@ UNTRIED = " No map was put to a trial, so the best may mark what the verdicts do
 
 
 def localization(per_map, baselines, caught, area, left_out=None, *, painted=None, seed=0, bootstrap=1000):
-  """All maps beside chance and the centre, and whether the best one finds the fakes; ready for JSON.
+  """All maps beside the baselines, and whether the best one finds the fakes; ready for JSON.
 
   Args:
     per_map: a list of {"method", "title", "layer" (or None), "images": int[n], which of the N fakes it was made for,

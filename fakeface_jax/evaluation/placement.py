@@ -2,7 +2,6 @@
 
 import numpy as np
 from PIL import Image
-from skimage.filters import sobel
 
 from fakeface_jax.data.reading.threads import in_order
 from fakeface_jax.explain.methods import ATTRIBUTION, HEATMAP, SENSITIVITY
@@ -123,6 +122,8 @@ def edge_map(pixels):
 
   Many methods find what was changed no better than it does (Clark et al., XAI-TRIS, 2023).
   """
+  from skimage.filters import sobel  # slow to import
+
   return np.float32(sobel(pixels.mean(-1)))
 
 

@@ -29,13 +29,13 @@ def _fill(values, weights):
   height, width = values.shape[1:3]
   if height == width == 1:
     return values
-  total = _halved(weights)
-  coarse = _halved(values * weights) / jnp.maximum(total, 1e-12)
-  coarse = _doubled(_fill(coarse, jnp.minimum(4 * total, 1)))[:, :height, :width]
+  total = halved(weights)
+  coarse = halved(values * weights) / jnp.maximum(total, 1e-12)
+  coarse = doubled(_fill(coarse, jnp.minimum(4 * total, 1)))[:, :height, :width]
   return weights * values + (1 - weights) * coarse
 
 
-def _halved(images):
+def halved(images):
   """Weighted sums (1, 3, 3, 1) / 8 along both axes, at every second place; nothing lies beyond the edges."""
   for axis in (1, 2):
     side = images.shape[axis]
@@ -48,7 +48,7 @@ def _halved(images):
   return images
 
 
-def _doubled(images):
+def doubled(images):
   """Each place as two, interpolated linearly; beyond the edges it goes on as at them."""
   for axis in (1, 2):
     images = jnp.moveaxis(images, axis, 0)

@@ -11,7 +11,7 @@ large hole would take as many steps as it is wide.
 import jax
 import jax.numpy as jnp
 
-from fakeface_jax.explain.inpaint import _doubled, _halved, inpaint
+from fakeface_jax.explain.inpaint import doubled, halved, inpaint
 
 BESIDE, DIAGONAL = 1 / 6, 1 / 12  # the weights of the four nearest neighbours and of the four next ones
 NOISE = 0.01  # standard deviation, of the normalised image: the authors' default
@@ -77,12 +77,12 @@ def _on_coarser_grids(removed):
   """
   inside = [removed]
   while min(inside[-1].shape[1:3]) > 1:
-    inside.append((_halved(1 - inside[-1]) == 0).astype(removed.dtype))
+    inside.append((halved(1 - inside[-1]) == 0).astype(removed.dtype))
 
   def correction(residual):
     residuals = [residual]
     for here in inside[1:]:
-      residuals.append(here * 4 * _halved(residuals[-1]))
+      residuals.append(here * 4 * halved(residuals[-1]))
     result = residuals.pop()
     for finer in reversed(residuals):
       result = finer + _spread(result, finer.shape[1:3])
@@ -92,6 +92,6 @@ def _on_coarser_grids(removed):
 
 
 def _spread(values, size):
-  """What 4 `_halved` does, transposed: [N, h, w, C] -> [N, *size, C]."""
+  """What 4 `halved` does, transposed: [N, h, w, C] -> [N, *size, C]."""
   framed = jnp.pad(values, ((0, 0), (1, 1), (1, 1), (0, 0)))
-  return _doubled(framed)[:, 2 : 2 + size[0], 2 : 2 + size[1]]
+  return doubled(framed)[:, 2 : 2 + size[0], 2 : 2 + size[1]]

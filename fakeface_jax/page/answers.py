@@ -20,7 +20,7 @@ from fakeface_jax.evaluation.whereabouts import landmarks
 from fakeface_jax.explain.methods import DEFAULT_METHODS, METHODS, resolve_methods
 from fakeface_jax.explain.scale import maps_with_keys, measure_scale, missing_from
 from fakeface_jax.runs.background import with_run_background
-from fakeface_jax.runs.best_map import best_map
+from fakeface_jax.runs.best_map import best_map, with_map
 from fakeface_jax.runs.framing import with_framing
 from fakeface_jax.runs.map_scale import with_scale
 from fakeface_jax.runs.reference import with_reference
@@ -63,7 +63,7 @@ class Answers:
     self.workdir, self.confidence = workdir, confidence
     detector = with_reference(with_framing(load(workdir), workdir), workdir)
     self.detector = with_scale(detector, workdir, resolve_methods(detector.model))
-    self._best = best_map(workdir, self.detector)
+    self.best = best_map(workdir, self.detector) or (DEFAULT_METHODS[0], None)
     self._scale = dict(self.detector.map_scale or {})
     self._with_background = self.detector
     (grey,) = self.detector.find(np.full((self.detector.crop,) * 2 + (3,), 128, np.uint8), "none")
@@ -86,6 +86,12 @@ class Answers:
   def layers(self, method):
     """The layers of a method that is shown for several, first to last; () of any other."""
     return self._settings((method,))[method].get("layers", ())
+
+  def first_layer(self, method):
+    """The layer of a method that is shown first: the run's best map's, or else the last; None where there is none."""
+    layers = self.layers(method)
+    best = [layer for layer in layers if (method, layer) == self.best]
+    return (best or layers or (None,))[-1]
 
   def map(self, answer, number, method, layer_of=None):
     """A face's map as a layer to lay over the photograph as it is shown.
@@ -111,7 +117,7 @@ class Answers:
     scale, note = self._scale_of(result)
     return draw_panel(
         result, answer.name, scale, note, trust_of_run(self.workdir, result["settings"]),
-        judgement=answer.looks[number].judgement, best=self._best, points=landmarks(result["image"]))
+        judgement=answer.looks[number].judgement, best=self.best, points=landmarks(result["image"]))
 
   def arrays(self, answer, number):
     """The maps of a face that were looked at, and those of the default methods: {name: array}."""
@@ -130,7 +136,8 @@ class Answers:
         ("versions", f"fakeface_jax {version('fakeface-jax')}, jax {version('jax')}")]
 
   def _settings(self, methods):
-    return resolve_methods(self.detector.model, methods)
+    settings = resolve_methods(self.detector.model, methods)
+    return with_map(self.detector.model, settings, self.best) if self.best[0] in settings else settings
 
   def _result(self, answer, number, method):
     """The explanation of a face by a method; the default ones come together, from one call."""

@@ -88,7 +88,7 @@ def make_page(answers, title):
     if answer is None:
       return {verdict: words.sentence(words.GONE)}
     layers = answers.layers(method)
-    layer = layer if layer in layers else (layers or (None,))[-1]
+    layer = layer if layer in layers else answers.first_layer(method)
     try:
       picture, name = answers.map(answer, number, method, layer)
     except UserError as error:
@@ -122,8 +122,8 @@ def make_page(answers, title):
         with gr.Column(visible=False) as results:
           strength = gr.Slider(0, 100, 80, step=5, label="Strength of the map, percent")
           method = gr.Dropdown(
-              [(one.title, name) for name, one in METHODS.items() if one.kind != CHANNELS], value="gradcam",
-              label="Method")
+              [(one.title, name) for name, one in METHODS.items() if one.kind != CHANNELS], label="Method",
+              value=answers.best[0])
           layers_of = gr.Dropdown([], label="Layer", visible=False)
           with gr.Row():
             downloads = [gr.DownloadButton(label, interactive=False, size="sm") for label in words.DOWNLOADS]

@@ -3,6 +3,7 @@
 Its audit says so, of all methods; without one its validation images have said it, of Grad-CAM's layers.
 """
 
+import itertools
 import json
 from pathlib import Path
 
@@ -21,23 +22,28 @@ CAUGHT, TRIED = 64, 32  # fakes at most: held against their masks, and with what
 def best_map(workdir, detector):
   """(method, layer or None) of the best map: of those that passed the trials of the audit, or else of `find_best_map`.
 
-  Returns: None where there was neither, or not with these weights, or none was found.
+  Returns: None where there was neither, or not with these weights, or none is surely better than every baseline.
   """
   for path in (Path(workdir) / AUDIT / FIGURES_FILE, Path(workdir) / BEST_MAP_FILE):
     found = _of_weights(path, detector, "which map is the best is not known")
-    if found is not None:
-      best = found.get("localization", {}).get("best") or {}
+    best = (found or {}).get("localization", {}).get("best")
+    if best:  # an audit of images without masks has none
       known = best.get("method") in METHODS and best.get("layer") in (None, *detector.model.layers)
-      return (best["method"], best["layer"]) if known else None
+      return (best["method"], best["layer"]) if known and _surely_better(best) else None
   return None
+
+
+def _surely_better(best):
+  """Whether more of its energy is inside the masks than that of any baseline."""
+  return all(of[1] > 0 for name, of in best.items() if name.startswith("over_"))
 
 
 def find_best_map(workdir, detector):
   """Compares Grad-CAM's layers on caught validation fakes with masks, and keeps the result, in `best_map.json`.
 
-  The best has to pass what an audit asks of one: surely more of its energy inside the masks than any baseline has, on
-  other fakes than it was chosen on (see `evaluation.localization`); verdicts that rest on what is inside; and a
-  probability of fake that falls faster when what it marks is removed than with patches at random.
+  The best needs surely more of its energy inside the masks than any baseline has, on other fakes than it was chosen on
+  (see `evaluation.localization`); verdicts that rest on what is inside; and a probability of fake that falls faster
+  when what it marks is removed than with patches at random. Whether it depends on the weights an audit tries.
   """
   path = Path(workdir) / BEST_MAP_FILE
   if _of_weights(path, detector, "it is found anew") is None:
@@ -63,16 +69,16 @@ def _caught_fakes(workdir, detector):
   from fakeface_jax.evaluation.placement import why_unusable
   from fakeface_jax.evaluation.probability import probability_of_fake
 
-  source, caught, masks = split_of_run(read_config(workdir), "val"), [], []
-  for record in map(source.__getitem__, range(len(source))):
-    if len(caught) < CAUGHT and record["label"] == FAKE:
-      mask = detector.prepare_mask(decode_mask(record))
-      if why_unusable(mask) is None:
-        seen = detector.prepare([decode_record(record)])
-        if probability_of_fake(detector.engine.logits(seen.pixels))[0] >= THRESHOLD:
-          caught.append(seen)
-          masks.append(mask)
-  return (Seen.joined(caught), np.stack(masks)) if caught else (detector.prepare([]), None)
+  source = split_of_run(read_config(workdir), "val")
+  fakes = (record for record in map(source.__getitem__, range(len(source))) if record["label"] == FAKE)
+  masked = ((record, mask) for record in fakes
+            if why_unusable(mask := detector.prepare_mask(decode_mask(record))) is None)
+  seen, masks = detector.prepare([]), []
+  while len(seen) < CAUGHT and (batch := list(itertools.islice(masked, detector.engine.batch_size))):
+    several = detector.prepare([decode_record(record) for record, _ in batch])
+    caught = np.flatnonzero(probability_of_fake(detector.engine.logits(several.pixels)) >= THRESHOLD)
+    seen, masks = Seen.joined([seen, several[caught]]), [*masks, *(batch[i][1] for i in caught)]
+  return seen[:CAUGHT], np.array(masks[:CAUGHT])
 
 
 def _compared(detector, seen, masks):
@@ -86,7 +92,7 @@ def _compared(detector, seen, masks):
 
   if len(seen) < FEW:
     return {"reason": f"only {len(seen)} validation fakes with a mask are caught"}
-  given = resolve_methods(detector.model, [METHOD], detector.model.convolutions)
+  given = resolve_methods(detector.model, [METHOD])
   maps = detector.engine.explain(seen.pixels, np.full(len(seen), FAKE), given)[METHOD]
   rows = [{"method": METHOD, "title": METHODS[METHOD].title, "layer": layer, "images": np.arange(len(seen)),
            **placed(maps[layer], masks)} for layer in given[METHOD]["layers"]]
@@ -96,7 +102,7 @@ def _compared(detector, seen, masks):
   found = localization(
       rows, baselines, np.full(len(seen), True), baselines["chance"]["energy"], painted=painted)
   best = found["best"]
-  if min(best[f"over_{name}"][1] for name in baselines) <= 0 or found["painted"]["drop"][1] <= LEAST_DROP:
+  if not _surely_better(best) or found["painted"]["drop"][1] <= LEAST_DROP:
     return {"reason": found["verdict"]}
   gain = _gain_of_removal(detector, seen.pixels[:TRIED], maps[best["layer"]][:TRIED])
   low = mean_interval(gain)[1]

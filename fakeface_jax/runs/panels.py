@@ -11,7 +11,7 @@ from fakeface_jax.evaluation.whereabouts import landmarks
 from fakeface_jax.explain.methods import CHANNELS, DEFAULT_METHODS, METHODS, resolve_methods
 from fakeface_jax.explain.scale import measure_scale, missing_from
 from fakeface_jax.explain.signature import Layers, Methods
-from fakeface_jax.runs.best_map import best_map
+from fakeface_jax.runs.best_map import best_map, with_map
 from fakeface_jax.runs.sanity import trust, trust_of_run
 from fakeface_jax.verdict.conformal import CONFIDENCE
 from fakeface_jax.verdict.judgement import noted
@@ -46,6 +46,9 @@ def panels(
   Raises: UserError for what the detector does not take, or where there is no map to draw.
   """
   settings = resolve_methods(detector.model, methods, layers)
+  best = best_map(detector.folder, detector) if detector.folder else None
+  if methods == DEFAULT_METHODS and layers is None:
+    settings = with_map(detector.model, settings, best)
   if all(METHODS[method].kind == CHANNELS for method in settings):
     raise UserError(f"methods={', '.join(settings) or '()'} have no map for a panel; add one that has, such as gradcam")
   looks = detector.find(photograph, faces)
@@ -58,7 +61,6 @@ def panels(
     scale, note = measure_scale(results) | scale, OWN_SCALE
   folder = detector.folder
   trusted = trust_of_run(folder, settings) if folder else trust({}, settings)
-  best = best_map(folder, detector) if folder else None
   return Panels(
       draw_panel(
           result, name, scale, note, trusted, judgement=noted(result["judgement"], look.note), best=best,

@@ -29,7 +29,7 @@ class ImageEpochs:
     config, data = self.config, self.config.data
     plan = plan_epoch(
         len(self.splits["train"]), config.batch_size, seed=config.seed, epoch=epoch, views=data.views,
-        pairs=in_pairs(data))
+        pairs=data.get("pairs", False))
     rest = plan.from_step(start).shard(jax.process_index(), jax.process_count())
     batches = read_batches(
         self.splits["train"], rest, resize=data.resize, crop=train_crop(data), augment=augmentations(data.augment),
@@ -67,7 +67,7 @@ class FeatureEpochs:
     config, table = self.config, self._tables["train"]
     slots, views = map(np.asarray, epoch_order(
         config.seed, epoch, table.columns, length=table.length, batch_size=config.batch_size,
-        views=config.data.views, pairs=in_pairs(config.data)))
+        views=config.data.views, pairs=config.data.get("pairs", False)))
     for stop, rows, which, weights in table.pieces(slots, views, start):
       length = which.shape[1]
       for first in range(0, length, STEPS_IN_FLIGHT):
@@ -101,11 +101,6 @@ def make_epochs(config, model, splits, tail_step, trunk, workdir, fingerprint):
 def train_crop(data):
   """Side of what training sees of an image, of a config's `data`; in pixels."""
   return data.get("train_crop") or data.crop
-
-
-def in_pairs(data):
-  """Whether a pair stands in one batch, of a config's `data`."""
-  return bool(data.get("pairs"))
 
 
 def own_records(length, batch_size):

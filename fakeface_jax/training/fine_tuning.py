@@ -65,7 +65,7 @@ def train(config, workdir):
         RunSplits(config).prepare()
       wait_for_all("data set prepared")
       data = RunSplits(config)
-      splits = {use: data[use] for use in ("train", "val", "test")}
+      splits = {use: data[use] for use in ("val", "test")} | {"train": data.for_training()}
       check_splits(splits)
       if main:
         first_look(splits["train"], workdir)
@@ -73,14 +73,15 @@ def train(config, workdir):
     with Checkpoints(workdir) as checkpoints, Logs(workdir, enabled=main) as logs:
       with stopwatch("network"):
         run = FineTuning(config, model, splits, checkpoints, logs, stopwatch)
-      if not run.finished:
+      unfinished = not run.finished
+      if unfinished:
         run.prepare(workdir, data.fingerprint)
         run.fit()
       with stopwatch("test"):
         other_data = main and data.dataset("test") is not data.dataset("train")
         seen = {"seen_in_training": data.seen(splits["test"])} if other_data else {}
         test_scores = run.test(run.best_variables(), workdir if main else None, seen)
-    if main:
+    if main and unfinished:
       stopwatch.write(workdir)
   return test_scores, data.unreadable
 
@@ -217,10 +218,11 @@ def outline(config, model, splits, mask, params, frozen):
   cut = first_trained_cut(model, mask)
   trunk = "nothing is frozen" if cut == model.cuts[0] else f"frozen up to {cut}"
   images = ", ".join(f"{len(source):,} {use}" for use, source in splits.items())
-  other = config.data.get("test_name")
+  other, crop = config.data.get("test_name"), train_crop(config.data)
+  smaller = "" if crop == config.data.crop else f", trained on squares of {crop} px"
   name = f"{config.data.name}, tested on {other}" if other else config.data.name
   return (
       f"{model.title} from {config.pretrained or 'scratch'}, trainable={config.trainable}: {trunk},"
       f" {size(params):,} of {size(params) + size(frozen):,} parameters train\n"
-      f"{name}: {images} images at {config.data.crop} px; batches of {config.batch_size} on"
+      f"{name}: {images} images at {config.data.crop} px{smaller}; batches of {config.batch_size} on"
       f" {jax.device_count()} {jax.devices()[0].device_kind} device(s)")

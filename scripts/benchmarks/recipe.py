@@ -9,6 +9,7 @@ from PIL import Image
 
 from benchmarks.commands import CONFIGS
 from benchmarks.worlds import cost_of, fields_of, folders_by_name, train, with_interval
+from fakeface_jax.data.builders.folder import image_files
 from fakeface_jax.data.reading.images import read_image
 from fakeface_jax.data.reading.square import resize_and_crop
 from fakeface_jax.data.schema import LABELS
@@ -16,6 +17,7 @@ from fakeface_jax.detector import load
 from fakeface_jax.errors import UserError
 from fakeface_jax.evaluation.probability import probability_of_fake
 from fakeface_jax.evaluation.scores import scores
+from fakeface_jax.workdir import whole_file
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +26,7 @@ BASE, CROPS = "the recipe", "ten crops judged"
 DIFFERENCES, BESIDE = "differences instead of RGB", "differences beside RGB"
 FIELDS = {  # row: what is set otherwise than in the recipe
     BASE: {},
+    "pixels as they are": {"data.resize": "none"},
     "resized to 224 px": {"data.resize": 224},
     "enlarged to 512 px": {"data.resize": 512, "data.crop": 448},
     "whole pictures": {"data.train_crop": "none"},
@@ -74,9 +77,9 @@ def bench_recipe(faces, *, rows=ROWS, images=1200, epochs=None, workdir=None):
         runs[name] = run
         log.info("trained on %s: %s", name, row)
     for row in rows:
-      of_row = trained.get(row) or trained[BASE]
+      of_row = trained[row if row in FIELDS else BASE]
       figures[row] = {"sets": {}}
-      if row in FIELDS:
+      if row in FIELDS and of_row:
         figures[row]["minutes"], figures[row]["images_per_second"] = cost_of(of_row.values())
       for name, run in of_row.items():
         several = [(run, other[name] if row == DIFFERENCES else folders[name])]
@@ -97,7 +100,7 @@ def logits_of(detector, folder, places):
   """(float64[N, 2], labels int[N]) of the faces in real/ and fake/, by name; with places, means over crops there."""
   said, labels = [], []
   for label, name in enumerate(LABELS):
-    for path in image_paths(folder / name):
+    for path in image_files(folder / name).images:
       said.append(detector.engine.logits(_seen(detector, read_image(path), places)).mean(0, dtype=np.float64))
       labels.append(label)
   return np.array(said), np.array(labels)
@@ -110,21 +113,19 @@ def _seen(detector, image, places):
   return np.stack([turned for crop in crops for turned in (crop, crop[:, ::-1])])
 
 
-def image_paths(folder):
-  return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-
-
 def write_differences(folder, out):
   """Writes of every picture how its pixels differ from the first of their 2 x 2 block, as PNG; what is there stays.
 
   What enlarging has left in the relation of neighbouring pixels (Tan et al., Rethinking the Up-Sampling Operations in
   CNN-based Generative Network for Generalizable Deepfake Detection, 2024).
   """
-  for path in (path for split in ("train", "val") for kind in LABELS for path in image_paths(folder / split / kind)):
-    target = out / path.relative_to(folder).with_suffix(".png")
-    if not target.exists():
-      target.parent.mkdir(parents=True, exist_ok=True)
-      Image.fromarray(differences(read_image(path))).save(target, compress_level=1)
+  for place in (Path(split, kind) for split in ("train", "val") for kind in LABELS):
+    for path in image_files(folder / place).images:
+      target = out / f"{path.relative_to(folder)}.png"
+      if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(target) as partial:
+          Image.fromarray(differences(read_image(path))).save(partial, "PNG", compress_level=1)
 
 
 def differences(image):

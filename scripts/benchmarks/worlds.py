@@ -8,6 +8,8 @@ import numpy as np
 from benchmarks.backbone import SCORES
 from benchmarks.commands import check_split_folders, run_script
 from fakeface_jax.commands.evaluate import evaluate_run
+from fakeface_jax.data.builders.folder import image_files
+from fakeface_jax.data.schema import LABELS
 from fakeface_jax.drawing.figure import new_figure, save_figure
 from fakeface_jax.errors import UserError
 
@@ -34,8 +36,8 @@ def fields_of(folder, images=None):
 
   Args: `images`: to train on, at most, about; None for the other 85 %.
   """
-  there = sum(1 for kind in ("real", "fake") for path in (folder / "train" / kind).iterdir())
-  percent = min(85, max(1, round(100 * images / there))) if images else 85
+  there = sum(len(image_files(folder / "train" / kind).images) for kind in LABELS)
+  percent = min(85, max(1, round(100 * images / there))) if images and there else 85
   return {"data.name": "folder", "data.path": folder, "data.train_split": f"train[:{percent}%]",
           "data.val_split": "train[85%:]", "data.test_split": "val"}
 

@@ -80,22 +80,29 @@ def with_pairs(config, folder, count=8):
 def test_pairs_stand_side_by_side_and_what_is_in_none_comes_after(config, tmp_path):
   config = with_pairs(config, write_faces(tmp_path / "faces", {"train": 8, "val": 2}))
   splits = RunSplits(config, quiet=True)
-  names = [source.decode() for source in sources_of(splits["train"])]
+  names = [source.decode() for source in sources_of(splits.for_training())]
   assert sorted(zip(names[:8:2], names[1:8:2], strict=True)) == [
       (f"train/real/{number + 1:03}.png", f"train/fake/{number:03}.png") for number in range(0, 8, 2)]
   assert len(set(names)) == 16 and sum("real" in name for name in names[8:]) == 4
+  assert sources_of(splits["train"]) != sources_of(splits.for_training())  # only training needs the order
   prints = [splits.fingerprint(use) for use in ("train", "val")]
   config.data.pairs = False
   in_order = RunSplits(config, quiet=True)
   assert in_order.fingerprint("train") != prints[0] and in_order.fingerprint("val") == prints[1]
-  assert names != [source.decode() for source in sources_of(in_order["train"])]
+  assert sources_of(in_order["train"]) == sources_of(in_order.for_training()) == sources_of(splits["train"])
+
+
+def test_few_pairs_among_many_fakes_are_chance_and_refused(config, tmp_path):
+  config = with_pairs(config, write_faces(tmp_path / "faces", {"train": 32, "val": 2}), count=6)  # three
+  with pytest.raises(UserError, match=r"config\.data\.pairs: 3 fakes of the train split look like a real image of it"):
+    RunSplits(config, quiet=True).for_training()
 
 
 def test_pairs_that_there_are_not_are_refused(config, tmp_path):
   config = config.copy_and_resolve_references()
   config.data.path, config.data.pairs = str(write_faces(tmp_path / "faces", {"train": 2, "val": 1})), True
-  with pytest.raises(UserError, match=r"config\.data\.pairs: no fake of the train split looks like a real image of it"):
-    RunSplits(config, quiet=True)["train"]
+  with pytest.raises(UserError, match=r"config\.data\.pairs: 0 fakes of the train split look like a real image of it"):
+    RunSplits(config, quiet=True).for_training()
 
 
 def test_another_data_set_to_test_on(hard_config):

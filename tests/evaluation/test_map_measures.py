@@ -59,6 +59,7 @@ def test_infidelity_by_hand():
   np.testing.assert_allclose(infidelity(said, fallen), [(0.4**2 + 0.2**2 + 4) / 3, 2, 0], atol=1e-12)
   np.testing.assert_allclose(unexplained(said, fallen), [4.2 / 6, 1, 0], atol=1e-12)
   assert unexplained([[1, 2]], [[0, 0]]).tolist() == [1]  # nothing falls: nothing is explained
+  assert unexplained([[1, 2, 3]], [[-1, -2, -3]]).tolist() == [1]  # it marks what speaks against
 
 
 def test_infidelity_refuses_other_shapes_and_nan():

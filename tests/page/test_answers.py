@@ -47,6 +47,16 @@ def test_a_map_lies_where_the_network_looked(answers, answer):
   assert not pixels[:, :128].any() and not pixels[:, 1152:].any()
 
 
+def test_the_page_starts_with_the_best_map_where_the_run_has_one(answers, answer, monkeypatch):
+  assert answers.best == ("gradcam", None) and answers.first_layer("gradcam") == "layer4_1/conv2"
+  assert answers.first_layer("guided_backprop") is None
+  monkeypatch.setattr(answers, "best", ("hirescam", "layer2_0/conv1"))
+  assert answers.first_layer("hirescam") == "layer2_0/conv1" and answers.first_layer("gradcam") == "layer4_1/conv2"
+  assert "layer2_0/conv1" in answers.layers("hirescam") and "layer4_0/conv1" in answers.layers("hirescam")
+  _, title = answers.map(answer, 0, "hirescam", "layer2_0/conv1")
+  assert title == "HiResCAM of layer2_0/conv1"
+
+
 def test_every_method_has_a_map(answers, answer):
   for method in ("guided_backprop", "integrated_gradients", "eigencam"):
     picture, _ = answers.map(answer, 0, method)

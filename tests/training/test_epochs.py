@@ -101,7 +101,7 @@ def test_training_sees_pairs_in_small_and_validation_all_in_full(paired, monkeyp
   config, asked = paired.copy_and_resolve_references(), []
   config.data.views = 0
   splits = RunSplits(config, quiet=True)
-  sources = {use: splits[use] for use in ("train", "val")}
+  sources = {"train": splits.for_training(), "val": splits["val"]}
   step = lambda state, frozen, batch: asked.append(jax.tree.map(np.asarray, batch))
   monkeypatch.setattr(epochs, "make_image_step", lambda *_: step)
   images = epochs.ImageEpochs(config, MODEL, sources, None, None)

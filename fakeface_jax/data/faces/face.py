@@ -7,6 +7,7 @@ import numpy as np
 from fakeface_jax.data.faces.detect import Box
 from fakeface_jax.data.faces.embedded import along_edges
 from fakeface_jax.data.faces.framing import centre_square, cut
+from fakeface_jax.data.reading.square import resize_and_crop
 from fakeface_jax.errors import UserError, did_you_mean
 
 WHICH = ("auto", "all", "largest", "none")
@@ -21,7 +22,8 @@ class Face:
   Attributes:
     box: where the face is; None where none was looked for.
     window: (left, top, side) in pixels of the photograph; None where it is taken whole.
-    pixels: uint8[h, w, 3] of the photograph, for `Detector.prepare`.
+    pixels: uint8[h, w, 3] of the photograph, for `Detector.prepare`; those of a window are brought to the training
+      images' size where the network takes pixels as they are.
     note: what speaks against a judgement, or why the picture is taken whole; ''.
   """
 
@@ -46,7 +48,7 @@ def faces_of(photograph, framing, detect, faces, resize):
     detect: as `face_detector` makes it.
     faces: 'auto', every face, but a picture that sits as the training images do whole; 'all', every face, cut;
       'largest', that one, as auto would have it.
-    resize: pixels, of the network's input before the crop.
+    resize: pixels, of the network's input before the crop; None where it takes pixels as they are.
   """
   boxes = detect(photograph)
   if not boxes:
@@ -73,12 +75,15 @@ def _cut_out(photograph, box, framing, resize):
   elif framing.off(window, wanted) > 1:
     notes.append("the face is so near the border that it does not sit as the training faces do")
   notes.append(_small(side, framing, resize))
-  return Face(box, window, cut(photograph, window), "; ".join(filter(None, notes)))
+  pixels = cut(photograph, window)
+  if resize is None:
+    pixels = resize_and_crop(pixels, framing.size, framing.size)
+  return Face(box, window, pixels, "; ".join(filter(None, notes)))
 
 
 def _small(side, framing, resize):
   """A note on pictures that are enlarged more than the training images were; '' for others."""
-  times = min(resize, framing.size) / side
+  times = min(resize or framing.size, framing.size) / side
   if times < TOO_SMALL:
     return ""
   return f"too small: {side} px are enlarged {times:.1f} times, the training faces' pictures have {framing.size} px"

@@ -4,6 +4,7 @@ import pytest
 from fakeface_jax.data.faces.detect import Box
 from fakeface_jax.data.faces.face import check_which, faces_of
 from fakeface_jax.data.faces.framing import Framing
+from fakeface_jax.data.reading.square import resize_and_crop
 from fakeface_jax.errors import UserError
 
 SIZE = 100  # px of the training images; their faces fill the middle half
@@ -82,3 +83,16 @@ def test_a_face_much_smaller_than_the_training_faces_is_said_to_be():
 def test_another_word_is_refused_with_those_there_are():
   with pytest.raises(UserError, match=r"^faces='larges' is not known; use one of auto, all, largest, none; did you"):
     check_which("larges")
+
+
+def test_where_pixels_are_taken_as_they_are_a_window_is_brought_to_the_size_of_the_training_images():
+  image = photograph(400, 600)
+  large, same, whole = (judged(image, box(300, 200, side), resize=None)[0] for side in (90, 52, 150))
+  assert large.window == (210, 110, 180) and large.pixels.shape == (SIZE, SIZE, 3)
+  np.testing.assert_array_equal(large.pixels, resize_and_crop(image[110:290, 210:390], SIZE, SIZE))
+  assert same.window[2] == SIZE and same.pixels.shape == (SIZE, SIZE, 3)
+  left, top = same.window[:2]
+  np.testing.assert_array_equal(same.pixels, image[top : top + SIZE, left : left + SIZE])  # nothing is resampled
+  assert whole.window == (150, 50, 300)
+  small = judged(image, box(300, 200, 12), resize=None)[0]
+  assert "too small: 24 px are enlarged 4.2 times" in small.note

@@ -1,6 +1,7 @@
 """Which detectors the ablation trains, with what changed, and how each row is judged; training is tested elsewhere."""
 
 import json
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +9,13 @@ import pytest
 from benchmarks import recipe, worlds
 
 from configs import photographs
+from fakeface_jax.commands.app import flags
+from fakeface_jax.config_fields import FINE_TUNING, problems_of
 from fakeface_jax.data.reading.images import read_image
 from fakeface_jax.errors import UserError
 from fakeface_jax.workdir import flatten_config
 from tests.scripts.benchmarks.worlds import Trainings, faces
+from tests.test_readme import parsed
 
 
 class Bright:
@@ -49,14 +53,30 @@ def bench(monkeypatch, tmp_path):
 
   monkeypatch.setattr(worlds, "run_script", run_script)
   monkeypatch.setattr(recipe, "load", lambda run: detectors.setdefault(run.name, Bright()))
-  folders = [faces(tmp_path / "gan"), faces(tmp_path / "swap")]
-  return trainings, detectors, lambda *rows: recipe.bench_recipe(folders, rows=rows, workdir=tmp_path / "runs")
+  made = {name: faces(tmp_path / name) for name in ("gan", "swap")}
+
+  def run(*rows, folders=("gan", "swap")):
+    return recipe.bench_recipe([made[name] for name in folders], rows=rows, workdir=tmp_path / "runs")
+
+  return trainings, detectors, run
 
 
-def test_each_row_changes_fields_that_the_recipe_has():
+@pytest.mark.parametrize("row", recipe.FIELDS)
+def test_each_row_changes_fields_that_train_py_takes(row):
   fields = flatten_config(photographs.get_config().to_dict())
-  for row, changed in recipe.FIELDS.items():
-    assert changed.keys() <= fields.keys() and all(fields[name] != value for name, value in changed.items()), row
+  changed = recipe.FIELDS[row]
+  given = [shlex.quote(f"--config.{name}={value}") for name, value in changed.items()]
+  with parsed(" ".join(["python scripts/train.py --config configs/photographs.py", *given])):
+    now = flatten_config(flags.FLAGS.config.to_dict())
+  assert {name for name in fields if fields[name] != now[name]} == set(changed)
+  assert problems_of(now | {"data.path": "faces"}, FINE_TUNING) == {}
+
+
+def test_a_set_without_pairs_has_no_figure_in_that_row_even_alone(bench):
+  _, _, run = bench
+  text, figures = run("pairs in a batch", folders=("gan",))
+  assert figures["pairs in a batch"] == {"sets": {}} and text.splitlines()[2].split() == [
+      "pairs", "in", "a", "batch", "no", "pairs"]
 
 
 def test_one_thing_is_changed_at_a_time_and_every_folder_has_a_run(bench):
@@ -89,7 +109,7 @@ def test_differences_are_trained_on_and_judged_alone_and_beside(bench, tmp_path)
       str(place / name) for place in (tmp_path, tmp_path / "runs" / "differences") for name in ("gan", "swap")]
   assert figures[recipe.DIFFERENCES]["sets"]["gan"]["roc_auc"] == 0.5  # of one colour: no differences
   assert figures[recipe.BESIDE]["sets"]["gan"]["roc_auc"] == 1
-  assert read_image(tmp_path / "runs" / "differences" / "gan" / "val" / "fake" / "0.png").tolist() == [
+  assert read_image(tmp_path / "runs" / "differences" / "gan" / "val" / "fake" / "0.png.png").tolist() == [
       [[128] * 3] * 32] * 32
 
 
