@@ -14,6 +14,7 @@ from PIL import Image
 from skimage.data import astronaut, coffee
 
 from fakeface_jax.audit import cases as audited_cases
+from fakeface_jax.audit import measures as audited_measures
 from fakeface_jax.audit import run as audit_module
 from fakeface_jax.audit.run import audit_run
 from fakeface_jax.commands import evaluate as evaluate_module
@@ -247,6 +248,7 @@ def test_the_audit_and_the_pages_of_its_cases(
   monkeypatch.setattr(audited_cases, "draw_panel", draw_panel)
   monkeypatch.setattr(audit_module, "CORRUPTIONS", {})
   monkeypatch.setattr(audited_cases, "EACH", 99)
+  monkeypatch.setattr(audited_measures, "disturbances", lambda pixels: [pixels])  # how steady maps are aside
   audit, *_ = audit_run(run, methods=["gradcam"], out=tmp_path, batch_size=batch_size)
   known = {file.relative_to(faces).as_posix(): answer for file, answer in zip(files, answers, strict=True)}
   assert len(audit["cases"]["items"]) == len(drawn) == len(known) and audit["localization"]["images"] == 6

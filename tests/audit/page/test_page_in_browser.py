@@ -225,7 +225,7 @@ def test_it_prints_everything_but_what_is_for_the_screen(browser):
   assert len(visible(".case .thumbnail")) == 40 and not visible(".panel")
   browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
   browser.execute_script("dispatchEvent(new Event('beforeprint'))")
-  assert len(all_of(browser, "details.more[open]")) == 2
+  assert len(all_of(browser, "details.more[open]")) == 3
   browser.execute_script("dispatchEvent(new Event('afterprint'))")
   assert not all_of(browser, "details.more[open]")
 
