@@ -89,12 +89,15 @@ def paired(recipe, tmp_path):
 
 @pytest.mark.parametrize("views", [1, pytest.param(3, marks=pytest.mark.slow)])
 def test_smaller_training_images_in_pairs_are_the_same_training_either_way(paired, tmp_path, views):
-  changes = {"data__views": views, "epochs": 2}
+  changes = {"data__views": views, "epochs": 1}
   with_images = run(paired, tmp_path / "images", trunk="none", **changes)
   with_features = run(paired, tmp_path / "features", **changes)
-  assert_same(with_features, with_images)
-  larger = run(paired, tmp_path / "larger", data__train_crop=None, **changes)
-  assert abs(larger[1][0]["train_loss"] - with_images[1][0]["train_loss"]) > 1e-3
+  for name in ("train_loss", "val_loss"):  # features may round to another bfloat16 in a batch of another size
+    assert with_features[1][0][name] == pytest.approx(with_images[1][0][name], rel=5e-3), name
+  run(paired, tmp_path / "larger", data__train_crop=None, **changes)
+  small, large = (np.load(tmp_path / of / "trunk" / "train.npy") for of in ("features", "larger"))
+  assert small.shape == large.shape and np.mean(small[:, :512] == large[:, :512]) < 0.5
+  assert not (tmp_path / "larger" / "trunk" / "val.npy").exists()  # it uses that of the run beside it: the same
 
 
 def test_training_sees_pairs_in_small_and_validation_all_in_full(paired, monkeypatch):
