@@ -41,6 +41,7 @@ def get_config():
   config.batch_size = 32  # images a step, over all devices
   config.epochs = 20  # at most
   config.learning_rate = 1e-3  # of Adam
+  config.ema_decay = 0.0  # of the moving average of the weights over steps, which is judged and kept; 0: none
   config.plateau = ConfigDict()
   config.plateau.factor = 0.3  # what the learning rate is multiplied by once the validation loss stands still
   config.plateau.patience = 2  # epochs that it must stand still for that

@@ -50,7 +50,8 @@ def optional(field):
 TEXT = Field("some text", lambda value: isinstance(value, str) and value.strip() != "")
 ANY_TEXT = Field("text", lambda value: isinstance(value, str))
 
-SINCE_ADDED = {"model.name": "resnet", "data.pairs": False}  # fields that older configs lack, and what these mean
+# Fields that older configs lack, and what these mean.
+SINCE_ADDED = {"model.name": "resnet", "data.pairs": False, "ema_decay": 0.0}
 
 _EVERY_RUN = {
     "seed": whole(0, 2**31 - 1),
@@ -83,6 +84,7 @@ FINE_TUNING = _EVERY_RUN | {
     "data.test_name": optional(ANY_TEXT),
     "data.test_path": optional(ANY_TEXT),
     "trunk": one_of("auto", "device", "host", "file", "none"),
+    "ema_decay": number(0, 1, below=True),
     "plateau.factor": number(0, 1, above=True, below=True),
     "plateau.patience": whole(0, 100_000),
     "early_stopping_patience": whole(0, 100_000),

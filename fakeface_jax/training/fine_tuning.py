@@ -120,23 +120,27 @@ class FineTuning(Loop):
 
     training = {
         "opt_state": tx.init(variables["params"]), "totals": zero_totals(),
-        "plateau": self.plateau.init(variables["params"])}
+        "plateau": self.plateau.init(variables["params"])} | ({"now": variables} if config.get("ema_decay") else {})
     saved, progress = self.resume({"variables": variables, "training": training})
     if saved is not None:
       variables, training = saved["variables"], saved["training"]
       self.early_stopping = self.early_stopping.replace(**progress["early_stopping"])
     elif config.pretrained:
       variables = load_pretrained(config.pretrained, variables)
-    params, frozen = split_params(variables["params"], mask)
+    now = variables if saved is None else training.get("now", variables)
+    params, frozen = split_params(now["params"], mask)
     self.frozen, self.plateau_state = replicate(frozen), training["plateau"]
-    self.state = TrainState(params, variables["batch_stats"], training["opt_state"], training["totals"])
+    self.state = TrainState(params, now["batch_stats"], training["opt_state"], training["totals"])
+    if config.get("ema_decay"):
+      average = {"params": split_params(variables["params"], mask)[0], "batch_stats": variables["batch_stats"]}
+      self.state = self.state.replace(average=jax.tree.map(np.array, average))  # copies: the steps donate the state
     self.logs.start(self.history, outline(config, model, splits, mask, params, frozen))
 
     cut = first_trained_cut(model, mask)
     self.trunk = None
     if cut != model.cuts[0]:  # copies: the steps donate the state, statistics among it
       self.trunk = Trunk(model, cut, jax.tree.map(np.array, variables), train_crop(config.data))
-    self.tail_step = make_tail_step(model, tx, mask)
+    self.tail_step = make_tail_step(model, tx, mask, config.get("ema_decay", 0.0))
 
   def prepare(self, workdir, fingerprint):
     """Makes, or finds, what the epochs go over; see `epochs.make_epochs`."""
@@ -179,6 +183,8 @@ class FineTuning(Loop):
 
   def arrays(self):
     training = {"opt_state": self.state.opt_state, "totals": self.state.totals, "plateau": self.plateau_state}
+    if self.state.average is not None:
+      training["now"] = self._merged(self.state.params, self.state.batch_stats)
     return {"variables": self.variables(), "training": training}
 
   def progress(self):
@@ -186,8 +192,11 @@ class FineTuning(Loop):
     return {"early_stopping": {name: getattr(self.early_stopping, name) for name in names}}
 
   def variables(self):
-    """All variables as they stand now."""
-    return {"params": merge_params(self.state.params, self.frozen), "batch_stats": self.state.batch_stats}
+    """All variables that are judged and kept: as they stand now, or their average."""
+    return self._merged(**(self.state.average or {"params": self.state.params, "batch_stats": self.state.batch_stats}))
+
+  def _merged(self, params, batch_stats):
+    return {"params": merge_params(params, self.frozen), "batch_stats": batch_stats}
 
   def best_variables(self):
     """Variables of the epoch with the lowest validation loss."""

@@ -27,6 +27,7 @@ class TrainState:
   batch_stats: Any  # BatchNorm's running mean and variance, of all layers
   opt_state: Any  # of the optimiser, for the trainable parameters only
   totals: Any  # sums over this epoch's images so far: `loss`, `correct`, `count`
+  average: Any = None  # {"params", "batch_stats"}: their moving average; None: there is none
 
 
 def zero_totals():
@@ -48,14 +49,16 @@ def freeze_norms(mask):
   return nn.intercept_methods(interceptor)
 
 
-def make_tail_step(model, tx, mask):
+def make_tail_step(model, tx, mask, ema_decay=0.0):
   """The step of what trains, `step(state, frozen, features, labels, weights) -> state`, to be mapped over `AXIS`.
 
   Args of the step:
     frozen: the other parameters, `optax.MaskedNode()` where one trains.
     features: of B images at `first_trained_cut`; labels: int32[B]; weights: float32[B].
   The loss is the weighted mean cross-entropy over the batches of all devices; an image of weight 0 has no gradient. A
-  trained BatchNorm averages over all devices' images.
+  trained BatchNorm averages over all devices' images. Where the state has an average, that becomes `ema_decay` times what
+  it was and the rest what the step leads to (Polyak and Juditsky, Acceleration of Stochastic Approximation by Averaging,
+  1992, with weights that fall exponentially).
   """
   cut = first_trained_cut(model, mask)
   model = model.clone(axis_name=AXIS)
@@ -76,12 +79,16 @@ def make_tail_step(model, tx, mask):
     grads, loss, correct = jax.lax.psum((grads, loss, correct), AXIS)
     updates, opt_state = tx.update(grads, state.opt_state, state.params)
     seen = {"loss": loss * count, "correct": correct, "count": count}
-    return TrainState(
+    state = TrainState(
         params=optax.apply_updates(state.params, updates),
         batch_stats=batch_stats,
         opt_state=opt_state,
         totals=jax.tree.map(jnp.add, state.totals, seen),
+        average=state.average,
     )
+    return state if state.average is None else state.replace(average=jax.tree.map(
+        lambda average, now: average + (1 - ema_decay) * (now - average),  # what is frozen stays to the bit
+        state.average, {"params": state.params, "batch_stats": state.batch_stats}))
 
   return step
 

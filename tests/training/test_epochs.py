@@ -9,7 +9,7 @@ import pytest
 from fakeface_jax.data.splits import RunSplits
 from fakeface_jax.errors import UserError
 from fakeface_jax.models import init_variables
-from fakeface_jax.models.pretrained import save_safetensors
+from fakeface_jax.models.pretrained import load_pretrained, save_safetensors
 from fakeface_jax.models.resnet import resnet
 from fakeface_jax.training import epochs, fine_tuning, tables
 from fakeface_jax.training.loop import Loop
@@ -168,9 +168,10 @@ def test_a_part_of_the_data_trains_alike_over_features_and_another_part_is_not_m
 
 
 @pytest.mark.slow
-def test_killed_within_an_epoch_it_ends_with_the_same_bits(recipe, tmp_path, monkeypatch):
+@pytest.mark.parametrize("ema_decay", [0.0, 0.9])
+def test_killed_within_an_epoch_it_ends_with_the_same_bits(recipe, tmp_path, monkeypatch, ema_decay):
   monkeypatch.setattr(tables, "PIECE_STEPS", 2)
-  whole = run(recipe, tmp_path / "whole")
+  whole = run(recipe, tmp_path / "whole", ema_decay=ema_decay)
   saved, save = [], Loop._save
 
   def killed(self, *arguments):
@@ -182,7 +183,7 @@ def test_killed_within_an_epoch_it_ends_with_the_same_bits(recipe, tmp_path, mon
 
   monkeypatch.setattr(Loop, "_save", killed)
   # A checkpoint after every piece: the fifth comes within the second epoch.
-  often = {"checkpoint_minutes": 0.0}
+  often = {"checkpoint_minutes": 0.0, "ema_decay": ema_decay}
   with pytest.raises(KeyboardInterrupt):
     run(recipe, tmp_path / "killed", **often)
   assert saved == [2, 4, 0, 2, 4]
@@ -190,6 +191,17 @@ def test_killed_within_an_epoch_it_ends_with_the_same_bits(recipe, tmp_path, mon
   assert all(jax.tree.leaves(jax.tree.map(np.array_equal, again[2], whole[2])))
   ignore_speed = lambda rows: [{k: v for k, v in row.items() if k != "images_per_second"} for row in rows]
   assert ignore_speed(again[1]) == ignore_speed(whole[1])
+
+
+def test_an_average_is_judged_and_kept_while_training_stays_what_it_was(recipe, tmp_path):
+  _, rows, weights = run(recipe, tmp_path / "weights")
+  _, of_average, average = run(recipe, tmp_path / "average", ema_decay=0.9)
+  for row, other in zip(rows, of_average, strict=True):
+    assert row["train_loss"] == other["train_loss"] and row["val_loss"] != other["val_loss"]
+  before = load_pretrained(recipe.pretrained, weights)["params"]
+  moved = lambda variables: np.linalg.norm(
+      variables["params"]["layer4_1"]["conv2"]["kernel"] - before["layer4_1"]["conv2"]["kernel"])
+  assert 0 < moved(average) < moved(weights)
 
 
 @pytest.mark.slow

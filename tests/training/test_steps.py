@@ -22,7 +22,7 @@ from fakeface_jax.training.trunk import Trunk
 MODEL = resnet(18)
 
 
-def start(trainable, learning_rate=1e-2):
+def start(trainable, learning_rate=1e-2, ema_decay=0.0):
   """(step, fresh state, frozen parameters, the variables they were made of)."""
   variables = jax.tree.map(np.asarray, init_variables(MODEL, jax.random.key(0), 32))
   mask = trainable_mask(MODEL, variables["params"], trainable)
@@ -31,7 +31,7 @@ def start(trainable, learning_rate=1e-2):
   state = jax.tree.map(jnp.array, TrainState(params, variables["batch_stats"], tx.init(params), zero_totals()))
   cut = first_trained_cut(MODEL, mask)
   trunk = None if cut == "stem" else Trunk(MODEL, cut, variables, 32)
-  return make_image_step(make_tail_step(MODEL, tx, mask), trunk), state, frozen, variables
+  return make_image_step(make_tail_step(MODEL, tx, mask, ema_decay), trunk), state, frozen, variables
 
 
 def make_batch(count, weights=None):
@@ -105,6 +105,22 @@ def test_a_trained_norm_averages_over_all_devices():
       state.batch_stats["bn1"]["mean"], 0.1 * stem.mean(axis=(0, 1, 2)), rtol=1e-3, atol=1e-6)
   np.testing.assert_allclose(
       state.batch_stats["bn1"]["var"], 0.9 + 0.1 * stem.var(axis=(0, 1, 2)), rtol=1e-3)
+
+
+def test_the_average_follows_the_weights_and_what_is_frozen_stays_to_the_bit():
+  step, state, frozen, variables = start("last_block", ema_decay=0.75)
+  average = lambda state: {"params": state.params, "batch_stats": state.batch_stats}
+  state = state.replace(average=jax.tree.map(jnp.array, average(state)))
+  seen = [jax.tree.map(np.array, average(state))]
+  for _ in range(2):
+    state = step(state, frozen, to_devices(make_batch(8)))
+    seen.append(jax.tree.map(np.array, average(state)))
+  expected = jax.tree.map(lambda first, second, third: 0.5625 * first + 0.1875 * second + 0.25 * third, *seen)
+  jax.tree.map(lambda is_, wanted: np.testing.assert_allclose(is_, wanted, rtol=1e-5, atol=1e-6),
+               state.average, expected)
+  same = same_leaves(state.average["batch_stats"], variables["batch_stats"])
+  assert {path for path, equal in same.items() if not equal} == {
+      f"['layer4_1']['bn{i}']['{name}']" for i in (1, 2) for name in ("mean", "var")}
 
 
 def test_a_batch_must_split_evenly(monkeypatch):
