@@ -56,9 +56,9 @@ def make_tail_step(model, tx, mask, ema_decay=0.0):
     frozen: the other parameters, `optax.MaskedNode()` where one trains.
     features: of B images at `first_trained_cut`; labels: int32[B]; weights: float32[B].
   The loss is the weighted mean cross-entropy over the batches of all devices; an image of weight 0 has no gradient. A
-  trained BatchNorm averages over all devices' images. Where the state has an average, that becomes `ema_decay` times what
-  it was and the rest what the step leads to (Polyak and Juditsky, Acceleration of Stochastic Approximation by Averaging,
-  1992, with weights that fall exponentially).
+  trained BatchNorm averages over all devices' images. Where the state has an average, that becomes `ema_decay` times
+  what it was and the rest what the step leads to (Polyak and Juditsky, Acceleration of Stochastic Approximation by
+  Averaging, 1992, with weights that fall exponentially).
   """
   cut = first_trained_cut(model, mask)
   model = model.clone(axis_name=AXIS)
