@@ -15,7 +15,9 @@ def get_config():
   config.data.train_crop = 128
   config.data.views = 0
   config.data.augment = "crop,flip"
-  config.learning_rate = 5e-4
+  config.epochs = 30
+  config.learning_rate = 3e-4
+  config.ema_decay = 0.99
   config.plateau.patience = 4
   config.early_stopping_patience = 12
   return config

@@ -7,7 +7,7 @@ import re
 import pytest
 from ml_collections import ConfigDict
 
-from configs import ciplab, pretrain, resnet, resnet50, resnet50_140k, scratch
+from configs import ciplab, photographs, pretrain, resnet, resnet50, resnet50_140k, scratch, swaps
 from fakeface_jax.config_fields import FINE_TUNING, PRETRAINING, check_config
 from fakeface_jax.data.datasets import BUILDERS
 from fakeface_jax.errors import UserError
@@ -46,7 +46,8 @@ OUT_OF_RANGE = {
     "data.train_crop": (0, 10**6, "64"), "data.pairs": (1, 0, None, "yes"),
     "data.train_size": (-2, 2.5), "data.forge": (-0.1, 1.1, math.nan), "data.test_name": (3,), "data.test_split": ("",),
     "trunk": ("disk", None), "batch_size": (0, -8, 10**9, 32.0), "epochs": (0, -1, 10**9),
-    "learning_rate": (0.0, -1.0, math.nan, math.inf, 1e9, "fast"), "plateau.factor": (0.0, 1.0, -1.0, math.nan),
+    "learning_rate": (0.0, -1.0, math.nan, math.inf, 1e9, "fast"), "ema_decay": (1.0, -0.1, math.nan, None),
+    "plateau.factor": (0.0, 1.0, -1.0, math.nan),
     "plateau.patience": (-1, 1.5), "early_stopping_patience": (-1, None),
     "checkpoint_minutes": (-1.0, math.nan, math.inf)}
 OF_PRETRAINING = {
@@ -71,7 +72,7 @@ def test_every_field_is_in_the_table_and_every_config_within_it():
   for module, fields in ((resnet, FINE_TUNING), (pretrain, PRETRAINING)):
     assert set(flatten_config(module.get_config().to_dict())) == set(fields)
     check_config(module.get_config(), fields)
-  for module in (ciplab, resnet50, resnet50_140k, scratch):
+  for module in (ciplab, photographs, resnet50, resnet50_140k, scratch, swaps):
     check_config(module.get_config(), FINE_TUNING)
   assert all(FINE_TUNING["model.depth"].holds(depth) for depth in DEPTHS)
   assert all(FINE_TUNING["model.dtype"].holds(dtype) for dtype in DTYPES)

@@ -26,15 +26,16 @@ BASE, CROPS = "the recipe", "ten crops judged"
 DIFFERENCES, BESIDE = "differences instead of RGB", "differences beside RGB"
 FIELDS = {  # row: what is set otherwise than in the recipe
     BASE: {},
+    "small, whole faces": {"data.resize": 144, "data.crop": 128, "data.train_crop": "none"},
     "pixels as they are": {"data.resize": "none"},
-    "resized to 224 px": {"data.resize": 224},
-    "enlarged to 512 px": {"data.resize": 512, "data.crop": 448},
-    "whole pictures": {"data.train_crop": "none"},
-    "jpeg, blur": {"data.augment": "crop,flip,jpeg,blur"},
+    "enlarged to 512 px": {"data.resize": 512, "data.crop": 448},  # as a stem of half the stride
     "jpeg, blur, noise": {"data.augment": "crop,flip,jpeg,blur,noise"},
     "pairs in a batch": {"data.pairs": True},
-    "last stage": {"trainable": "last_stage", "data.train_crop": "none", "data.views": 4},
-    "last block": {"trainable": "last_block", "data.train_crop": "none", "data.views": 4},
+    "small, whole faces, pairs": {
+        "data.resize": 144, "data.crop": 128, "data.train_crop": "none", "data.pairs": True},
+    "weights of the last step": {"ema_decay": 0.0},
+    "last stage": {"trainable": "last_stage"},
+    "last block": {"trainable": "last_block"},
     "random weights": {"pretrained": ""},
     DIFFERENCES: {},
 }
