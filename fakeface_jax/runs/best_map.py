@@ -1,6 +1,6 @@
 """Which map of a run lies best on the masks of fakes, and having it computed with others.
 
-Its audit says so, of all methods; without one its validation images have said it, of Grad-CAM's layers.
+Its audit says so, of all methods; without one its validation images have said it, of three that one pass computes.
 """
 
 import itertools
@@ -11,12 +11,13 @@ import numpy as np
 
 from fakeface_jax.detector import Seen, checksum
 from fakeface_jax.explain.methods import METHODS, Resolved, resolve_methods
+from fakeface_jax.progress import with_progress
 from fakeface_jax.runs.records import split_of_run
 from fakeface_jax.workdir import BEST_MAP_FILE, read_config, read_json, write_whole
 
 AUDIT, FIGURES_FILE = "audit", "audit.json"  # the folder in the run's, and the audit's figures in it
-METHOD = "gradcam"  # whose layers are compared on validation images: what every panel shows
-CAUGHT, TRIED = 64, 32  # fakes at most: held against their masks, and with what a map marks taken away
+COMPARED = ("gradcam", "hirescam", "layercam")  # on validation images, in the layers of Grad-CAM that panels show
+CAUGHT, TRIED = 128, 64  # fakes at most: held against their masks, and with what a map marks taken away
 
 
 def best_map(workdir, detector):
@@ -39,11 +40,12 @@ def _surely_better(best):
 
 
 def find_best_map(workdir, detector):
-  """Compares Grad-CAM's layers on caught validation fakes with masks, and keeps the result, in `best_map.json`.
+  """Compares layers and methods on caught validation fakes with masks, and keeps the result, in `best_map.json`.
 
-  The best needs surely more of its energy inside the masks than any baseline has, on other fakes than it was chosen on
-  (see `evaluation.localization`); verdicts that rest on what is inside; and a probability of fake that falls faster
-  when what it marks is removed than with patches at random. Whether it depends on the weights an audit tries.
+  The best needs surely more of its energy inside the masks than any baseline has, on other fakes than it was chosen on;
+  a probability of fake that falls faster when what it marks is removed than with patches at random (both as
+  `evaluation.localization` has it); and verdicts that rest on what is inside. Whether it depends on the weights an
+  audit tries.
   """
   path = Path(workdir) / BEST_MAP_FILE
   if _of_weights(path, detector, "it is found anew") is None:
@@ -92,32 +94,36 @@ def _compared(detector, seen, masks):
 
   if len(seen) < FEW:
     return {"reason": f"only {len(seen)} validation fakes with a mask are caught"}
-  given = resolve_methods(detector.model, [METHOD])
-  maps = detector.engine.explain(seen.pixels, np.full(len(seen), FAKE), given)[METHOD]
-  rows = [{"method": METHOD, "title": METHODS[METHOD].title, "layer": layer, "images": np.arange(len(seen)),
-           **placed(maps[layer], masks)} for layer in given[METHOD]["layers"]]
+  layers = resolve_methods(detector.model, COMPARED[:1])[COMPARED[0]]["layers"]
+  maps = detector.engine.explain(
+      seen.pixels, np.full(len(seen), FAKE), resolve_methods(detector.model, COMPARED, layers))
+  rows = [{"method": name, "title": METHODS[name].title, "layer": layer, "images": np.arange(len(seen)),
+           **placed(maps[name][layer], masks)} for name in COMPARED for layer in layers]
   baselines = baseline_measures(masks, seen.pixels)
+  nearest = max(of["energy"].mean() for of in baselines.values())
+  if near := [row for row in rows if row["energy"].mean() > nearest]:
+    gains = _gains_of_removal(
+        detector, seen.pixels[:TRIED], [maps[row["method"]][row["layer"]][:TRIED] for row in near])
+    rows = [row | {"trials": {"deletion": mean_interval(gain), "depends_on_weights": None}}
+            for row, gain in zip(near, gains, strict=True)]
   painted = painted_over(detector, seen.pixels, masks) | {
       "untouched": probability_of_fake(detector.engine.logits(seen.pixels))}
   found = localization(
       rows, baselines, np.full(len(seen), True), baselines["chance"]["energy"], painted=painted)
   best = found["best"]
-  if not _surely_better(best) or found["painted"]["drop"][1] <= LEAST_DROP:
-    return {"reason": found["verdict"]}
-  gain = _gain_of_removal(detector, seen.pixels[:TRIED], maps[best["layer"]][:TRIED])
-  low = mean_interval(gain)[1]
-  return {"best": best} if low > 0 else {"reason": "removing what it marks is not surely faster than patches at random"}
+  surely = "method" in best and _surely_better(best) and found["painted"]["drop"][1] > LEAST_DROP
+  return {"best": best} if surely else {"reason": found["verdict"]}
 
 
-def _gain_of_removal(detector, pixels, maps):
-  """float64[N], how much lower the probability of fake is with what the maps mark removed first than with patches."""
+def _gains_of_removal(detector, pixels, several):
+  """float64[N] of each: how much lower the probability of fake is with what it marks removed than with patches."""
   from fakeface_jax.evaluation import faithfulness
 
   ends = faithfulness.curve_ends(detector, pixels, ("inpaint",))
-  patches = faithfulness.baseline_maps(len(pixels), pixels.shape[1])[faithfulness.RANDOM[1]]
-  with_patches, with_maps = (faithfulness.area_under(faithfulness.faithfulness_of_map(
-      detector, pixels, of, ends, ("inpaint",), ("deletion",))["deletion"]["inpaint"]) for of in (patches, maps))
-  return with_patches - with_maps
+  removed = lambda maps: faithfulness.area_under(faithfulness.faithfulness_of_map(
+      detector, pixels, maps, ends, ("inpaint",), ("deletion",))["deletion"]["inpaint"])
+  patches = removed(faithfulness.baseline_maps(len(pixels), pixels.shape[1])[faithfulness.RANDOM[1]])
+  return [patches - removed(maps) for maps in with_progress(several, "putting maps to trial", unit="maps")]
 
 
 def with_map(model, settings, best):
