@@ -24,15 +24,15 @@ log = logging.getLogger(__name__)
 RECIPE = CONFIGS / "photographs.py"
 BASE, CROPS = "the recipe", "ten crops judged"
 DIFFERENCES, BESIDE = "differences instead of RGB", "differences beside RGB"
+SMALL = {"data.resize": 144, "data.crop": 128, "data.train_crop": "none"}
 FIELDS = {  # row: what is set otherwise than in the recipe
     BASE: {},
-    "small, whole faces": {"data.resize": 144, "data.crop": 128, "data.train_crop": "none"},
+    "small, whole faces": SMALL,
     "pixels as they are": {"data.resize": "none"},
     "enlarged to 512 px": {"data.resize": 512, "data.crop": 448},  # as a stem of half the stride
     "jpeg, blur, noise": {"data.augment": "crop,flip,jpeg,blur,noise"},
     "pairs in a batch": {"data.pairs": True},
-    "small, whole faces, pairs": {
-        "data.resize": 144, "data.crop": 128, "data.train_crop": "none", "data.pairs": True},
+    "small, whole faces, pairs": SMALL | {"data.pairs": True},
     "weights of the last step": {"ema_decay": 0.0},
     "last stage": {"trainable": "last_stage"},
     "last block": {"trainable": "last_block"},

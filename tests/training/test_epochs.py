@@ -193,7 +193,7 @@ def test_killed_within_an_epoch_it_ends_with_the_same_bits(recipe, tmp_path, mon
   assert ignore_speed(again[1]) == ignore_speed(whole[1])
 
 
-def test_an_average_is_judged_and_kept_while_training_stays_what_it_was(recipe, tmp_path):
+def test_an_average_is_judged_and_kept_but_not_what_goes_on_training(recipe, tmp_path):
   _, rows, weights = run(recipe, tmp_path / "weights")
   _, of_average, average = run(recipe, tmp_path / "average", ema_decay=0.9)
   for row, other in zip(rows, of_average, strict=True):
