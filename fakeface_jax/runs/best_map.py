@@ -17,7 +17,7 @@ from fakeface_jax.workdir import BEST_MAP_FILE, read_config, read_json, write_wh
 
 AUDIT, FIGURES_FILE = "audit", "audit.json"  # the folder in the run's, and the audit's figures in it
 COMPARED = ("gradcam", "hirescam", "layercam")  # on validation images, in the layers of Grad-CAM that panels show
-CAUGHT, TRIED = 128, 64  # fakes at most: held against their masks, and with what a map marks taken away
+CAUGHT, TRIED = 128, 32  # fakes at most: held against their masks, and with what a map marks taken away
 
 
 def best_map(workdir, detector):
