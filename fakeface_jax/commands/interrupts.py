@@ -31,7 +31,6 @@ def listen():
   os.set_blocking(writer, False)
   signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
   signal.signal(signal.SIGINT, _on_press)
-  sys.unraisablehook = _on_unraisable
   _thread.start_new_thread(_hear, (reader,))
 
 
@@ -40,9 +39,18 @@ class working:
 
   def __enter__(self):
     _State.working = True
+    self._hook, sys.unraisablehook = sys.unraisablehook, self._on_unraisable
 
   def __exit__(self, *_):
     _State.working = False
+    sys.unraisablehook = self._hook
+
+  def _on_unraisable(self, unraisable):
+    """A KeyboardInterrupt that met a callback, which cannot raise it, is raised again; in a notebook too."""
+    if issubclass(unraisable.exc_type, KeyboardInterrupt):
+      _thread.start_new_thread(_raise_later, ())
+    else:
+      self._hook(unraisable)
 
 
 def pressed():
@@ -88,14 +96,6 @@ def _hear(reader):
       _State.heard += 1
       if _State.heard > 1 or not _State.working:
         _end()
-
-
-def _on_unraisable(unraisable):
-  """A KeyboardInterrupt that met a callback, which cannot raise it, is raised again."""
-  if issubclass(unraisable.exc_type, KeyboardInterrupt):
-    _thread.start_new_thread(_raise_later, ())
-  else:
-    sys.__unraisablehook__(unraisable)
 
 
 def _end():

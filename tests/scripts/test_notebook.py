@@ -61,20 +61,30 @@ def kernel(tmp_path_factory):
 
 def test_a_script_that_is_run_in_a_cell_stops_and_goes_on_and_leaves_the_kernel_as_it_was(kernel, config):
   long = config.copy_and_resolve_references()
-  long.epochs = 4
+  long.epochs = 8
   flags = " ".join(f"'{flag}'" for flag in config_flags(long))
   train = f"%run {ROOT}/scripts/train.py {flags} --workdir runs/one"
   kernel.run(STATE)
   stopped = kernel.run(train, interrupt_after="epoch   1")
-  assert "error" not in stopped and "epoch   4" not in stopped["stdout"]
+  assert "error" not in stopped and "epoch   8" not in stopped["stdout"], stopped["stderr"]
   assert stopped["stderr"].splitlines()[-1] == "interrupted; the same command goes on from what was saved"
   done = kernel.run(train)
-  assert "error" not in done and done["stdout"].count("epoch   4") == 1 and "epoch   1" not in done["stdout"]
+  assert "error" not in done and done["stdout"].count("epoch   8") == 1 and "epoch   1" not in done["stdout"]
   assert done["stderr"].count("Going on after epoch") == 1
   assert "\r" not in done["stdout"] + done["stderr"]
   changed = "[[i, a, b] for i, (a, b) in enumerate(zip(before, state())) if a != b]"
   assert kernel.run(changed)["text/plain"] == "[]"
   assert kernel.run("logging.error('theirs')")["stderr"] == "ERROR:root:theirs\n"
+
+
+def test_a_stop_that_meets_a_callback_which_cannot_raise_it_stops_the_cell_all_the_same(kernel):
+  cell = (
+      "import time\nfrom fakeface_jax.commands import interrupts\n"
+      "class Callback:\n  def __del__(self):\n    raise KeyboardInterrupt\n"
+      "with interrupts.working():\n  Callback()\n  time.sleep(5)\n"
+  )
+  shown = kernel.run(cell)
+  assert shown.get("error") == "KeyboardInterrupt" and "ignored" not in shown["stderr"]
 
 
 def test_pictures_show_themselves_and_those_of_others_still_do(kernel, finished):
