@@ -57,7 +57,7 @@ FLAGS = {
     "scenes": (_count, "Scenes of each kind, with four faces each."),
     "repeats": (_count, "Measurements in each of two turns; the median counts."),
 }
-IN_OTHERS = ("gpu", "forge", "backbone", "many", "transfer", "recipe", "compile")  # processes, which need the chip
+IN_OTHERS = ("gpu", "backbone", "many", "compile")  # processes, which need the chip
 
 
 def explain(workdir=None, depth=50, size=224, batch_size=8, repeats=4):

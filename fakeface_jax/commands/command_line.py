@@ -156,16 +156,18 @@ def _chosen_file(argv):
   return flags.FLAGS["config"].default_file
 
 
-def _fields(chosen):
-  """{'data.name': value, ...} of a config file, which may be followed by ':' and an argument of its get_config.
+def read_config_file(chosen, flag="config"):
+  """The ConfigDict of a config file, which may be followed by ':' and an argument of its get_config.
 
-  Raises: UserError where it fails, with the line.
+  Raises: UserError where it fails, with the `flag` that named it, and the line.
   """
   path, *argument = str(chosen).split(":", 1)
   try:
-    return flatten_config(runpy.run_path(path)["get_config"](*argument).to_dict())
+    config = runpy.run_path(path)["get_config"](*argument)
+    config.to_dict()
+    return config
   except OSError as error:
-    raise UserError(f"--config={chosen}: {error.strerror or error}; the files below configs/ are examples") from error
+    raise UserError(f"--{flag}={chosen}: {error.strerror or error}; the files below configs/ are examples") from error
   except Exception as error:  # see `parse`
     line, trace = "", error.__traceback__
     while trace is not None:
@@ -173,8 +175,13 @@ def _fields(chosen):
         line = f" in line {trace.tb_lineno}"
       trace = trace.tb_next
     what = " ".join(f"{type(error).__name__}: {error}".split())
-    raise UserError(f"--config={chosen} fails{line}: {what}; expected a get_config() that returns a ConfigDict, see"
+    raise UserError(f"--{flag}={chosen} fails{line}: {what}; expected a get_config() that returns a ConfigDict, see"
                     " configs/resnet.py") from error
+
+
+def _fields(chosen):
+  """{'data.name': value, ...} of a config file."""
+  return flatten_config(read_config_file(chosen).to_dict())
 
 
 def _comments(path):

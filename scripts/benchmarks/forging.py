@@ -29,12 +29,12 @@ def bench_forging(faces, *, recipe=None, images=1200, seeds=1, workdir=None):
       own, reals = fields_of(folder, images), folder / "train" / "real"
       there = 2 * 0.7 * len(image_files(reals).images)  # in its train split
       percent = min(100, max(1, round(100 * images / there)))
-      forged = {"data.name": "forged", "data.path": reals, "data.train_split": f"train[:{percent}%]"}
+      forged = {"data.name": "forged", "data.path": str(reals), "data.train_split": f"train[:{percent}%]"}
       kinds = {"forged": forged, "own": own, "both": own | {"data.forge": SHARE}}
       for kind, fields in kinds.items():
         several = runs[f"{name}, {kind}"] = [place / f"{name} {kind} {seed}" for seed in range(seeds)]
         for seed, run in enumerate(several):
-          train(run, recipe or DEFAULT, fields | {"seed": seed, "data.dir": place / "records"} | (
+          train(run, recipe or DEFAULT, fields | {"seed": seed, "data.dir": str(place / "records")} | (
               {} if recipe else OF_PHOTOGRAPHS))
         log.info("trained on %s, %s", name, kind)
     for trained, several in runs.items():

@@ -24,11 +24,11 @@ log = logging.getLogger(__name__)
 RECIPE = CONFIGS / "photographs.py"
 BASE, CROPS = "the recipe", "ten crops judged"
 DIFFERENCES, BESIDE = "differences instead of RGB", "differences beside RGB"
-SMALL = {"data.resize": 144, "data.crop": 128, "data.train_crop": "none"}
+SMALL = {"data.resize": 144, "data.crop": 128, "data.train_crop": None}
 FIELDS = {  # row: what is set otherwise than in the recipe
     BASE: {},
     "small, whole faces": SMALL,
-    "pixels as they are": {"data.resize": "none"},
+    "pixels as they are": {"data.resize": None},
     "enlarged to 512 px": {"data.resize": 512, "data.crop": 448},  # as a stem of half the stride
     "jpeg, blur, noise": {"data.augment": "crop,flip,jpeg,blur,noise"},
     "pairs in a batch": {"data.pairs": True},
@@ -67,7 +67,7 @@ def bench_recipe(faces, *, rows=ROWS, images=1200, epochs=None, workdir=None):
         if row == DIFFERENCES:
           write_differences(folder, other[name])
           folder = other[name]
-        fields = fields_of(folder, images) | {"data.dir": place / "records"} | FIELDS[row]
+        fields = fields_of(folder, images) | {"data.dir": str(place / "records")} | FIELDS[row]
         run = place / f"{name}, {row}"
         try:
           train(run, RECIPE, fields | ({"epochs": epochs} if epochs else {}))

@@ -41,12 +41,12 @@ def bench_transfer(faces, *, recipe=None, seeds=3, workdir=None, picture=None):
     place = Path(workdir or temporary).expanduser().absolute()
     runs = {(trained, seed): place / f"{trained} {seed}" for trained in tests for seed in range(seeds)}
     for (trained, seed), run in runs.items():
-      fields = {"seed": seed, "data.dir": place / "records", "data.name": "synthetic_faces"}
+      fields = {"seed": seed, "data.dir": str(place / "records"), "data.name": "synthetic_faces"}
       if trained in folders:
         fields |= fields_of(folders[trained]) | ({} if recipe else OF_PHOTOGRAPHS)
       train(run, recipe or DEFAULT, fields)
       log.info("trained on %s, seed %d", trained, seed)
-    for trained in tests:  # after all training, as a GPU serves one process
+    for trained in tests:
       figures[trained] = {tested: scores_on([runs[trained, seed] for seed in range(seeds)], data, split)
                           for tested, (data, split) in tests.items()}
   if picture:

@@ -1,17 +1,22 @@
 """Sets of faces side by side: detectors trained on each, scored on all, as one table."""
 
 import json
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.backbone import SCORES
-from benchmarks.commands import check_split_folders, run_script
+from benchmarks.commands import check_split_folders
+from fakeface_jax.commands.batch_size import fit_batch_size
+from fakeface_jax.commands.command_line import read_config_file
 from fakeface_jax.commands.evaluate import evaluate_run
 from fakeface_jax.data.builders.folder import image_files
 from fakeface_jax.data.schema import LABELS
 from fakeface_jax.drawing.figure import new_figure, save_figure
 from fakeface_jax.errors import UserError
+from fakeface_jax.training.fine_tuning import train as fine_tune
 
 DRAWN = "drawn"
 OF_PHOTOGRAPHS = {"data.resize": 256, "data.crop": 224}  # for a recipe that is made for other pictures
@@ -38,14 +43,20 @@ def fields_of(folder, images=None):
   """
   there = sum(len(image_files(folder / "train" / kind).images) for kind in LABELS)
   percent = min(85, max(1, round(100 * images / there))) if images and there else 85
-  return {"data.name": "folder", "data.path": folder, "data.train_split": f"train[:{percent}%]",
+  return {"data.name": "folder", "data.path": str(folder), "data.train_split": f"train[:{percent}%]",
           "data.val_split": "train[85%:]", "data.test_split": "val"}
 
 
 def train(run, recipe, fields):
-  """Trains a run in its own process, or goes on with it; a finished one stays as it is."""
-  run_script("train", f"--config={Path(recipe).absolute()}", f"--workdir={run}", *(
-      f"--config.{name}={value}" for name, value in fields.items()))
+  """Trains a run, or goes on with it; a finished one stays as it is. Its epochs are told on stderr.
+
+  Args: `recipe`: a config file. `fields`: {field: value} that are set otherwise.
+  """
+  config = read_config_file(recipe, "recipe")
+  config.update_from_flattened_dict(fields)
+  fit_batch_size(config, run, 2 if config.data.get("pairs") else 1)
+  with redirect_stdout(sys.stderr):
+    fine_tune(config, run)
 
 
 def cost_of(runs):

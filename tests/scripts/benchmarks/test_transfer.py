@@ -7,6 +7,7 @@ import pytest
 from benchmarks import forging, transfer, worlds
 from PIL import Image
 
+from fakeface_jax.commands.app import ROOT
 from fakeface_jax.errors import UserError
 from tests.scripts.benchmarks.worlds import Trainings, faces
 
@@ -32,10 +33,10 @@ def test_each_is_trained_with_every_seed_and_scored_on_all(asked, tmp_path):
   folders = [faces(tmp_path / "gan"), faces(tmp_path / "swap")]
   text, figures = transfer.bench_transfer(
       folders, seeds=2, workdir=tmp_path / "runs", picture=tmp_path / "matrix.png")
-  assert list(zip(trainings.runs, (flags["seed"] for flags in trainings.asked), strict=True)) == [
-      (f"{name} {seed}", str(seed)) for name in ("drawn", "gan", "swap") for seed in range(2)]
-  assert [flags.get("data.crop") for flags in trainings.asked] == [None] * 2 + ["224"] * 4
-  assert {flags["data.val_split"] for flags in trainings.asked[2:]} == {"train[85%:]"}  # val is for the scores alone
+  assert list(zip(trainings.runs, (fields["seed"] for fields in trainings.asked), strict=True)) == [
+      (f"{name} {seed}", seed) for name in ("drawn", "gan", "swap") for seed in range(2)]
+  assert [fields["data.crop"] for fields in trainings.asked] == [72] * 2 + [224] * 4
+  assert {fields["data.val_split"] for fields in trainings.asked[2:]} == {"train[85%:]"}  # val is for the scores alone
   assert sorted(scored) == sorted(
       (f"{name} {seed}", *test) for name in ("drawn", "gan", "swap") for seed in range(2)
       for test in (("synthetic_faces", "test"), ("gan", "val"), ("swap", "val")))
@@ -50,8 +51,9 @@ def test_each_is_trained_with_every_seed_and_scored_on_all(asked, tmp_path):
 
 def test_a_recipe_says_how_photographs_are_cut(asked, tmp_path):
   trainings, _ = asked
-  transfer.bench_transfer([faces(tmp_path / "gan")], recipe="configs/scratch.py", seeds=1, workdir=tmp_path / "runs")
-  assert all(flags["config"].endswith("/configs/scratch.py") and "data.crop" not in flags for flags in trainings.asked)
+  transfer.bench_transfer(
+      [faces(tmp_path / "gan")], recipe=ROOT / "configs" / "photographs.py", seeds=1, workdir=tmp_path / "runs")
+  assert [(fields["data.train_crop"], fields["data.crop"]) for fields in trainings.asked] == [(128, 224)] * 2
 
 
 def test_what_cannot_be_a_table_is_refused_before_anything_runs(asked, tmp_path):
@@ -62,6 +64,10 @@ def test_what_cannot_be_a_table_is_refused_before_anything_runs(asked, tmp_path)
   with pytest.raises(UserError, match=r"gan/gan/train/real: no such folder"):
     transfer.bench_transfer([tmp_path / "gan" / "gan"])
   (tmp_path / "there.png").touch()
+  for recipe, wrong in (("none.py", "No such file or directory"), ("broken.py", "fails in line 2: ZeroDivisionError")):
+    (tmp_path / "broken.py").write_text("def get_config():\n  return 1 / 0\n")
+    with pytest.raises(UserError, match=f"--recipe={tmp_path / recipe}:? {wrong}"):
+      transfer.bench_transfer([gan], recipe=tmp_path / recipe)
   with pytest.raises(UserError, match=r"there\.png is there already"):
     transfer.bench_transfer([gan], picture=tmp_path / "there.png")
   assert asked[0].asked == asked[1] == []
@@ -75,8 +81,8 @@ def test_forgeries_are_made_of_the_reals_and_stand_alone_and_beside_the_fakes(as
   forged, own, both = trainings.asked[:3]
   assert (forged["data.name"], forged["data.path"]) == ("forged", str(tmp_path / "gan" / "train" / "real"))
   assert forged["data.train_split"] == "train[:50%]"  # of 20, of which 70 % are to train on
-  assert (own["data.train_split"], own["data.val_split"]) == ("train[:35%]", "train[85%:]") and "data.forge" not in own
-  assert both == own | {"data.forge": "0.3", "workdir": both["workdir"]}
+  assert (own["data.train_split"], own["data.val_split"]) == ("train[:35%]", "train[85%:]") and own["data.forge"] == 0
+  assert both == own | {"data.forge": 0.3}
   assert {(data, split) for _, data, split in scored} == {("gan", "val"), ("swap", "val")}
   assert list(figures) == [f"{name}, {kind}" for name in ("gan", "swap") for kind in ("forged", "own", "both")]
   assert figures["swap, both"]["gan"]["roc_auc"]["mean"] == 0.5

@@ -1,9 +1,10 @@
 """Folders of faces for benchmarks, and what their trainings are asked for, with nothing trained."""
 
-from pathlib import Path
 
 from benchmarks import worlds
 from PIL import Image
+
+from fakeface_jax.config_fields import FINE_TUNING, check_config, flatten_config
 
 
 def faces(folder, count=4, side=32):
@@ -18,14 +19,13 @@ def faces(folder, count=4, side=32):
 
 
 class Trainings:
-  """Stands in for `worlds.run_script`. `asked`: [{flag: value} of every training]."""
+  """Stands in for `worlds.fine_tune`. `asked`: [{field: value} of every training]; `runs`: names of its folders."""
 
   def __init__(self, monkeypatch):
-    self.asked = []
-    monkeypatch.setattr(worlds, "run_script", lambda name, *flags: self.asked.append(dict(
-        flag.removeprefix("--").removeprefix("config.").split("=", 1) for flag in flags)))
+    self.asked, self.runs = [], []
+    monkeypatch.setattr(worlds, "fine_tune", self._train)
 
-  @property
-  def runs(self):
-    """Names of the runs' folders."""
-    return [Path(flags["workdir"]).name for flags in self.asked]
+  def _train(self, config, run):
+    check_config(config, FINE_TUNING)
+    self.asked.append(flatten_config(config.to_dict()))
+    self.runs.append(run.name)
