@@ -21,6 +21,7 @@ from fakeface_jax.progress import in_parts, with_progress
 
 LOCALISED = 500  # fakes, at most
 SAMPLE = 32  # fakes for what evaluates the network many times for one
+TRIED = 128  # caught ones that maps which may be the best are put to trial on, where they are quickly made
 SANE = 16  # of them, for the weights made random
 MEASURED = 16  # caught ones of them, for what reviewers ask for
 BY_REGION = 200  # images, of each class
@@ -71,7 +72,7 @@ class AuditedMaps:
         return {"reason": reason}
       return {"reason": reason, "face_regions": self._by_region("gradcam", self._methods["gradcam"]["layers"][-1])}
     rows, baselines = self._placed(), self._baselines()
-    trials = self._trials()
+    trials = self._trials(rows, baselines)
     rows = [row | {"trials": trials.get((row["method"], row["layer"]))} for row in rows]
     result = localization(
         rows, baselines, self._caught(self._chosen), baselines["chance"]["energy"], self._left_out(),
@@ -182,26 +183,39 @@ class AuditedMaps:
   def _ends(self):
     return self._parts("faithful_ends", lambda: faithfulness.curve_ends(self._audited.detector, self._caught_pixels))
 
-  def _trials(self):
-    """{(method, layer): "trials" as `localization` takes them} of every map; {} where no fake is caught."""
-    if not self._caught_sample.any():
-      return {}
-    baselines = faithfulness.baseline_maps(len(self._caught_pixels), self._caught_pixels.shape[1])
-    chance = self._deleted("patches", baselines[faithfulness.RANDOM[1]])
-    sane, trials = self._sanity.get("methods", {}), {}
-    for (name, layer), values in with_progress(
-        self._sample_maps.items(), "putting maps to trial", unit="maps"):
-      gain = chance - self._deleted((name, layer, self._methods[name]), values[self._caught_sample])
-      trials[name, layer] = {
-          "deletion": mean_interval(gain), "depends_on_weights": sane.get(name, {}).get("depends_on_weights")}
-    return trials
+  def _trials(self, rows, baselines):
+    """{(method, layer): "trials" as `localization` takes them} of every map; {} where no fake is caught.
 
-  def _deleted(self, key, maps):
-    """float64[n], the area under the deletion curves with in-painting of the caught fakes of the sample."""
-    return faithfulness.area_under(self._parts(
-        f"deletion_{settings_hash(key)}", lambda: faithfulness.faithfulness_of_map(
-            self._audited.detector, self._caught_pixels, maps, self._ends, ("inpaint",), ("deletion",))["deletion"]
-    )["inpaint"])
+    Of the sample; maps that lie nearer to the masks than every baseline, and are quickly made, of more fakes.
+    """
+    caught = self._caught_sample
+    if not caught.any():
+      return {}
+    sampled = {of: values[caught] for of, values in self._sample_maps.items()}
+    gains = self._gains("deletion", self._caught_pixels, self._ends, sampled)
+    nearest = max(of["energy"].mean() for of in baselines.values())
+    near = [(row["method"], row["layer"]) for row in rows
+            if row["energy"].mean() > nearest and not METHODS[row["method"]].sampled]
+    more = np.sort(self._with_mask[self._caught(self._with_mask)][:TRIED])
+    if near and len(more) > caught.sum():
+      pixels, methods = self._audited.seen(more).pixels, {name: self._methods[name] for name, _ in near}
+      maps = _by_map(self._parts(f"more_maps_{settings_hash(methods)}", lambda: self._maps(methods, pixels)))
+      ends = self._parts("more_ends", lambda: faithfulness.curve_ends(self._audited.detector, pixels))
+      gains |= self._gains("more_deletion", pixels, ends, {of: maps[of] for of in near})
+    sane = self._sanity.get("methods", {})
+    return {(name, layer): {
+        "deletion": mean_interval(gain), "images": len(gain),
+        "depends_on_weights": sane.get(name, {}).get("depends_on_weights")} for (name, layer), gain in gains.items()}
+
+  def _gains(self, part, pixels, ends, maps):
+    """{(method, layer): float64[n]}: how much sooner than patches at random what a map marks is missed."""
+    area = lambda key, values: faithfulness.area_under(self._parts(
+        f"{part}_{settings_hash(key)}", lambda: faithfulness.faithfulness_of_map(
+            self._audited.detector, pixels, values, ends, ("inpaint",), ("deletion",))["deletion"])["inpaint"])
+    patches = faithfulness.baseline_maps(len(pixels), pixels.shape[1])[faithfulness.RANDOM[1]]
+    chance = area("patches", patches)
+    return {of: chance - area((*of, self._methods[of[0]]), values)
+            for of, values in with_progress(maps.items(), "putting maps to trial", unit="maps")}
 
   def faithfulness(self, best=None):
     """See `evaluation.faithfulness.faithfulness`: of the sample's caught fakes, the last layer of each method.

@@ -28,7 +28,7 @@ def localization(per_map, baselines, caught, area, left_out=None, *, painted=Non
     per_map: a list of {"method", "title", "layer" (or None), "images": int[n], which of the N fakes it was made for,
       and what `placement.placed` gave for these}; and "trials" where it was put to any: {"deletion": [v, low, high],
       how much lower the probability of fake is on average when what it marks is removed first than with patches at
-      random, "depends_on_weights": bool, or None where that was not tried}.
+      random, "images": on how many fakes, "depends_on_weights": bool, or None where that was not tried}.
     baselines: `placement.baseline_measures` of the N masks; chance and any others of `BASELINES`.
     caught: bool[N], whether the verdict on each fake was fake.
     area: float[N], the mask's share of the known pixels.

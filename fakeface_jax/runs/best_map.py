@@ -104,7 +104,7 @@ def _compared(detector, seen, masks):
   if near := [row for row in rows if row["energy"].mean() > nearest]:
     gains = _gains_of_removal(
         detector, seen.pixels[:TRIED], [maps[row["method"]][row["layer"]][:TRIED] for row in near])
-    rows = [row | {"trials": {"deletion": mean_interval(gain), "depends_on_weights": None}}
+    rows = [row | {"trials": {"deletion": mean_interval(gain), "images": len(gain), "depends_on_weights": None}}
             for row, gain in zip(near, gains, strict=True)]
   painted = painted_over(detector, seen.pixels, masks) | {
       "untouched": probability_of_fake(detector.engine.logits(seen.pixels))}

@@ -140,6 +140,19 @@ def test_every_method_and_layer_has_a_row(found):
   assert counts["gradcam"] == 40 and counts["occlusion"] == 32  # of many evaluations: a sample
 
 
+def test_maps_that_are_nearer_than_every_baseline_are_tried_on_more_fakes_and_say_the_same(found):
+  maps, baselines = found["mouth"]["maps"], found["mouth"]["baselines"].values()
+  nearest = max(of["all"]["energy"][0] for of in baselines)
+  near = {(row["method"], row["layer"]): row["all"]["energy"][0] > nearest for row in maps}
+  counts = {of: 40 if near[of] and of[0] != "occlusion" else 32 for of in near}
+  assert {(row["method"], row["layer"]): row["trials"]["images"] for row in maps} == counts
+  assert set(counts.values()) == {32, 40}
+  gains = {(row["method"], row["layer"]): row["trials"]["deletion"] for row in maps}
+  assert gains["gradcam", "conv2"][1] > 0.1 and gains["gradcam", "conv2"][0] < 1
+  others = {(row["method"], row["layer"]): row["trials"] for row in found["corner"]["maps"]}
+  assert others["gradcam", "conv1"]["images"] == 40
+
+
 def test_a_map_that_lies_on_the_mouth_while_the_network_looks_elsewhere_is_not_believed(found):
   """Grad-CAM of the first layer weighs whole channels, and lights up at any stripes: the verdicts do not rest on it."""
   first = next(row for row in found["corner"]["maps"] if (row["method"], row["layer"]) == ("gradcam", "conv1"))
