@@ -8,7 +8,7 @@ from fakeface_jax.data.reading.records import decode_mask, decode_record, record
 from fakeface_jax.data.schema import FAKE
 from fakeface_jax.data.splits import Part
 from fakeface_jax.detector import Seen
-from fakeface_jax.evaluation.placement import why_unusable
+from fakeface_jax.evaluation.placement import INSIDE, UNKNOWN, why_unusable
 from fakeface_jax.evaluation.predict import predict_records
 from fakeface_jax.evaluation.probability import probability_of_fake
 from fakeface_jax.progress import with_progress
@@ -24,6 +24,7 @@ class Audited(NamedTuple):
   names: list
   regions: np.ndarray  # bool[N, len(REGIONS)]
   difficulties: np.ndarray  # int[N], indices into DIFFICULTIES
+  sizes: np.ndarray  # float64[N], the share of a fake's known pixels that was changed; NaN where there is no mask
   unplaced: list  # '' for a fake with a mask that can be measured against, else why not
 
   def stored(self, indices):
@@ -47,19 +48,21 @@ def predicted(detector, source, batch_size, title):
 def read_audited(detector, source, parts, batch_size):
   """The `Audited`; `parts` keeps what takes long."""
   said = parts("predictions", lambda: predicted(detector, source, batch_size, "judging"))
-  facts = parts("facts", lambda: _facts(detector, source))
+  facts = parts("known", lambda: _facts(detector, source))
   return Audited(
       detector, source, said["labels"], probability_of_fake(said["logits"]), facts["names"].tolist(),
-      facts["regions"], facts["difficulties"], facts["unplaced"].tolist())
+      facts["regions"], facts["difficulties"], facts["sizes"], facts["unplaced"].tolist())
 
 
 def _facts(detector, source):
   rows = []
   for i in with_progress(range(len(source)), "reading masks"):
     record = source[i]
-    unplaced = why_unusable(detector.prepare_mask(decode_mask(record))) or "" if record["label"] == FAKE else "real"
-    rows.append((record_name(record), record["regions"], record["difficulty"], unplaced))
-  names, regions, difficulties, unplaced = zip(*rows, strict=True)
+    mask = detector.prepare_mask(decode_mask(record))
+    unplaced = why_unusable(mask) or "" if record["label"] == FAKE else "real"
+    size = np.nan if unplaced else np.mean(mask[mask != UNKNOWN] == INSIDE)
+    rows.append((record_name(record), record["regions"], record["difficulty"], size, unplaced))
+  names, regions, difficulties, sizes, unplaced = zip(*rows, strict=True)
   return {"names": np.array(names, str), "regions": np.array(regions, bool),
-          "difficulties": np.array(difficulties, int), "unplaced": np.array(unplaced, str)}
+          "difficulties": np.array(difficulties, int), "sizes": np.array(sizes), "unplaced": np.array(unplaced, str)}
 

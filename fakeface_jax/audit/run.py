@@ -129,7 +129,7 @@ def _detection(run, dataset, split, audited, parts, step, seen):
   validation = _validation(run, dataset, split, audited.detector, parts, step)
   found = detection(
       audited.labels, audited.probabilities, regions=audited.regions, difficulties=audited.difficulties,
-      sources=audited.names, validation=validation)
+      sizes=audited.sizes, sources=audited.names, validation=validation)
   found["conformal"] = {"reason": validation} if isinstance(validation, str) else coverage(
       Calibration(*validation), audited.labels, audited.probabilities)
   return found | {"verdict": " ".join(filter(None, [in_words(seen), found["verdict"]]))}

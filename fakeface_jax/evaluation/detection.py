@@ -1,6 +1,7 @@
 """What is caught and what is missed: curves, thresholds set on other images, and shares by kind of fake."""
 
 import collections
+import itertools
 from pathlib import PurePosixPath
 
 import numpy as np
@@ -18,13 +19,15 @@ MOST_SOURCES = 20
 FEW = 10  # images; of fewer a share says little
 
 
-def detection(labels, probabilities, *, regions=None, difficulties=None, sources=None, validation=None):
+def detection(
+    labels, probabilities, *, regions=None, difficulties=None, sizes=None, sources=None, validation=None):
   """How well a detector tells fakes from reals, and which fakes it misses.
 
   Args:
     labels, probabilities: int[N], float[N], as `scores` takes them.
     regions: bool[N, len(REGIONS)], what was manipulated; or None.
     difficulties: int[N], indices of DIFFICULTIES; or None.
+    sizes: float[N], the share of each picture that was changed, NaN where that is not known; or None.
     sources: [N] names of the images, whose folders are compared where there are several; or None.
     validation: (labels, probabilities) of the images that thresholds are set on, or why there are none, a sentence.
   Returns: {"verdict", "scores", "curves", "thresholds", "groups"}, ready for JSON; intervals are 95 %, Wilson's for
@@ -38,6 +41,7 @@ def detection(labels, probabilities, *, regions=None, difficulties=None, sources
           [(name, labels.astype(bool) & regions[:, i]) for i, name in enumerate(REGIONS)], said_fake),
       "difficulty": [] if difficulties is None else _shares(
           [(name, (labels == FAKE) & (difficulties == i)) for i, name in enumerate(DIFFICULTIES) if i], said_fake),
+      "size": [] if sizes is None else _by_size(np.asarray(sizes), said_fake),
       "source": [] if sources is None else _by_source(labels, said_fake, sources)}
   return {
       "verdict": _verdict(figures, groups), "scores": figures, "curves": _curves(labels, probabilities),
@@ -49,6 +53,17 @@ def _shares(members, right):
   rows = [(name, int(chosen.sum()), int((chosen & right).sum())) for name, chosen in members]
   return [{"name": name, "images": images, "caught": caught, "recall": wilson(caught, images)}
           for name, images, caught in rows if images]
+
+
+def _by_size(sizes, said_fake):
+  """By quarters of the fakes, from the least changed to the most; of too few to divide, nothing."""
+  known = np.isfinite(sizes)
+  if known.sum() < 4 * FEW:
+    return []
+  borders = np.quantile(sizes[known], (0, 0.25, 0.5, 0.75, 1))
+  quarters = np.digitize(sizes, borders[1:-1])
+  return _shares([(f"{100 * low:.1f} to {100 * high:.1f} % of the picture", known & (quarters == i))
+                  for i, (low, high) in enumerate(itertools.pairwise(borders))], said_fake)
 
 
 def _by_source(labels, said_fake, sources):

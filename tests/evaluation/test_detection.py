@@ -64,6 +64,16 @@ def test_recall_by_region_and_difficulty():
   assert groups["source"] == []
 
 
+def test_recall_by_quarters_of_the_size_of_what_was_changed():
+  sizes = np.r_[np.full(5, np.nan), np.linspace(0.04, 0.24, 41)]  # five reals, and fakes of which the small are missed
+  labels, found = np.isfinite(sizes).astype(int), np.where(sizes > 0.1, 0.9, 0.1)
+  rows = detection(labels, found, sizes=sizes)["groups"]["size"]
+  assert [(row["name"], row["images"], row["caught"]) for row in rows] == [
+      ("4.0 to 9.0 % of the picture", 10, 0), ("9.0 to 14.0 % of the picture", 10, 7),
+      ("14.0 to 19.0 % of the picture", 10, 10), ("19.0 to 24.0 % of the picture", 11, 11)]
+  assert detection(labels[:-2], found[:-2], sizes=sizes[:-2])["groups"]["size"] == []  # quarters of 39 are too few
+
+
 def test_folders_are_compared_within_a_class_that_has_several():
   sources = [f"test/real/{i}.jpg" for i in range(4)] + ["fake/a/0", "fake/a/1", "fake/b/2", "fake/b/3"]
   rows = detection(LABELS, PROBABILITIES, sources=sources)["groups"]["source"]

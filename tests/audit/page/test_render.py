@@ -137,7 +137,8 @@ def test_scores_thresholds_and_groups_are_in_tables_the_worst_group_first(audit,
     assert row[1:] == [f"{of['threshold']:.3f}", "400", share(of["recall"]), share(of["false_alarm_rate"])]
   sure = ("coverage", "coverage_real", "coverage_fake", "cannot_tell", "right")
   assert table(page, "Verdicts at 90")[1] == [share(detection["conformal"][name]) for name in sure]
-  for title, key in (("manipulated region", "regions"), ("difficulty", "difficulty"), ("source", "source")):
+  for title, key in (("manipulated region", "regions"), ("difficulty", "difficulty"),
+                     ("size of the changed region", "size"), ("source", "source")):
     groups = sorted(detection["groups"][key], key=lambda row: row["recall"][0])
     assert [row[:4] for row in table(page, f"Recall of fakes by {title}")[1:]] == [
         [row["name"].replace("_", " "), str(row["images"]), str(row["caught"]), share(row["recall"])] for row in groups]
@@ -299,7 +300,7 @@ def test_figures_that_are_not_there_are_dashes_with_the_reason(audit, folder):
 
 def test_an_audit_without_groups_levels_and_cases_is_still_a_page(audit, folder):
   changed = json.loads(json.dumps(audit))
-  changed["detection"]["groups"] = {"regions": [], "difficulty": [], "source": []}
+  changed["detection"]["groups"] = {"regions": [], "difficulty": [], "size": [], "source": []}
   changed["detection"]["thresholds"] = []
   changed["localization"]["maps"] = [row for row in changed["localization"]["maps"] if not row["layer"]]
   changed["localization"] |= {"missed": 0}
