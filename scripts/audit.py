@@ -30,6 +30,8 @@ def main(arguments):
       overwrite=OVERWRITE.value)
   for section in ("detection", "localization", "faithfulness", "robustness"):
     print(f"{section}: {audit[section].get('verdict') or audit[section]['reason']}")
+  if painted := audit["localization"].get("face_regions", {}).get("painted"):
+    print(f"by part of the face: {painted['verdict']}")
   print(f"written to {out / PAGE_FILE}")
   return app.exit_code(failures)
 

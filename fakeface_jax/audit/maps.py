@@ -11,10 +11,10 @@ from fakeface_jax.data.forging.landmarks import choose_framing
 from fakeface_jax.data.schema import FAKE, REAL, REGIONS, THRESHOLD
 from fakeface_jax.errors import UserError
 from fakeface_jax.evaluation import faithfulness
-from fakeface_jax.evaluation.face_regions import energy_by_region, face_region_map
+from fakeface_jax.evaluation.face_regions import FACE_REGIONS, energy_by_region, face_region_map, painted_by_region
 from fakeface_jax.evaluation.intervals import mean_interval
 from fakeface_jax.evaluation.localization import localization
-from fakeface_jax.evaluation.placement import MEASURES, baseline_measures, placed, rectified
+from fakeface_jax.evaluation.placement import INSIDE, MEASURES, baseline_measures, placed, rectified
 from fakeface_jax.evaluation.sanity import sanity, sanity_methods
 from fakeface_jax.explain.methods import CHANNELS, METHODS, maps_of
 from fakeface_jax.progress import in_parts, with_progress
@@ -68,7 +68,7 @@ class AuditedMaps:
       left_out = self._left_out()
       reason = ("there is no fake" if not left_out else "no fake has a mask to compare the maps with" if
                 set(left_out) == {"no mask"} else f"no fake has a mask that can be used: {left_out}")
-      if "gradcam" not in self._methods or not self._audited.regions[self._audited.labels == FAKE].any():
+      if "gradcam" not in self._methods or FAKE not in self._audited.labels:
         return {"reason": reason}
       return {"reason": reason, "face_regions": self._by_region("gradcam", self._methods["gradcam"]["layers"][-1])}
     rows, baselines = self._placed(), self._baselines()
@@ -154,21 +154,37 @@ class AuditedMaps:
     return maps
 
   def _by_region(self, name, layer):
-    """The share of a map's energy by region of the face, by what was manipulated."""
+    """The share of a map's energy by region of the face, and what verdicts lose with each region painted over."""
     audited, random = self._audited, np.random.default_rng(1)
-    known = [np.flatnonzero((audited.labels == FAKE) & audited.regions.any(1)), np.flatnonzero(audited.labels == REAL)]
-    indices = np.sort(np.concatenate([random.permutation(members)[:BY_REGION] for members in known]))
+    known = audited.regions.any(1) if audited.regions[audited.labels == FAKE].any() else audited.labels == FAKE
+    groups = [np.flatnonzero((audited.labels == FAKE) & known), np.flatnonzero(audited.labels == REAL)]
+    indices = np.sort(np.concatenate([random.permutation(members)[:BY_REGION] for members in groups]))
     given = {name: self._methods[name] | {"layers": (layer,)}}
     kept = self._parts(f"regions_{settings_hash(given)}", lambda: {
         "maps": self._maps(given, audited.seen(indices).pixels)[name][layer]})
     photographs = audited.stored(indices)
     framing = choose_framing(photographs[i] for i in range(0, len(photographs), max(1, len(photographs) // FRAMED)))
     faces = [face_region_map(image, framing) for image in with_progress(photographs, "finding faces")]
-    cut = lambda regions: None if regions is None else audited.detector.prepare_mask(regions)
+    regions = [None if of is None else audited.detector.prepare_mask(of) for of, _ in faces]
     manipulated = [None if audited.labels[i] == REAL else
                    [region for region, bit in zip(REGIONS, audited.regions[i], strict=True) if bit] for i in indices]
-    return {"method": name, "title": METHODS[name].title, "layer": layer} | energy_by_region(
-        kept["maps"], [cut(regions) for regions, _ in faces], [found_by for _, found_by in faces], manipulated)
+    found = energy_by_region(
+        kept["maps"], regions, [found_by for _, found_by in faces], manipulated, self._caught(indices))
+    if "reason" in found:
+      return found
+    caught = [at for at, i in enumerate(indices)
+              if regions[at] is not None and audited.labels[i] == FAKE and self._caught(i)]
+    return found | {"method": name, "title": METHODS[name].title, "layer": layer, "painted": None if not caught else
+                    self._painted_by_region(indices[caught], np.stack([regions[at] for at in caught]))}
+
+  def _painted_by_region(self, indices, regions):
+    """As `painted_by_region`; a picture in which there is nothing of a region is as it was."""
+    pixels, painted = self._audited.seen(indices).pixels, {}
+    for number, name in with_progress(list(enumerate(FACE_REGIONS)), "painting parts of faces over", unit="parts"):
+      masks = np.where(regions == number, INSIDE, 0).astype(np.uint8)
+      painted[name] = self._parts(f"painted_{name}", lambda masks=masks: faithfulness.painted_over(
+          self._audited.detector, pixels, masks))
+    return painted_by_region(self._audited.probabilities[indices], painted)
 
   @functools.cached_property
   def _caught_sample(self):

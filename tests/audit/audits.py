@@ -147,7 +147,11 @@ def _localization(rng):
           "rows": [{"manipulated": name, "images": 40 + 9 * i, "share": {
               part: _interval(rng, min(share * (2.2 if part == name else 1), 0.9), 0.02)
               for part, share in zip(PARTS, area, strict=True)}}
-              for i, name in enumerate((*REGIONS, "all fakes", "reals"))]}}
+              for i, name in enumerate((*REGIONS, "caught fakes", "missed fakes", "reals"))],
+          "painted": {"images": 88, "untouched": _interval(rng, 0.91), "verdict": "Their verdicts rest on the mouth.",
+                      "regions": {part: {"inside": _interval(rng, 0.9 - 0.05 * i), "elsewhere": _interval(rng, 0.88),
+                                         "drop": [0.05 * i - 0.02, 0.05 * i - 0.04, 0.05 * i]}
+                                  for i, part in enumerate(PARTS)}}}}
 
 
 def _faithfulness(rng):

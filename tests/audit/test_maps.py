@@ -189,8 +189,29 @@ def test_without_masks_the_maps_are_told_by_part_of_the_face(tmp_path, monkeypat
   found = result["face_regions"]
   assert (found["method"], found["layer"], found["found_by"]) == ("gradcam", "conv2", {"template": 30})
   rows = {row["manipulated"]: row for row in found["rows"]}
-  assert {name: row["images"] for name, row in rows.items()} == {"mouth": 15, "all fakes": 15, "reals": 15}
+  assert {name: row["images"] for name, row in rows.items()} == {
+      "mouth": 15, "caught fakes": 15, "reals": 15}
   assert rows["mouth"]["share"]["mouth"][0] > 0.6 > 0.3 > rows["reals"]["share"]["mouth"][0]
+  painted = found["painted"]
+  assert painted["images"] == 15 and painted["verdict"].startswith("Their verdicts rest on the mouth: ")
+  assert painted["regions"]["mouth"]["inside"][0] < 0.2 < 0.9 < painted["regions"]["mouth"]["elsewhere"][0]
+  assert painted["regions"]["nose"]["drop"] == [0, 0, 0]  # there is none in these
+
+
+def test_of_fakes_of_which_nothing_is_known_parts_of_the_face_are_told_all_the_same(tmp_path, monkeypatch):
+  pixels, labels = pictures(40, 1)
+  pixels[1] = pictures(40, 1, mouth=(), corner=())[0][1]  # a fake that shows nothing
+  detector = trained(*pictures(64, 0, corner=(REAL, FAKE)))
+  parts = np.full((SIDE, SIDE), FACE_REGIONS.index("background"), np.uint8)
+  parts[MOUTH] = FACE_REGIONS.index("mouth")
+  monkeypatch.setattr(module, "face_region_map", lambda image, framing: (parts, "template"))
+  source = records(pixels, labels, np.full((1, 1), 128, np.uint8))
+  for record in source:
+    record["regions"] = np.zeros(len(REGIONS), bool)
+  found = audited_maps(detector, source, tmp_path).localization()["face_regions"]
+  rows = {row["manipulated"]: row for row in found["rows"]}
+  assert {name: row["images"] for name, row in rows.items()} == {"caught fakes": 19, "missed fakes": 1, "reals": 20}
+  assert rows["caught fakes"]["share"]["mouth"][0] > 0.6
 
 
 def test_a_method_that_lacks_its_background_is_left_out_and_that_is_said_once(mask, tmp_path):

@@ -170,6 +170,10 @@ def test_faithfulness_robustness_and_parts_of_the_face_are_in_tables(audit, page
   regions = audit["localization"]["face_regions"]
   for row, of in zip(table(page, "Share of the energy")[2:], regions["rows"], strict=True):
     assert row == [of["manipulated"].replace("_", " "), str(of["images"]), *map(share, of["share"].values())]
+  painted = regions["painted"]["regions"]
+  assert [[row[0], *row[1:4]] for row in table(page, "Probability of fake of 88 caught fakes")[1:]] == [
+      [name.replace("_", " "), number(of["inside"]), number(of["elsewhere"]), difference(of["drop"], False)]
+      for name, of in sorted(painted.items(), key=lambda item: -item[1]["drop"][0])]
 
 
 def test_every_case_is_in_its_group_with_its_pictures_once(audit, page, html, folder):
