@@ -62,7 +62,7 @@ def _by_size(sizes, said_fake):
     return []
   borders = np.quantile(sizes[known], (0, 0.25, 0.5, 0.75, 1))
   quarters = np.digitize(sizes, borders[1:-1])
-  return _shares([(f"{100 * low:.1f} to {100 * high:.1f} % of the picture", known & (quarters == i))
+  return _shares([(f"{100 * low:.1f} to {100 * high:.1f} %", known & (quarters == i))
                   for i, (low, high) in enumerate(itertools.pairwise(borders))], said_fake)
 
 

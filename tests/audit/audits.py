@@ -99,7 +99,7 @@ def _detection(rng, labels, probabilities):
       "groups": {
           "regions": [group(name, 60 + 7 * i, 20 + 11 * i) for i, name in enumerate(REGIONS)],
           "difficulty": [group("easy", 166, 150), group("mid", 167, 121), group("hard", 167, 80)],
-          "size": [group("1.5 to 4.0 % of the picture", 125, 61), group("4.0 to 9.5 % of the picture", 125, 99)],
+          "size": [group("1.5 to 4.0 %", 125, 61), group("4.0 to 9.5 %", 125, 99)],
           "source": [group("splice", 250, 210), group("warp <b>", 250, 141)]}}
 
 

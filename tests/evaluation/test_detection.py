@@ -69,8 +69,8 @@ def test_recall_by_quarters_of_the_size_of_what_was_changed():
   labels, found = np.isfinite(sizes).astype(int), np.where(sizes > 0.1, 0.9, 0.1)
   rows = detection(labels, found, sizes=sizes)["groups"]["size"]
   assert [(row["name"], row["images"], row["caught"]) for row in rows] == [
-      ("4.0 to 9.0 % of the picture", 10, 0), ("9.0 to 14.0 % of the picture", 10, 7),
-      ("14.0 to 19.0 % of the picture", 10, 10), ("19.0 to 24.0 % of the picture", 11, 11)]
+      ("4.0 to 9.0 %", 10, 0), ("9.0 to 14.0 %", 10, 7),
+      ("14.0 to 19.0 %", 10, 10), ("19.0 to 24.0 %", 11, 11)]
   assert detection(labels[:-2], found[:-2], sizes=sizes[:-2])["groups"]["size"] == []  # quarters of 39 are too few
 
 

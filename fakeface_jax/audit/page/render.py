@@ -26,7 +26,7 @@ SCORES = {  # of `evaluation.scores.scores`: title, and how it is written
 }
 PARTS = {"localization": "Localisation", "detection": "Detection", "faithfulness": "Faithfulness",
          "robustness": "Robustness"}
-GROUPINGS = {"regions": "Manipulated region", "difficulty": "Difficulty", "size": "Size of the changed region",
+GROUPINGS = {"regions": "Manipulated region", "difficulty": "Difficulty", "size": "Changed share of the picture",
              "source": "Source"}
 USUAL_ALARMS = 0.05  # the share of false alarms whose threshold is among the key figures
 

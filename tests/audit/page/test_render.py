@@ -138,7 +138,7 @@ def test_scores_thresholds_and_groups_are_in_tables_the_worst_group_first(audit,
   sure = ("coverage", "coverage_real", "coverage_fake", "cannot_tell", "right")
   assert table(page, "Verdicts at 90")[1] == [share(detection["conformal"][name]) for name in sure]
   for title, key in (("manipulated region", "regions"), ("difficulty", "difficulty"),
-                     ("size of the changed region", "size"), ("source", "source")):
+                     ("changed share of the picture", "size"), ("source", "source")):
     groups = sorted(detection["groups"][key], key=lambda row: row["recall"][0])
     assert [row[:4] for row in table(page, f"Recall of fakes by {title}")[1:]] == [
         [row["name"].replace("_", " "), str(row["images"]), str(row["caught"]), share(row["recall"])] for row in groups]
