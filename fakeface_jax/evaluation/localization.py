@@ -13,11 +13,11 @@ FEW = 8  # fakes; of fewer nothing is claimed, nor is anything chosen on their h
 SMALL = 30  # fakes; below it the verdict warns of its interval
 LEAST_DROP = 0.05  # of the probability of fake, from which on a verdict rests on what is painted over
 NO_MAP = (
-    "Nothing can be said of where it looks: of {count} maps none shows what its verdicts rest on, that is, depends on"
-    " the weights and marks what lowers the probability of fake faster than patches at random when it is removed.")
+    "Nothing can be said of where it looks: of {count} maps none shows what its verdicts rest on, that is, {weights}marks"
+    " what lowers the probability of fake faster than patches at random when it is removed.")
 PASSED = (
-    " {passed} of {tried} maps passed the trials that let a map take part: it depends on the weights, and removing what"
-    " it marks lowers the probability of fake faster than removing patches at random.")
+    " {passed} of {tried} maps passed the trials that let a map take part: it {weights}marks what lowers the probability"
+    " of fake faster than patches at random when it is removed.")
 UNTRIED = " No map was put to a trial, so the best may mark what the verdicts do not rest on."
 
 
@@ -103,10 +103,13 @@ def _best(per_map, baselines, caught, seed, intervals, painted):
   other half (cross-fitting). Only maps made for the most fakes take part, and none that failed its trials.
   """
   verdicts = [passes(one.get("trials")) for one in per_map]
+  checked = any((one.get("trials") or {}).get("depends_on_weights") is not None for one in per_map)
+  weights = "depends on the weights and " if checked else ""
   tried, passed = len(verdicts) - verdicts.count(None), verdicts.count(True)
   per_map = [one for one, passing in zip(per_map, verdicts, strict=True) if passing is not False]
   if not per_map:
-    return {"reason": NO_MAP.format(count=tried)}, " ".join([NO_MAP.format(count=tried), *_rests(painted)])
+    reason = NO_MAP.format(count=tried, weights=weights)
+    return {"reason": reason}, " ".join([reason, *_rests(painted)])
   widest = max(per_map, key=lambda one: len(one["images"]))
   images = np.asarray(widest["images"])
   able = [one for one in per_map if np.array_equal(one["images"], images)]
@@ -137,7 +140,7 @@ def _best(per_map, baselines, caught, seed, intervals, painted):
   gains = [
       intervals((energy - others["chance"])[group][:, None])[0] if group.sum() >= FEW else None
       for group in (caught[images], ~caught[images])]
-  best["how"] += PASSED.format(passed=passed, tried=tried) if tried else UNTRIED
+  best["how"] += PASSED.format(passed=passed, tried=tried, weights=weights) if tried else UNTRIED
   return best, verdict(best, [name_of(able[choice]) for choice in choices], len(images), *gains, painted)
 
 

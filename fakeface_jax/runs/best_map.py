@@ -17,7 +17,8 @@ from fakeface_jax.workdir import BEST_MAP_FILE, read_config, read_json, write_wh
 
 AUDIT, FIGURES_FILE = "audit", "audit.json"  # the folder in the run's, and the audit's figures in it
 COMPARED = ("gradcam", "hirescam", "layercam")  # on validation images, in the layers of Grad-CAM that panels show
-CAUGHT, TRIED = 128, 32  # fakes at most: held against their masks, and with what a map marks taken away
+CAUGHT = 128  # fakes at most that are held against their masks
+PASSED = 3  # maps after which no more are put to trial: those that lie nearest to the masks come first
 
 
 def best_map(workdir, detector):
@@ -87,7 +88,6 @@ def _compared(detector, seen, masks):
   """As `evaluation.localization.localization`, {"best"} or {"reason"}."""
   from fakeface_jax.data.schema import FAKE
   from fakeface_jax.evaluation.faithfulness import painted_over
-  from fakeface_jax.evaluation.intervals import mean_interval
   from fakeface_jax.evaluation.localization import FEW, LEAST_DROP, localization
   from fakeface_jax.evaluation.placement import baseline_measures, placed
   from fakeface_jax.evaluation.probability import probability_of_fake
@@ -101,11 +101,8 @@ def _compared(detector, seen, masks):
            **placed(maps[name][layer], masks)} for name in COMPARED for layer in layers]
   baselines = baseline_measures(masks, seen.pixels)
   nearest = max(of["energy"].mean() for of in baselines.values())
-  if near := [row for row in rows if row["energy"].mean() > nearest]:
-    gains = _gains_of_removal(
-        detector, seen.pixels[:TRIED], [maps[row["method"]][row["layer"]][:TRIED] for row in near])
-    rows = [row | {"trials": {"deletion": mean_interval(gain), "images": len(gain), "depends_on_weights": None}}
-            for row, gain in zip(near, gains, strict=True)]
+  near = sorted((row for row in rows if row["energy"].mean() > nearest), key=lambda row: -row["energy"].mean())
+  rows = _tried(detector, seen.pixels, near, maps) or rows
   painted = painted_over(detector, seen.pixels, masks) | {
       "untouched": probability_of_fake(detector.engine.logits(seen.pixels))}
   found = localization(
@@ -115,15 +112,25 @@ def _compared(detector, seen, masks):
   return {"best": best} if surely else {"reason": found["verdict"]}
 
 
-def _gains_of_removal(detector, pixels, several):
-  """float64[N] of each: how much lower the probability of fake is with what it marks removed than with patches."""
+def _tried(detector, pixels, rows, maps):
+  """The rows from the first on, with how they did in the removal trial, until `PASSED` have passed it."""
   from fakeface_jax.evaluation import faithfulness
+  from fakeface_jax.evaluation.intervals import mean_interval
+  from fakeface_jax.evaluation.localization import passes
 
+  if not rows:
+    return []
   ends = faithfulness.curve_ends(detector, pixels, ("inpaint",))
   removed = lambda maps: faithfulness.area_under(faithfulness.faithfulness_of_map(
       detector, pixels, maps, ends, ("inpaint",), ("deletion",))["deletion"]["inpaint"])
   patches = removed(faithfulness.baseline_maps(len(pixels), pixels.shape[1])[faithfulness.RANDOM[1]])
-  return [patches - removed(maps) for maps in with_progress(several, "putting maps to trial", unit="maps")]
+  tried = []
+  for row in with_progress(rows, "putting maps to trial", unit="maps"):
+    gain = mean_interval(patches - removed(maps[row["method"]][row["layer"]]))
+    tried.append(row | {"trials": {"deletion": gain, "images": len(pixels), "depends_on_weights": None}})
+    if sum(passes(row["trials"]) for row in tried) == PASSED:
+      break
+  return tried
 
 
 def with_map(model, settings, best):

@@ -91,13 +91,21 @@ def test_validation_images_tell_it_where_there_is_no_audit(of_mouth, tmp_path, m
   assert best_map(tmp_path, detector) == ("layercam", "conv2")  # of more methods, on images of its own
 
 
+def test_the_nearest_maps_are_tried_first_and_no_more_than_are_needed(of_mouth, tmp_path, monkeypatch):
+  monkeypatch.setattr(module, "PASSED", 2)
+  best, kept = found(*of_mouth, MOUTH, tmp_path, monkeypatch)
+  assert best == ("hirescam", "conv1")
+  how = kept["localization"]["best"]["how"]
+  assert "Chosen among 2 maps" in how and "2 of 2 maps passed the trials" in how
+  assert "weights" not in how  # which is not tried here
+
+
 def test_there_is_none_where_no_layer_lies_on_the_masks_or_removal_does_nothing(of_mouth, tmp_path, monkeypatch):
   detector, photographs = of_mouth
   (tmp_path / "corner").mkdir()
   best, kept = found(detector, photographs, CORNER, tmp_path / "corner", monkeypatch)
   assert best is None and "The verdicts rest on something else" in kept["localization"]["reason"]
-  monkeypatch.setattr(module, "_gains_of_removal", lambda _, pixels, several: [
-      np.linspace(-0.1, 0.1, len(pixels)) for _ in several])
+  monkeypatch.setattr("fakeface_jax.evaluation.intervals.mean_interval", lambda gain: [0, -0.1, 0.1])
   best, kept = found(detector, photographs, MOUTH, tmp_path, monkeypatch)
   assert best is None and "none shows what its verdicts rest on" in kept["localization"]["reason"]
 
