@@ -13,11 +13,11 @@ FEW = 8  # fakes; of fewer nothing is claimed, nor is anything chosen on their h
 SMALL = 30  # fakes; below it the verdict warns of its interval
 LEAST_DROP = 0.05  # of the probability of fake, from which on a verdict rests on what is painted over
 NO_MAP = (
-    "Nothing can be said of where it looks: of {count} maps none shows what its verdicts rest on, that is, {weights}marks"
-    " what lowers the probability of fake faster than patches at random when it is removed.")
+    "Nothing can be said of where it looks: of {count} maps none shows what its verdicts rest on, that is,"
+    " {weights}marks what lowers the probability of fake faster than patches at random when it is removed.")
 PASSED = (
-    " {passed} of {tried} maps passed the trials that let a map take part: it {weights}marks what lowers the probability"
-    " of fake faster than patches at random when it is removed.")
+    " {passed} of {tried} maps passed the trials that let a map take part: it {weights}marks what lowers the"
+    " probability of fake faster than patches at random when it is removed.")
 UNTRIED = " No map was put to a trial, so the best may mark what the verdicts do not rest on."
 
 
