@@ -43,7 +43,7 @@ FLAGS = {
     "epochs": (_count, "Of every run (default of recipe: the config's)."),
     "faces": (flags.DEFINE_list, "Folders of faces."),
     "workdirs": (flags.DEFINE_list, "Folders of runs."),
-    "pretrained": (flags.DEFINE_string, "Weights of the backbone."),
+    "pretrained": (flags.DEFINE_string, "Weights of the backbone; of recipe: of one more row, such as ImageNet's."),
     "recipe": (flags.DEFINE_string, "Config file of the runs (default: configs/resnet.py, 224 px of photographs)."),
     "picture": (flags.DEFINE_string, "Where the matrix is drawn: a PNG."),
     "rows": (flags.DEFINE_list, "Some rows of the table only, by their names (default: all)."),
@@ -156,11 +156,12 @@ def transfer(faces=(), recipe=None, seeds=3, workdir=None, picture=None):
   return bench_transfer(faces, recipe=recipe, seeds=seeds, workdir=workdir, picture=picture)
 
 
-def recipe(faces=(), rows=None, images=1200, epochs=None, workdir=None):
+def recipe(faces=(), rows=None, images=1200, epochs=None, pretrained=None, workdir=None):
   """What each part of configs/photographs.py brings: one thing changed at a time, on each folder of --faces."""
   from benchmarks.recipe import ROWS, bench_recipe
 
-  return bench_recipe(faces, rows=rows or ROWS, images=images, epochs=epochs, workdir=workdir)
+  return bench_recipe(
+      faces, rows=rows or ROWS, images=images, epochs=epochs, pretrained=pretrained, workdir=workdir)
 
 
 def twice(faces=(), images=200):

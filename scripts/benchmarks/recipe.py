@@ -17,6 +17,7 @@ from fakeface_jax.detector import load
 from fakeface_jax.errors import UserError
 from fakeface_jax.evaluation.probability import probability_of_fake
 from fakeface_jax.evaluation.scores import scores
+from fakeface_jax.models.weight_files import weights_path
 from fakeface_jax.workdir import whole_file
 
 log = logging.getLogger(__name__)
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 RECIPE = CONFIGS / "photographs.py"
 BASE, CROPS = "the recipe", "ten crops judged"
 DIFFERENCES, BESIDE = "differences instead of RGB", "differences beside RGB"
+GIVEN = "weights given"  # a row of their own, where there are any
 SMALL = {"data.resize": 144, "data.crop": 128, "data.train_crop": None}
 FIELDS = {  # row: what is set otherwise than in the recipe
     BASE: {},
@@ -44,12 +46,13 @@ PLACES = [(0.0, 0.0), (0.0, 1.0), (0.5, 0.5), (1.0, 0.0), (1.0, 1.0)]  # of crop
 STRENGTH = 4  # of the differences between neighbours, in grey levels for each
 
 
-def bench_recipe(faces, *, rows=ROWS, images=1200, epochs=None, workdir=None):
+def bench_recipe(faces, *, rows=ROWS, images=1200, epochs=None, pretrained=None, workdir=None):
   """Trains detectors with the recipe and with one thing changed, and scores each on its own folder's val.
 
   Args:
     faces: folders, see `worlds.folders_by_name`. rows: some of `ROWS`.
     images: to train on, at most, about. epochs: of every run; the config's without.
+    pretrained: weights that one more row starts from, as `load_pretrained` takes them; such as a file of ImageNet's.
     workdir: folder that keeps the runs; a finished one is not trained again, and an unfinished one goes on.
   Returns: (text, {row: {"minutes", "images_per_second", "sets": {folder: `evaluation.scores.scores`}}}); a row has no
     figures of a folder for which it cannot be done (pairs where there are none), nor time where nothing is trained.
@@ -57,17 +60,19 @@ def bench_recipe(faces, *, rows=ROWS, images=1200, epochs=None, workdir=None):
   """
   if unknown := [row for row in rows if row not in ROWS]:
     raise UserError(f"--rows: there is no {unknown[0]!r}; use some of {', '.join(ROWS)}")
-  folders, figures = folders_by_name(faces), {}
+  folders, figures, changed = folders_by_name(faces), {}, FIELDS
+  if pretrained:
+    rows, changed = (*rows, GIVEN), FIELDS | {GIVEN: {"pretrained": str(weights_path(pretrained).absolute())}}
   with tempfile.TemporaryDirectory() as temporary:
     place = Path(workdir or temporary).expanduser().absolute()
     other = {name: place / "differences" / name for name in folders}
-    trained = {row: {} for row in needed_by(rows)}
+    trained = {row: {} for row in needed_by(rows, changed)}
     for row, runs in trained.items():
       for name, folder in folders.items():
         if row == DIFFERENCES:
           write_differences(folder, other[name])
           folder = other[name]
-        fields = fields_of(folder, images) | {"data.dir": str(place / "records")} | FIELDS[row]
+        fields = fields_of(folder, images) | {"data.dir": str(place / "records")} | changed[row]
         run = place / f"{name}, {row}"
         try:
           train(run, RECIPE, fields | ({"epochs": epochs} if epochs else {}))
@@ -78,9 +83,9 @@ def bench_recipe(faces, *, rows=ROWS, images=1200, epochs=None, workdir=None):
         runs[name] = run
         log.info("trained on %s: %s", name, row)
     for row in rows:
-      of_row = trained[row if row in FIELDS else BASE]
+      of_row = trained[row if row in changed else BASE]
       figures[row] = {"sets": {}}
-      if row in FIELDS and of_row:
+      if row in changed and of_row:
         figures[row]["minutes"], figures[row]["images_per_second"] = cost_of(of_row.values())
       for name, run in of_row.items():
         several = [(run, other[name] if row == DIFFERENCES else folders[name])]
@@ -90,11 +95,11 @@ def bench_recipe(faces, *, rows=ROWS, images=1200, epochs=None, workdir=None):
   return describe(figures, list(folders)), figures
 
 
-def needed_by(rows):
-  """The rows of `FIELDS` that have to be trained for some of `ROWS`."""
-  wanted = {row for row in rows if row in FIELDS}
+def needed_by(rows, changed):
+  """Those of `changed` that have to be trained for some rows of the table."""
+  wanted = {row for row in rows if row in changed}
   wanted |= {BASE, DIFFERENCES} if BESIDE in rows else {BASE} if CROPS in rows else set()
-  return [row for row in FIELDS if row in wanted]
+  return [row for row in changed if row in wanted]
 
 
 def logits_of(detector, folder, places):

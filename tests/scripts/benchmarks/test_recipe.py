@@ -52,8 +52,8 @@ def bench(monkeypatch, tmp_path):
   monkeypatch.setattr(recipe, "load", lambda run: detectors.setdefault(run.name, Bright()))
   made = {name: faces(tmp_path / name) for name in ("gan", "swap")}
 
-  def run(*rows, folders=("gan", "swap")):
-    return recipe.bench_recipe([made[name] for name in folders], rows=rows, workdir=tmp_path / "runs")
+  def run(*rows, folders=("gan", "swap"), **settings):
+    return recipe.bench_recipe([made[name] for name in folders], rows=rows, workdir=tmp_path / "runs", **settings)
 
   return trainings, detectors, run
 
@@ -88,6 +88,17 @@ def test_one_thing_is_changed_at_a_time_and_every_folder_has_a_run(bench):
   assert figures[recipe.BASE]["sets"]["gan"]["roc_auc"] == 1  # fakes are brighter
   assert figures[recipe.BASE]["minutes"] == 2 and figures[recipe.BASE]["images_per_second"] == 30  # of both folders
   assert " ".join(text.splitlines()[2].split()) == "the recipe 1.00 (1.00 to 1.00) 1.00 (1.00 to 1.00) 2.0 30"
+
+
+def test_weights_that_are_given_have_a_row_of_their_own(bench, tmp_path):
+  trainings, _, run = bench
+  weights = tmp_path / "imagenet.safetensors"
+  weights.touch()
+  _, figures = run("random weights", folders=("swap",), pretrained=weights)
+  assert [fields["pretrained"] for fields in trainings.asked] == ["", str(weights)]
+  assert list(figures) == ["random weights", recipe.GIVEN] and figures[recipe.GIVEN]["minutes"] == 1
+  with pytest.raises(UserError, match="none"):
+    run("random weights", pretrained=tmp_path / "none.safetensors")
 
 
 def test_rows_that_train_nothing_of_their_own(bench):
