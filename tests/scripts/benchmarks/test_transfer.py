@@ -8,6 +8,7 @@ from benchmarks import forging, transfer, worlds
 from PIL import Image
 
 from fakeface_jax.commands.app import ROOT
+from fakeface_jax.commands.evaluate import evaluate_run
 from fakeface_jax.errors import UserError
 from tests.scripts.benchmarks.worlds import Trainings, faces
 
@@ -17,14 +18,14 @@ def asked(monkeypatch):
   """(`Trainings`, [(run, data, split) of every scoring]); a detector knows its own set only."""
   scored = []
 
-  def evaluate(run, data, split):
+  def scores_of(run, data, split):
     scored.append((run.name, Path(data).name, split))
     own, *_, seed = run.name.split()
     score = 0.9 + 0.02 * int(seed) if own in (Path(data).name, {"synthetic_faces": "drawn"}.get(data)) else 0.5
     scores = {"f1_macro": score - 0.1, "roc_auc": score}
-    return "", scores | {"intervals": {name: [value - 0.05, value + 0.03] for name, value in scores.items()}}, []
+    return scores | {"intervals": {name: [value - 0.05, value + 0.03] for name, value in scores.items()}}
 
-  monkeypatch.setattr(worlds, "evaluate_run", evaluate)
+  monkeypatch.setattr(worlds, "_scores_of", scores_of)
   return Trainings(monkeypatch), scored
 
 
@@ -87,3 +88,11 @@ def test_forgeries_are_made_of_the_reals_and_stand_alone_and_beside_the_fakes(as
   assert list(figures) == [f"{name}, {kind}" for name in ("gan", "swap") for kind in ("forged", "own", "both")]
   assert figures["swap, both"]["gan"]["roc_auc"]["mean"] == 0.5
   assert "swap, own" in text and "mean of 1 seed (" in text
+
+
+def test_a_run_is_scored_as_evaluate_py_does_it(finished, tmp_path):
+  run, _ = finished
+  _, expected, _ = evaluate_run(run)
+  found = worlds.scores_on([run], None, None)
+  assert found["roc_auc"] == {"seeds": [expected["roc_auc"]], "mean": expected["roc_auc"],
+                              "interval": expected["intervals"]["roc_auc"]}
