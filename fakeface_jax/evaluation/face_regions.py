@@ -94,8 +94,9 @@ def painted_by_region(untouched, painted):
   (inside, *_), (elsewhere, *_), (drop, low, high) = regions[most].values()
   start = ("Their verdicts rest on" if low > LEAST_DROP else
            "No part of the face surely carries the verdicts; most costs")
+  named = {"face": "skin of the face", "left_eye": "left eye", "right_eye": "right eye"}.get(most, most)
   return {"images": len(untouched), "untouched": whole, "regions": regions, "verdict": (
-      f"{start} the {most.replace('_', ' ')}: with it painted over, the probability of fake of {len(untouched)} caught"
+      f"{start} the {named}: with it painted over, the probability of fake of {len(untouched)} caught"
       f" fakes goes from {whole[0]:.2f} to {inside:.2f} on average; with the same shape elsewhere painted over, to"
       f" {elsewhere:.2f} (difference {drop:.2f}, 95 % interval {low:.2f} to {high:.2f}).")}
 

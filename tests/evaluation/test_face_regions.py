@@ -119,5 +119,6 @@ def test_the_part_that_costs_most_when_it_is_painted_over_is_named():
       "Their verdicts rest on the nose: with it painted over, the probability of fake of 3 caught fakes goes from 0.80"
       " to 0.40 on average; with the same shape elsewhere painted over, to 0.70 (difference 0.30, 95 % interval 0.20 to"
       " 0.40).")
+  assert "rest on the skin of the face: with" in painted_by_region(untouched, {"face": nose})["verdict"]
   unsure = painted_by_region(untouched, {"mouth": mouth, "left_eye": {"inside": untouched, "elsewhere": untouched}})
   assert unsure["verdict"].startswith("No part of the face surely carries the verdicts; most costs the mouth: with")
