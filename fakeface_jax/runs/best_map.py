@@ -18,7 +18,7 @@ from fakeface_jax.workdir import BEST_MAP_FILE, read_config, read_json, write_wh
 AUDIT, FIGURES_FILE = "audit", "audit.json"  # the folder in the run's, and the audit's figures in it
 COMPARED = ("gradcam", "hirescam", "layercam")  # on validation images, in the layers of Grad-CAM that panels show
 CAUGHT = 128  # fakes at most that are held against their masks
-PASSED = 3  # maps after which no more are put to trial: those that lie nearest to the masks come first
+PASSED = 2  # maps after which no more are put to trial: those that lie nearest to the masks come first
 
 
 def best_map(workdir, detector):

@@ -92,7 +92,6 @@ def test_validation_images_tell_it_where_there_is_no_audit(of_mouth, tmp_path, m
 
 
 def test_the_nearest_maps_are_tried_first_and_no_more_than_are_needed(of_mouth, tmp_path, monkeypatch):
-  monkeypatch.setattr(module, "PASSED", 2)
   best, kept = found(*of_mouth, MOUTH, tmp_path, monkeypatch)
   assert best == ("hirescam", "conv1")
   how = kept["localization"]["best"]["how"]
