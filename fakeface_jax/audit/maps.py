@@ -9,6 +9,7 @@ from fakeface_jax.audit.measures import AuditedMeasures
 from fakeface_jax.audit.parts import settings_hash
 from fakeface_jax.data.forging.landmarks import choose_framing
 from fakeface_jax.data.schema import FAKE, REAL, REGIONS, THRESHOLD
+from fakeface_jax.detector import checksum
 from fakeface_jax.errors import UserError
 from fakeface_jax.evaluation import faithfulness
 from fakeface_jax.evaluation.face_regions import FACE_REGIONS, energy_by_region, face_region_map, painted_by_region
@@ -182,7 +183,7 @@ class AuditedMaps:
     pixels, painted = self._audited.seen(indices).pixels, {}
     for number, name in with_progress(list(enumerate(FACE_REGIONS)), "painting parts of faces over", unit="parts"):
       masks = np.where(regions == number, INSIDE, 0).astype(np.uint8)
-      painted[name] = self._parts(f"painted_{name}", lambda masks=masks: faithfulness.painted_over(
+      painted[name] = self._parts(f"painted_{name}_{checksum(masks):08x}", lambda masks=masks: faithfulness.painted_over(
           self._audited.detector, pixels, masks))
     return painted_by_region(self._audited.probabilities[indices], painted)
 
