@@ -183,8 +183,9 @@ class AuditedMaps:
     pixels, painted = self._audited.seen(indices).pixels, {}
     for number, name in with_progress(list(enumerate(FACE_REGIONS)), "painting parts of faces over", unit="parts"):
       masks = np.where(regions == number, INSIDE, 0).astype(np.uint8)
-      painted[name] = self._parts(f"painted_{name}_{checksum(masks):08x}", lambda masks=masks: faithfulness.painted_over(
-          self._audited.detector, pixels, masks))
+      painted[name] = self._parts(
+          f"painted_{name}_{checksum(masks):08x}",
+          lambda masks=masks: faithfulness.painted_over(self._audited.detector, pixels, masks))
     return painted_by_region(self._audited.probabilities[indices], painted)
 
   @functools.cached_property
