@@ -25,6 +25,7 @@ from fakeface_jax.workdir import flatten_config
 from tests.conftest import ROOT, write_faces
 from tests.data.builders.test_hub import write
 from tests.data.replicas import write_140k, write_ciplab, write_hard
+from tests.data.test_splits import write_pairs
 
 PAGES = ("README.md", *(f"{room}/README.md" for room in (
     "configs", "fakeface_jax/data", "fakeface_jax/explain", "fakeface_jax/training", "fakeface_jax/audit")),
@@ -52,6 +53,7 @@ INSTEAD = {  # what a command names: what it is given beside, of data and weight
     "configs/resnet50_140k.py": (
         "--config.pretrained=bundled", "--config.data.path=140k", "--config.data.test_path=hard",
         "--config.data.train_size=8"),
+    "configs/photographs.py": ("--config.data.train_crop=24",), "configs/swaps.py": ("--config.data.path=pairs",),
     "configs/ciplab.py": ("--config.pretrained=bundled", "--config.data.path=ciplab"), "runs/pretrain": FOLDER,
     "data.train_split": ("--config.data.path=unsplit",),
     "hard_fake_real": ("--data=hard",), "audit.py": ("--methods=gradcam",),
@@ -120,12 +122,14 @@ def small(command):
 def world(finished, faces_folder, tmp_path_factory):
   """A folder to work in, with trained runs and with everything that README speaks of."""
   world = tmp_path_factory.mktemp("world")
-  for name in ("resnet", "mine"):
+  for name in ("resnet", "mine", "swaps", "made"):
     shutil.copytree(finished[0], world / "runs" / name)
   (world / "runs" / "pretrain").mkdir()
   shutil.copy(finished[0] / "weights.safetensors", world / "runs" / "pretrain")
   shutil.copytree(faces_folder, world / "faces")
   write_faces(world / "few", {"test": 3}, seed=1)
+  write_faces(world / "pairs", {"train": 40, "val": 6, "test": 3}, seed=3)
+  write_pairs(world / "pairs", count=40)
   write_faces(world / "unsplit", {"train": 40, "val": 3}, seed=2)
   write_140k(world / "140k")
   write_hard(world / "hard")

@@ -66,12 +66,17 @@ def test_fingerprints_tell_apart_what_is_not_the_same_records(config):
   assert with_size(config, 10, seed=1).fingerprint("val") == with_size(config, None).fingerprint("val")
 
 
-def with_pairs(config, folder, count=8):
-  """A config of faces of which fake 000 is made from real 001, 002 from 003 and so on."""
+def write_pairs(folder, count=8):
+  """Makes fake 000 of the training faces from real 001, 002 from 003 and so on."""
   for number in range(0, count, 2):
     frame = np.array(Image.open(folder / "train" / "real" / f"{number + 1:03}.png"))
     frame[8:16, 8:16] += 6
     Image.fromarray(frame).save(folder / "train" / "fake" / f"{number:03}.png")
+
+
+def with_pairs(config, folder, count=8):
+  """A config of faces with pairs, as `write_pairs` writes them."""
+  write_pairs(folder, count)
   config = config.copy_and_resolve_references()
   config.data.path, config.data.pairs = str(folder), True
   return config
