@@ -29,12 +29,12 @@ GIVEN = "weights given"  # a row of their own, where there are any
 SMALL = {"data.resize": 144, "data.crop": 128, "data.train_crop": None}
 FIELDS = {  # row: what is set otherwise than in the recipe
     BASE: {},
-    "small, whole faces": SMALL,
+    "whole faces at 128 px": SMALL,
     "pixels as they are": {"data.resize": None},
     "enlarged to 512 px": {"data.resize": 512, "data.crop": 448},  # as a stem of half the stride
-    "jpeg, blur, noise": {"data.augment": "crop,flip,jpeg,blur,noise"},
+    "jpeg and blur and noise": {"data.augment": "crop,flip,jpeg,blur,noise"},
     "pairs in a batch": {"data.pairs": True},
-    "small, whole faces, pairs": SMALL | {"data.pairs": True},
+    "whole faces in pairs": SMALL | {"data.pairs": True},
     "weights of the last step": {"ema_decay": 0.0},
     "last stage": {"trainable": "last_stage"},
     "last block": {"trainable": "last_block"},
