@@ -104,9 +104,10 @@ def test_devices_and_processes_give_the_same_losses(config, finished, tmp_path):
   for process in start_two(config, tmp_path / "together"):
     finish(process)
   for name in ("one", "four", "together"):
-    # From scratch, rounding grows with every step: the first epoch is held tighter than the second.
-    for row, expected, tolerance in zip(read_history(tmp_path / name), two, (1e-3, 0.05), strict=True):
-      assert row["train_loss"] == pytest.approx(expected["train_loss"], rel=tolerance), name
+    # From scratch, rounding grows with every step, by how much the chip decides. In the second epoch a loss of 0.003 is
+    # left: a share of that would be a share of a logit, so there the loss itself has to agree.
+    for row, expected, tolerance in zip(read_history(tmp_path / name), two, ({"rel": 1e-3}, {"abs": 1e-3}), strict=True):
+      assert row["train_loss"] == pytest.approx(expected["train_loss"], **tolerance), name
 
 
 def kill_after(process, reached):
