@@ -18,7 +18,7 @@ def get_config():
   config.trainable = "last_block"  # head, last_conv, last_block, last_stage, all, or patterns such as 'layer4_*,head/*'
 
   config.data = ConfigDict()
-  config.data.name = "synthetic_faces"  # a data set's name, or 'folder', 'forged' or 'hub' with its path
+  config.data.name = "synthetic_faces"  # a data set's name, or 'folder' or 'hub' with its path
   config.data.path = config_dict.placeholder(str)  # of 'folder' (real/ and fake/, or train/real/...) or of an archive
   config.data.real = config_dict.placeholder(str)  # of 'hub' (OWNER/NAME): the label that is real, if none says so
   config.data.dir = config_dict.placeholder(str)  # where prepared records are kept; None: TFDS's own place
@@ -29,7 +29,6 @@ def get_config():
   config.data.augment = "crop,flip"  # what makes a view: crop, flip, jpeg (encoded again), blur, noise
   config.data.train_size = config_dict.placeholder(int)  # images to train on, half of each class; None or 0: all
   config.data.pairs = False  # whether a fake and the real that it was made from stand in one batch
-  config.data.forge = 0.0  # share of the views of real training images in whose place there is a fake made of them
   config.data.train_split = "train"  # splits, or slices of them such as 'train[:85%]'
   config.data.val_split = "val"  # the learning rate, early stopping and the best epoch follow it
   config.data.test_split = "test"  # scored once, at the end

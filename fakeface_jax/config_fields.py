@@ -50,8 +50,8 @@ def optional(field):
 TEXT = Field("some text", lambda value: isinstance(value, str) and value.strip() != "")
 ANY_TEXT = Field("text", lambda value: isinstance(value, str))
 
-# Fields that older configs lack, and what these mean.
-SINCE_ADDED = {"model.name": "resnet", "data.pairs": False, "ema_decay": 0.0}
+# Fields that older configs lack, or newer ones, and what these mean.
+SINCE_ADDED = {"model.name": "resnet", "data.pairs": False, "ema_decay": 0.0, "data.forge": 0.0}
 
 _EVERY_RUN = {
     "seed": whole(0, 2**31 - 1),
@@ -77,7 +77,6 @@ FINE_TUNING = _EVERY_RUN | {
     "data.views": whole(0, 10_000),
     "data.augment": ANY_TEXT,
     "data.train_size": optional(whole(0, 2**31 - 1)),
-    "data.forge": number(0, 1),
     "data.train_split": TEXT,
     "data.val_split": TEXT,
     "data.test_split": TEXT,

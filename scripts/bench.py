@@ -9,7 +9,7 @@ train      fine-tuning: FLOPs, whole runs, beside PyTorch where it is installed
 input      reading and decoding beside decoding alone
 layers     convolutions and max-pooling beside XLA's own
 faces      detectors of faces on pasted scenes, and whether a face there is judged as alone
-forge      detectors trained on forged fakes, on each folder's own, and on both, tested on all
+forge      detectors trained on forged fakes, and on each folder's own, tested on all
 backbone   detectors fine-tuned from a backbone and from random weights
 transfer   detectors trained on each of several sets, tested on all of them
 recipe     what each part of configs/photographs.py brings
@@ -130,7 +130,7 @@ def layers(repeats=4):
 
 
 def forge(faces=(), recipe=None, images=1200, seeds=1, workdir=None):
-  """Detectors trained on forgeries of each folder's reals, on its own fakes, and on both, scored on all --faces."""
+  """Detectors trained on forgeries of each folder's reals, and on its own fakes, scored on all --faces."""
   from benchmarks.forging import bench_forging
 
   return bench_forging(faces, recipe=recipe, images=images, seeds=seeds, workdir=workdir)

@@ -44,7 +44,7 @@ OUT_OF_RANGE = {
     "pretrained": (None, 5), "trainable": ("", None), "data.name": ("", None), "data.path": (5,),
     "data.resize": (0, 10**9, 80.0), "data.crop": (-1, 10**6), "data.views": (-1, 10**9), "data.augment": (None,),
     "data.train_crop": (0, 10**6, "64"), "data.pairs": (1, 0, None, "yes"),
-    "data.train_size": (-2, 2.5), "data.forge": (-0.1, 1.1, math.nan), "data.test_name": (3,), "data.test_split": ("",),
+    "data.train_size": (-2, 2.5), "data.test_name": (3,), "data.test_split": ("",),
     "trunk": ("disk", None), "batch_size": (0, -8, 10**9, 32.0), "epochs": (0, -1, 10**9),
     "learning_rate": (0.0, -1.0, math.nan, math.inf, 1e9, "fast"), "ema_decay": (1.0, -0.1, math.nan, None),
     "plateau.factor": (0.0, 1.0, -1.0, math.nan),

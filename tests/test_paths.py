@@ -8,7 +8,7 @@ from absl import flags
 from ml_collections import ConfigDict
 
 from fakeface_jax.data.builders.folder import find_faces
-from fakeface_jax.data.builders.forged import find_photographs
+from fakeface_jax.data.forging.photographs import find_photographs
 from fakeface_jax.data.reading.finding import find_images
 from fakeface_jax.data.reading.images import read_image
 from fakeface_jax.errors import UserError

@@ -12,7 +12,7 @@ ROOMS = (
     "commands", "page", "audit", "runs", "drawing", "detector", "verdict", "pretraining", "training", "evaluation",
     "explain", "data", "models")
 ROOMS_OF_DATA = (
-    "splits", "pairs", "datasets", "batches", "collect", "builders", "checking", "forging", "drawn", "faces", "reading",
+    "splits", "pairs", "datasets", "batches", "collect", "forging", "builders", "checking", "drawn", "faces", "reading",
     "schema")
 
 

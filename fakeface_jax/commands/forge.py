@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from fakeface_jax.data.builders.base import relative
-from fakeface_jax.data.builders.forged import Photographs, find_photographs, forge_photograph, readable_photographs
+from fakeface_jax.data.forging.photographs import Photographs, find_photographs, forge_photograph, readable_photographs
 from fakeface_jax.data.reading.images import decode_image
 from fakeface_jax.data.reading.square import resize_and_crop, resize_and_crop_mask
 from fakeface_jax.data.reading.threads import in_order
@@ -34,8 +34,8 @@ SHEET = (8, 4)  # forgeries: rows, columns
 def forge_folder(folder, out, *, per_image=1, seed=0):
   """Forges every photograph below a folder.
 
-  Writes <out>/<split>/{real,fake,mask}/, splits as in `data.builders.forged`: the photographs encoded again, the fakes
-  encoded the same way, and masks (255 changed, 0 not); then `INDEX_FILE` with a line for each fake (blend is the
+  Writes <out>/<split>/{real,fake,mask}/, splits as in `data.forging.photographs`: the photographs encoded again, the
+  fakes encoded the same way, and masks (255 changed, 0 not); then `INDEX_FILE` with a line for each fake (blend is the
   Gaussian sigma of its edge in pixels) and `SHEET_FILE`.
 
   Args:

@@ -14,7 +14,6 @@ from fakeface_jax.data.reading.order import epoch_order
 from fakeface_jax.data.reading.records import decode_record
 from fakeface_jax.data.reading.threads import in_order
 from fakeface_jax.data.reading.views import view_of
-from fakeface_jax.data.schema import REAL
 
 SCRATCH_BYTES = 3 * 1024**2  # enough for a megapixel; larger images get memory of their own
 
@@ -68,26 +67,15 @@ def _plan(slots, views, length, batch_size):
   return Plan(indices % length, (indices < length).astype(np.float32), views)
 
 
-def read_batches(source, plan, *, resize, crop, augment=(), seed=0, forge=0.0, threads=None):
+def read_batches(source, plan, *, resize, crop, augment=(), seed=0, threads=None):
   """Yields the plan's batches, each read and decoded by one of several threads.
 
   Args:
     source: random-access records of `schema`, images as encoded bytes.
     resize, crop, augment, seed: of the views, see `views.view_of`.
-    forge: the share of the real images in whose place there is a fake made of them, with its label, see `forge.forger`.
   Yields: {"image": uint8[B, crop, crop, 3], "label": int32[B], "weight": float32[B], "index": int32[B]}.
   Raises: UserError as `decode_record`.
   """
-  def real_image(index):
-    record = source[index]
-    return decode_record(record) if record["label"] == REAL else None
-
-  forged_or_not = None
-  if forge:
-    from fakeface_jax.data.forging.forge import forger  # slow to import, and few need it
-
-    forged_or_not = forger(forge, len(source), real_image)
-
   def read(step):
     indices, width = plan.indices[step], plan.indices.shape[1]
     scratch = np.empty(SCRATCH_BYTES, np.uint8)
@@ -96,11 +84,10 @@ def read_batches(source, plan, *, resize, crop, augment=(), seed=0, forge=0.0, t
         "weight": plan.weights[step], "index": indices.astype(np.int32)}
     for column, index in enumerate(indices.tolist()):
       record = source[index]
-      key, image, label = (seed, int(plan.views[step, column]), index), decode_record(record, scratch), record["label"]
-      if forged_or_not:
-        image, label = forged_or_not(image, label, key)
-      batch["image"][column] = view_of(image, key, resize=resize, crop=crop, augment=augment)
-      batch["label"][column] = label
+      key = seed, int(plan.views[step, column]), index
+      batch["image"][column] = view_of(
+          decode_record(record, scratch), key, resize=resize, crop=crop, augment=augment)
+      batch["label"][column] = record["label"]
     return batch
 
   threads = threads or usable_cores() + 1  # one waits for the disk or for Python's lock

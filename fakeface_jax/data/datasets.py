@@ -6,7 +6,6 @@ import logging
 from pathlib import Path
 
 from fakeface_jax.data.builders.folder import folder_builder
-from fakeface_jax.data.builders.forged import forged_builder
 from fakeface_jax.data.builders.hub.builder import hub_builder
 from fakeface_jax.data.builders.prepared import Records
 from fakeface_jax.data.builders.published import PublishedBuilder, published_builder
@@ -76,10 +75,10 @@ def open_dataset(name, *, path=None, data_dir=None, real=None):
   """The data set of that name, prepared on first use.
 
   Args:
-    name: one of `BUILDERS`, 'folder', 'forged' or 'hub' (then `path` says which), or itself a path to a folder with
-      real/ and fake/, or 'hub:' and what `path` says.
-    path: the folder of 'folder' or 'forged', the id on the hub (see `builders.hub`), or the folder that a published
-      data set's files or archive lie in.
+    name: one of `BUILDERS`, 'folder' or 'hub' (then `path` says which), or itself a path to a folder with real/ and
+      fake/, or 'hub:' and what `path` says.
+    path: the folder of 'folder', the id on the hub (see `builders.hub`), or the folder that a published data set's
+      files or archive lie in.
     data_dir: where prepared records are kept; by default TFDS's own place ($TFDS_DATA_DIR or ~/tensorflow_datasets).
     real: of 'hub', the label that means real, where the labels do not say it.
   Raises: UserError for an unknown name, a folder that does not fit, missing files, or no room for the records.
@@ -96,17 +95,13 @@ def open_dataset(name, *, path=None, data_dir=None, real=None):
     if not path:
       raise UserError("data set 'hub' needs to know which: config.data.path=OWNER/NAME (as one word: hub:OWNER/NAME)")
     builder = hub_builder(path, data_dir, real=real)
-  elif name == "forged":
-    if not path:
-      raise UserError("data set 'forged' needs to know of which photographs: config.data.path=/my/real/faces")
-    builder = forged_builder(path, data_dir=data_dir)
   elif name == "folder" or path_kind(name) == FOLDER:
     path = path if name == "folder" else name
     if not path:
       raise UserError("data set 'folder' needs to know which: config.data.path=/my/faces (with real/ and fake/)")
     builder = folder_builder(path, data_dir=data_dir)
   else:
-    names = [*BUILDERS, "folder", "forged", "hub"]
+    names = [*BUILDERS, "folder", "hub"]
     raise UserError(f"there is no data set and no folder {name!r}; data sets: {', '.join(names)}, hub:OWNER/NAME"
                     f"{did_you_mean(name, names)}")
   try:

@@ -33,7 +33,7 @@ class ImageEpochs:
     rest = plan.from_step(start).shard(jax.process_index(), jax.process_count())
     batches = read_batches(
         self.splits["train"], rest, resize=data.resize, crop=train_crop(data), augment=augmentations(data.augment),
-        seed=config.seed, forge=data.forge)
+        seed=config.seed)
     for step, batch in enumerate(batches, start=start + 1):
       state = self._step(state, frozen, to_devices(batch))
       if step % STEPS_IN_FLIGHT == 0 or step == plan.steps:
@@ -54,11 +54,11 @@ class FeatureEpochs:
     self.config, self._tables = config, {}
     whole = trunk.at(config.data.crop)
     self._steps, self._predict = make_feature_steps(tail_step, trunk), make_feature_predict(model, whole)
-    for name, at, views, forge in (("train", trunk, config.data.views, config.data.forge), ("val", whole, 1, 0.0)):
+    for name, at, views in (("train", trunk, config.data.views), ("val", whole, 1)):
       length = len(splits[name])
       records = own_records(length, config.batch_size)
       rows = TrunkPass(
-          at, name, splits[name], records, config, views=views, forge=forge,
+          at, name, splits[name], records, config, views=views,
           data_fingerprint=fingerprint(name)).open(workdir)
       self._tables[name] = make_table(
           config.trunk, name, rows, records, length, config.batch_size, views)

@@ -17,7 +17,6 @@ import numpy as np
 import psutil
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from fakeface_jax.data import forging
 from fakeface_jax.data.batches import Plan, read_batches
 from fakeface_jax.data.reading.views import augmentations
 from fakeface_jax.devices import on_cpu, replicate, to_devices
@@ -100,9 +99,9 @@ class TrunkPass:
     records: int64[R], the record numbers of this process, ascending; the rows are `views` of each, one after the other.
   """
 
-  def __init__(self, trunk, name, source, records, config, *, views, data_fingerprint, forge=0.0):
+  def __init__(self, trunk, name, source, records, config, *, views, data_fingerprint):
     self.trunk, self.name, self.source, self.records, self.config = trunk, name, source, records, config
-    self.views, self.forge = views, forge
+    self.views = views
     self.shape = (len(records) * views, trunk.width)
     self.nbytes = 2 * math.prod(self.shape)
     self.file_name = f"{name}{f'_{jax.process_index()}' if jax.process_count() > 1 else ''}.npy"
@@ -114,7 +113,6 @@ class TrunkPass:
         "images": hashlib.sha256(np.ascontiguousarray(records)).hexdigest()[:16],
         "pixels": [config.data.resize, trunk.crop],
         "views": [views, list(self.augment), config.seed] if views > 1 else 1,
-        **({"forge": [forge, config.seed, forging.CONTENT]} if forge else {}),
     }
 
   def open(self, workdir):
@@ -161,7 +159,7 @@ class TrunkPass:
     plan = Plan(self.records[padded // self.views], np.ones(padded.shape, np.float32), padded % self.views)
     batches = read_batches(
         self.source, plan, resize=self.config.data.resize, crop=self.trunk.crop, augment=self.augment,
-        seed=self.config.seed, forge=self.forge)
+        seed=self.config.seed)
     step = make_trunk_step(self.trunk)
     variables = replicate(self.trunk.variables, jax.local_devices())
     unit = "views of images" if self.views > 1 else "images"

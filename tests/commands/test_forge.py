@@ -1,5 +1,6 @@
 import csv
 import errno
+import hashlib
 import os
 
 import numpy as np
@@ -10,7 +11,7 @@ from fakeface_jax.commands import forge as forging
 from fakeface_jax.commands.forge import COLUMNS, forge_folder
 from fakeface_jax.data.datasets import open_dataset
 from fakeface_jax.errors import UserError
-from tests.data.builders.test_forged import write
+from tests.data.forging.test_photographs import write
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +59,35 @@ def test_images_masks_index_and_sheet(photographs, tmp_path):
   assert dataset.splits == {"train": 24, "val": 9} and not dataset.metadata["masks_ignored"]
 
 
+def test_a_photograph_and_its_fake_lie_in_one_split_by_its_bytes_and_are_encoded_alike(tmp_path):
+  faces, out = write(tmp_path / "faces", 24), tmp_path / "out"
+  forge_folder(faces, out)
+  rows = read_index(out)
+  assert len(rows) == 24 and {row["file"].split("/")[0] for row in rows} <= {"train", "val", "test"}
+  for row in rows:
+    share = int(hashlib.sha256((faces / row["source"]).read_bytes()).hexdigest()[:16], 16) / 2**64
+    assert row["file"].split("/")[0] == ("train" if share < 0.7 else "val" if share < 0.85 else "test")
+    real, fake = (Image.open(out / row["file"].replace("/fake/", f"/{kind}/")) for kind in ("real", "fake"))
+    assert real.quantization == fake.quantization and real.info["jfif"] == fake.info["jfif"]
+    # after the common encoding, whole 16-pixel blocks without a changed pixel (or one beside them) are equal
+    mask = np.asarray(Image.open(out / row["file"].replace("/fake/", "/mask/").replace(".jpg", ".png")))
+    apart = mask.reshape(4, 16, 4, 16).max((1, 3)) == 0
+    neighbours = np.pad(apart, 1, constant_values=True)
+    apart &= np.all([neighbours[1 + i : 5 + i, 1 + j : 5 + j] for i in (-1, 0, 1) for j in (-1, 0, 1)], 0)
+    equal = (np.asarray(real) == np.asarray(fake)).reshape(4, 16, 4, 16, 3).all((1, 3, 4))
+    assert equal[apart].all() and not equal.all()
+
+
+def test_fakes_beside_real_photographs_are_left_alone(tmp_path):
+  root = tmp_path / "faces"
+  write(root / "train" / "real", 3, seed=1)
+  write(root / "train" / "fake", 5, seed=2)
+  write(root / "Validation", 2, seed=3)
+  forge_folder(root, tmp_path / "out")
+  assert sorted(row["source"] for row in read_index(tmp_path / "out")) == [
+      "Validation/00.jpg", "Validation/01.jpg", *(f"train/real/0{i}.jpg" for i in range(3))]
+
+
 def test_photographs_under_odd_names(photographs, tmp_path):
   root = tmp_path / "odd"
   root.mkdir()
@@ -102,6 +132,13 @@ def test_unreadable_photographs_are_listed_and_the_rest_done(tmp_path):
   account, failures = forge_folder(root, tmp_path / "out")
   assert account.startswith("4 fakes of 4 photographs")
   assert len(failures) == 1 and failures[0][0] == "02.jpg" and len(read_index(tmp_path / "out")) == 4
+
+
+def test_where_no_photograph_can_be_read(tmp_path):
+  (tmp_path / "faces").mkdir()
+  (tmp_path / "faces" / "a.jpg").write_bytes(b"no image")
+  with pytest.raises(UserError, match="none of its 1 images can be read; replace them"):
+    forge_folder(tmp_path / "faces", tmp_path / "out")
 
 
 def test_one_photograph(tmp_path):

@@ -3,7 +3,6 @@ import numpy as np
 import pytest
 
 from fakeface_jax.data.batches import plan_batches, plan_epoch, read_batches
-from fakeface_jax.data.forging import forge
 from fakeface_jax.data.reading.images import encode_image
 from fakeface_jax.errors import UserError
 
@@ -74,30 +73,3 @@ def test_a_record_that_was_damaged_since_it_was_written_is_one_line_that_names_i
   records = [*RECORDS[:3], {**RECORDS[3], "image": RECORDS[3]["image"][:60]}, RECORDS[4]]
   with pytest.raises(UserError, match=r"^3\.png: truncated or damaged \(.*\); it was sound .*: remove the"):
     list(read_batches(records, plan_batches(5, 5), resize=8, crop=8))
-
-
-def test_forged_images_have_the_label_of_a_fake_and_the_plan_decides_which():
-  source = [{**record, "label": i % 2, "image": png(40 * i, size=48)} for i, record in enumerate(RECORDS)]
-  read_labels = lambda epoch, share: np.concatenate([
-      batch["label"][np.argsort(batch["index"])] for batch in read_batches(
-          source, plan_epoch(5, 5, seed=0, epoch=epoch, views=0), resize=48, crop=48, forge=share)])
-  assert read_labels(0, 0.0).tolist() == [0, 1, 0, 1, 0] and read_labels(0, 1.0).tolist() == [1] * 5
-  some = np.stack([read_labels(epoch, 0.4) for epoch in range(25)])
-  assert (some[:, 1::2] == 1).all() and 0.2 < some[:, ::2].mean() < 0.6
-  np.testing.assert_array_equal(some[7], read_labels(7, 0.4))
-  # An image with the label of a real one is the record's own, encoded again; a forged one is changed further.
-  plan = plan_epoch(5, 5, seed=0, epoch=7, views=0)
-  (batch,) = read_batches(source, plan, resize=48, crop=48, forge=0.4)
-  (plain,) = read_batches(source, plan, resize=48, crop=48, forge=1e-9)
-  same = (batch["image"] == plain["image"]).all((1, 2, 3))
-  np.testing.assert_array_equal(same, batch["label"] == plain["label"])
-
-
-def test_donors_are_reals_of_the_same_records(monkeypatch):
-  sources = [{**record, "label": i % 2, "image": png(40 * i, size=48)} for i, record in enumerate(RECORDS)]
-  donors, original = [], forge.forge
-  monkeypatch.setattr(forge, "forge", lambda rng, host, donor: donors.append(donor) or original(rng, host, donor))
-  for epoch in range(6):
-    plan = plan_epoch(5, 5, seed=0, epoch=epoch, views=0)
-    list(read_batches(sources, plan, resize=48, crop=48, forge=1.0))
-  assert {int(donor.image[0, 0, 0]) for donor in donors if donor} == {0, 80, 160}

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.conftest import run_script
-from tests.data.builders.test_forged import write
+from tests.data.forging.test_photographs import write
 
 pytestmark = pytest.mark.slow
 

@@ -66,11 +66,11 @@ def assert_same(ours, theirs):
   assert ours[0]["f1_macro"] == pytest.approx(theirs[0]["f1_macro"], abs=0.03)
 
 
-@pytest.mark.parametrize(("trainable", "views", "forge"), [
-    ("last_block", 1, 0.0), *(pytest.param(*case, marks=pytest.mark.slow) for case in (
-        ("last_conv", 1, 0.0), ("head", 1, 0.0), ("last_block", 3, 0.5)))])
-def test_with_features_and_without_it_is_the_same_training(recipe, tmp_path, trainable, views, forge):
-  changes = {"trainable": trainable, "data__views": views, "data__forge": forge}
+@pytest.mark.parametrize(("trainable", "views"), [
+    ("last_block", 1), *(pytest.param(*case, marks=pytest.mark.slow) for case in (
+        ("last_conv", 1), ("head", 1), ("last_block", 3)))])
+def test_with_features_and_without_it_is_the_same_training(recipe, tmp_path, trainable, views):
+  changes = {"trainable": trainable, "data__views": views}
   with_images = run(recipe, tmp_path / "images", trunk="none", **changes)
   with_features = run(recipe, tmp_path / "features", **changes)
   assert (tmp_path / "features" / "trunk" / "train.npy").exists() and not (tmp_path / "images" / "trunk").exists()
@@ -121,16 +121,6 @@ def test_training_sees_pairs_in_small_and_validation_all_in_full(paired, monkeyp
   assert together <= set(pairs) and BATCH < 64
   logits, labels = images.validate(init_variables(MODEL, jax.random.key(0), 32))
   assert len(logits) == len(labels) == 16
-
-
-def test_the_share_that_is_forged_reaches_the_training_images(recipe, monkeypatch):
-  config, asked = recipe.copy_and_resolve_references(), []
-  monkeypatch.setattr(epochs, "read_batches", lambda *_, forge, **__: asked.append(forge) or ())
-  training = epochs.ImageEpochs(config, MODEL, {"train": range(12)}, None, None)
-  for share in (0.0, 0.25):
-    config.data.forge = share
-    assert list(training.run(None, None, 0, 0)) == []
-  assert asked == [0.0, 0.25]
 
 
 @pytest.mark.slow

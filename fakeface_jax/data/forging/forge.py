@@ -18,14 +18,12 @@ import simplejpeg
 from PIL import Image, ImageFilter
 
 from fakeface_jax.data.drawn.manipulate import bend
-from fakeface_jax.data.forging.landmarks import BLOB, choose_framing, find_points
+from fakeface_jax.data.forging.landmarks import BLOB, find_points
 from fakeface_jax.data.forging.regions import draw_patch
-from fakeface_jax.data.schema import FAKE, REAL
 
 QUALITIES = (75, 97)  # of the last encoding, of both classes
 LEAST_CHANGE = 2.0  # grey values, mean over the patch: less cannot be seen after encoding, and is drawn again
 TRIES = 12
-SAMPLE = 64  # photographs of a data set that tell its framing
 
 # How often each region is tampered with: what people look at first, as forgers do
 REGION_WEIGHTS = {
@@ -241,29 +239,3 @@ def last_quality(rng):
 def encode(image, quality):
   """JPEG bytes, the same way for both classes."""
   return simplejpeg.encode_jpeg(np.ascontiguousarray(image), quality=quality, colorsubsampling="420")
-
-
-def forger(share, count, read_real):
-  """What forges a share of a split's real photographs while they are read for training.
-
-  What becomes of a photograph, its view's number decides: with n fixed views it has n outcomes, whatever the epoch.
-
-  Args:
-    share: of the real photographs, 0..1.
-    read_real: called with the number of one of `count` records; returns its image, or None where that is a fake.
-  Returns: a function of a record's image, its label and (seed, view, index), which with the split decide everything:
-    (uint8[H, W, 3], label), forged or not, and encoded last, whatever its class.
-  """
-  sample = map(read_real, range(0, count, max(1, count // SAMPLE)))
-  framing = choose_framing(image for image in sample if image is not None)
-
-  def forged_or_not(image, label, key):
-    rng = np.random.default_rng((*key, 1))  # `views` draws from the key itself
-    quality, forged = last_quality(rng), rng.random() < share
-    if forged and label == REAL:
-      others = (read_real(i) for i in rng.integers(count, size=TRIES).tolist() if i != key[-1])
-      donor = next((photograph(other, framing) for other in others if other is not None), None)
-      image, label = forge(rng, photograph(image, framing), donor).image, FAKE
-    return simplejpeg.decode_jpeg(encode(image, quality)), label
-
-  return forged_or_not

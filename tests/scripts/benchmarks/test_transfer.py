@@ -74,20 +74,25 @@ def test_what_cannot_be_a_table_is_refused_before_anything_runs(asked, tmp_path)
   assert asked[0].asked == asked[1] == []
 
 
-def test_forgeries_are_made_of_the_reals_and_stand_alone_and_beside_the_fakes(asked, tmp_path):
+def test_forgeries_are_made_of_the_reals_once_and_stand_beside_the_own_fakes(asked, tmp_path):
   trainings, scored = asked
-  folders = [faces(tmp_path / "gan", count=10), faces(tmp_path / "swap")]
-  text, figures = forging.bench_forging(folders, images=7, workdir=tmp_path / "runs")
-  assert trainings.runs == [f"{name} {kind} 0" for name in ("gan", "swap") for kind in ("forged", "own", "both")]
-  forged, own, both = trainings.asked[:3]
-  assert (forged["data.name"], forged["data.path"]) == ("forged", str(tmp_path / "gan" / "train" / "real"))
-  assert forged["data.train_split"] == "train[:50%]"  # of 20, of which 70 % are to train on
-  assert (own["data.train_split"], own["data.val_split"]) == ("train[:35%]", "train[85%:]") and own["data.forge"] == 0
-  assert both == own | {"data.forge": 0.3}
+  folders, runs = [faces(tmp_path / "gan", count=10), faces(tmp_path / "swap", count=10)], tmp_path / "runs"
+  text, figures = forging.bench_forging(folders, images=7, workdir=runs)
+  assert trainings.runs == [f"{name} {kind} 0" for name in ("gan", "swap") for kind in ("forged", "own")]
+  forged, own = trainings.asked[:2]
+  assert forged["data.path"] == str(runs / "gan forgeries")
+  made = [len(list((runs / "gan forgeries").glob(f"*/{kind}/*.jpg"))) for kind in ("real", "fake", "mask")]
+  assert made == [10, 10, 0]
+  there = len(list((runs / "gan forgeries" / "train").glob("*/*.jpg")))
+  assert forged["data.train_split"] == f"train[:{100 * 7 / there:.0f}%]"
+  assert (own["data.train_split"], own["data.val_split"]) == ("train[:35%]", "train[85%:]")
   assert {(data, split) for _, data, split in scored} == {("gan", "val"), ("swap", "val")}
-  assert list(figures) == [f"{name}, {kind}" for name in ("gan", "swap") for kind in ("forged", "own", "both")]
-  assert figures["swap, both"]["gan"]["roc_auc"]["mean"] == 0.5
+  assert list(figures) == [f"{name}, {kind}" for name in ("gan", "swap") for kind in ("forged", "own")]
+  assert figures["swap, own"]["gan"]["roc_auc"]["mean"] == 0.5
   assert "swap, own" in text and "mean of 1 seed (" in text
+  before = (runs / "gan forgeries" / "index.csv").stat().st_mtime_ns
+  forging.bench_forging(folders, images=7, workdir=runs)
+  assert (runs / "gan forgeries" / "index.csv").stat().st_mtime_ns == before and len(list(runs.iterdir())) == 2
 
 
 def test_a_run_is_scored_as_evaluate_py_does_it(finished, tmp_path):

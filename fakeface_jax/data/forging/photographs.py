@@ -1,4 +1,4 @@
-"""The TFDS builder `forged`: from a folder of real faces alone, every face as it is and once forged, with its mask.
+"""The photographs of a folder of real faces, and each as it is and forged.
 
     faces/**.jpg       faces/real/**.jpg       faces/train/**.jpg and so on       faces/train/real/**.jpg and so on
 
@@ -7,25 +7,20 @@ or else by a hash of each photograph's bytes. A photograph and its forgery are a
 photograph that a region came from. Both are encoded last, at the same quality.
 """
 
-import os
-from pathlib import Path
 
 import numpy as np
 
 from fakeface_jax.data import schema
 from fakeface_jax.data.builders import base
 from fakeface_jax.data.builders.folder import class_folders, image_files, not_used
-from fakeface_jax.data.builders.prepared import version
-from fakeface_jax.data.forging import CONTENT
-from fakeface_jax.data.forging.forge import NEED_DONOR, SAMPLE, Photograph, encode, forge, last_quality
+from fakeface_jax.data.forging.forge import NEED_DONOR, Photograph, encode, forge, last_quality
 from fakeface_jax.data.forging.landmarks import choose_framing, find_points
-from fakeface_jax.data.reading.images import encode_image, read_image
-from fakeface_jax.data.reading.threads import in_order, with_bar
+from fakeface_jax.data.reading.images import read_image
+from fakeface_jax.data.reading.threads import with_bar
 from fakeface_jax.errors import UserError
-from fakeface_jax.paths import user_path
 
 EXPECTED = "expected photographs of real faces at the top, in real/, or in train/, val/, test/ with or without real/"
-SEED = 0  # of the builder's forgeries
+SAMPLE = 64  # photographs of a split that tell its framing
 
 
 def find_photographs(root):
@@ -115,38 +110,3 @@ def forge_photograph(photographs, index, *, seed, per_image=1):
     path = photographs.paths[donor] if forgery.operation in NEED_DONOR else None
     forged.append((forgery, encode(forgery.image, quality), path))
   return encode(host.image, quality), forged
-
-
-def forged_builder(path: str | os.PathLike, data_dir: str | os.PathLike | None = None) -> "ForgedFaces":
-  """A builder for the photographs below a folder and forgeries of them; arguments as of `folder.folder_builder`."""
-  path = Path(user_path(path))
-  faces, unread, beside, ignored = find_photographs(path)
-  others = [path / name for name, _ in (*unread, *beside)]
-  state = base.fingerprint(path, [*(face.path for face in faces), *others, *ignored])
-  return ForgedFaces(config=base.folder_config(path, state), data_dir=data_dir)
-
-
-class ForgedFaces(base.FaceBuilder):
-  """See the module's docstring; made by `forged_builder`."""
-
-  name = "forged"
-  VERSION = version(CONTENT)
-
-  def _find_faces(self):
-    faces, unread, self._beside, self._ignored = find_photographs(self.root)
-    return faces, unread
-
-  def _notes(self):
-    return {"ignored_files": len(self._ignored), "not_used": self._beside}
-
-  def _generate_examples(self, records):
-    paths = [face.path for face, _ in records]
-    photographs = Photographs(paths)
-    forged = in_order(lambda index: forge_photograph(photographs, index, seed=SEED), range(len(paths)))
-    for path, (genuine, ((made, fake, _),)) in zip(paths, forged, strict=True):
-      source = base.relative(path, self.root)
-      yield os.fsencode(source), base.record(  # not the pixels of the file of that name
-          f"{source} (saved again)", genuine, schema.REAL, base.WHOLE[base.NOT_MANIPULATED])
-      yield os.fsencode(f"{source} forged"), base.record(
-          f"{source} ({made.region}, {made.operation})", fake, schema.FAKE, encode_image(made.mask, "PNG"),
-          (made.region,))
