@@ -14,7 +14,7 @@ def get_config():
   config.data.crop = 224
   config.data.train_crop = 128
   config.data.views = 0
-  config.data.augment = "crop,flip"
+  config.data.augment = "crop,flip,jpeg,blur,noise"
   config.epochs = 30
   config.learning_rate = 3e-4
   config.ema_decay = 0.99

@@ -11,6 +11,7 @@ def get_config():
   config.data.resize = 144
   config.data.crop = 128
   config.data.train_crop = None
+  config.data.augment = "crop,flip"
   config.data.pairs = True
   config.epochs = 18
   config.learning_rate = 2e-4

@@ -15,6 +15,7 @@ from fakeface_jax.data.reading.square import resize_and_crop
 from fakeface_jax.data.schema import LABELS
 from fakeface_jax.detector import load
 from fakeface_jax.errors import UserError
+from fakeface_jax.evaluation.corruptions import CORRUPTIONS, corrupted
 from fakeface_jax.evaluation.probability import probability_of_fake
 from fakeface_jax.evaluation.scores import scores
 from fakeface_jax.models.weight_files import weights_path
@@ -23,16 +24,17 @@ from fakeface_jax.workdir import whole_file
 log = logging.getLogger(__name__)
 
 RECIPE = CONFIGS / "photographs.py"
-BASE, CROPS = "the recipe", "ten crops judged"
+BASE, PLAIN, CROPS = "the recipe", "crops and flips alone", "ten crops judged"
 DIFFERENCES, BESIDE = "differences instead of RGB", "differences beside RGB"
 GIVEN = "weights given"  # a row of their own, where there are any
+UNCHANGED = {"data.augment": "crop,flip"}
 SMALL = {"data.resize": 144, "data.crop": 128, "data.train_crop": None}
-FIELDS = {  # row: what is set otherwise than in the recipe
+FIELDS = {  # row: what is set otherwise than in the recipe; all but the first have crops and flips alone
     BASE: {},
+    PLAIN: {},
     "whole faces at 128 px": SMALL,
     "pixels as they are": {"data.resize": None},
     "enlarged to 512 px": {"data.resize": 512, "data.crop": 448},  # as a stem of half the stride
-    "jpeg and blur and noise": {"data.augment": "crop,flip,jpeg,blur,noise"},
     "pairs in a batch": {"data.pairs": True},
     "whole faces in pairs": SMALL | {"data.pairs": True},
     "weights of the last step": {"ema_decay": 0.0},
@@ -41,28 +43,33 @@ FIELDS = {  # row: what is set otherwise than in the recipe
     "random weights": {"pretrained": ""},
     DIFFERENCES: {},
 }
+FIELDS = {row: fields if row == BASE else UNCHANGED | fields for row, fields in FIELDS.items()}
 ROWS = (*FIELDS, BESIDE, CROPS)
 PLACES = [(0.0, 0.0), (0.0, 1.0), (0.5, 0.5), (1.0, 0.0), (1.0, 1.0)]  # of crops, each also mirrored
+AFTER = ("jpeg", 75), ("blur", 1), ("noise", 10)  # of `evaluation.corruptions.CORRUPTIONS`
 STRENGTH = 4  # of the differences between neighbours, in grey levels for each
 
 
 def bench_recipe(faces, *, rows=ROWS, images=1200, epochs=None, pretrained=None, workdir=None):
-  """Trains detectors with the recipe and with one thing changed, and scores each on its own folder's val.
+  """Trains detectors with the recipe, with less augmentation, and so with one thing changed, and scores them on val.
 
   Args:
     faces: folders, see `worlds.folders_by_name`. rows: some of `ROWS`.
     images: to train on, at most, about. epochs: of every run; the config's without.
     pretrained: weights that one more row starts from, as `load_pretrained` takes them; such as a file of ImageNet's.
     workdir: folder that keeps the runs; a finished one is not trained again, and an unfinished one goes on.
-  Returns: (text, {row: {"minutes", "images_per_second", "sets": {folder: `evaluation.scores.scores`}}}); a row has no
-    figures of a folder for which it cannot be done (pairs where there are none), nor time where nothing is trained.
+  Returns: (text, {row: {"minutes", "images_per_second", "sets": {folder: `evaluation.scores.scores`}, "after":
+    {'blur 1': {folder: the same after that corruption}}}}); a row has no figures of a folder for which it cannot be
+    done (pairs where there are none), nor time where nothing is trained, nor "after" where pixels are judged that no
+    photograph has.
   Raises: UserError for a folder that is missing, a row that there is not, or a run that fails.
   """
   if unknown := [row for row in rows if row not in ROWS]:
     raise UserError(f"--rows: there is no {unknown[0]!r}; use some of {', '.join(ROWS)}")
   folders, figures, changed = folders_by_name(faces), {}, FIELDS
   if pretrained:
-    rows, changed = (*rows, GIVEN), FIELDS | {GIVEN: {"pretrained": str(weights_path(pretrained).absolute())}}
+    rows, changed = (*rows, GIVEN), FIELDS | {
+        GIVEN: UNCHANGED | {"pretrained": str(weights_path(pretrained).absolute())}}
   with tempfile.TemporaryDirectory() as temporary:
     place = Path(workdir or temporary).expanduser().absolute()
     other = {name: place / "differences" / name for name in folders}
@@ -83,31 +90,47 @@ def bench_recipe(faces, *, rows=ROWS, images=1200, epochs=None, pretrained=None,
         runs[name] = run
         log.info("trained on %s: %s", name, row)
     for row in rows:
-      of_row = trained[row if row in changed else BASE]
+      of_row = trained[row if row in changed else PLAIN]
       figures[row] = {"sets": {}}
       if row in changed and of_row:
         figures[row]["minutes"], figures[row]["images_per_second"] = cost_of(of_row.values())
+      if row in changed and row != DIFFERENCES:
+        figures[row]["after"] = {f"{kind} {level}": {} for kind, level in AFTER}
       for name, run in of_row.items():
         several = [(run, other[name] if row == DIFFERENCES else folders[name])]
         several += [(trained[DIFFERENCES][name], other[name])] if row == BESIDE else []
-        logits = [logits_of(load(run), folder / "val", PLACES if row == CROPS else None) for run, folder in several]
-        figures[row]["sets"][name] = scores(logits[0][1], probability_of_fake(np.mean([said for said, _ in logits], 0)))
+        places = PLACES if row == CROPS else None
+        figures[row]["sets"][name] = judged(several, places)
+        for corruption, found in zip(AFTER, figures[row].get("after", {}).values(), strict=False):
+          found[name] = judged(several, places, corruption)
   return describe(figures, list(folders)), figures
 
 
 def needed_by(rows, changed):
   """Those of `changed` that have to be trained for some rows of the table."""
   wanted = {row for row in rows if row in changed}
-  wanted |= {BASE, DIFFERENCES} if BESIDE in rows else {BASE} if CROPS in rows else set()
+  wanted |= {PLAIN, DIFFERENCES} if BESIDE in rows else {PLAIN} if CROPS in rows else set()
   return [row for row in changed if row in wanted]
 
 
-def logits_of(detector, folder, places):
-  """(float64[N, 2], labels int[N]) of the faces in real/ and fake/, by name; with places, means over crops there."""
+def judged(several, places=None, corruption=None):
+  """The scores of runs, each on its folder, by the mean of their logits; arguments as of `logits_of`."""
+  logits = [logits_of(load(run), folder / "val", places, corruption) for run, folder in several]
+  return scores(logits[0][1], probability_of_fake(np.mean([said for said, _ in logits], 0)))
+
+
+def logits_of(detector, folder, places, corruption):
+  """(float64[N, 2], labels int[N]) of the faces in real/ and fake/, by name.
+
+  Args: `places`: of crops, to take means over. `corruption`: one of `AFTER`. Either may be None.
+  """
   said, labels = [], []
   for label, name in enumerate(LABELS):
     for path in image_files(folder / name).images:
-      said.append(detector.engine.logits(_seen(detector, read_image(path), places)).mean(0, dtype=np.float64))
+      image = read_image(path)
+      if corruption:
+        image = corrupted(image, *corruption, resize=detector.resize, key=(0, len(labels)))
+      said.append(detector.engine.logits(_seen(detector, image, places)).mean(0, dtype=np.float64))
       labels.append(label)
   return np.array(said), np.array(labels)
 
@@ -147,6 +170,12 @@ def describe(figures, names):
     cells = [_cell(found["sets"].get(name)) for name in names]
     cost = f"{found['minutes']:>7.1f}{found['images_per_second']:>10.0f}" if "minutes" in found else ""
     lines.append((f"{row:<30}" + "".join(f"{cell:<24}" for cell in cells) + cost).rstrip())
+  for kind, level in AFTER:
+    lines += ["", f"after {CORRUPTIONS[kind].words.format(level)}"]
+    for row, found in figures.items():
+      if "after" in found:
+        cells = [_cell(found["after"][f"{kind} {level}"].get(name)) for name in names]
+        lines.append((f"{row:<30}" + "".join(f"{cell:<24}" for cell in cells)).rstrip())
   return "\n".join(lines)
 
 

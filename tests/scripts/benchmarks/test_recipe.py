@@ -72,8 +72,8 @@ def test_each_row_changes_fields_that_train_py_takes(row):
 def test_a_set_without_pairs_has_no_figure_in_that_row_even_alone(bench):
   _, _, run = bench
   text, figures = run("pairs in a batch", folders=("gan",))
-  assert figures["pairs in a batch"] == {"sets": {}} and text.splitlines()[2].split() == [
-      "pairs", "in", "a", "batch", "no", "pairs"]
+  assert figures["pairs in a batch"] == {"sets": {}, "after": {"jpeg 75": {}, "blur 1": {}, "noise 10": {}}}
+  assert text.splitlines()[2].split() == ["pairs", "in", "a", "batch", "no", "pairs"]
 
 
 def test_one_thing_is_changed_at_a_time_and_every_folder_has_a_run(bench):
@@ -82,10 +82,11 @@ def test_one_thing_is_changed_at_a_time_and_every_folder_has_a_run(bench):
   assert trainings.runs == [f"{name}, {row}" for row in (recipe.BASE, "pairs in a batch", "random weights")
                             for name in ("gan", "swap") if (row, name) != ("pairs in a batch", "gan")]
   base, random = trainings.asked[0], trainings.asked[3]
-  assert random == base | {"pretrained": ""}
+  assert random == base | {"pretrained": "", "data.augment": "crop,flip"}
   assert base["data.train_crop"] == 128 and base["data.train_split"] == "train[:85%]"
   assert list(figures["pairs in a batch"]["sets"]) == ["swap"] and "no pairs" in text
   assert figures[recipe.BASE]["sets"]["gan"]["roc_auc"] == 1  # fakes are brighter
+  assert figures[recipe.BASE]["after"]["noise 10"]["swap"]["roc_auc"] == 1 and "after a blur of 1 px" in text
   assert figures[recipe.BASE]["minutes"] == 2 and figures[recipe.BASE]["images_per_second"] == 30  # of both folders
   assert " ".join(text.splitlines()[2].split()) == "the recipe 1.00 (1.00 to 1.00) 1.00 (1.00 to 1.00) 2.0 30"
 
@@ -104,9 +105,9 @@ def test_weights_that_are_given_have_a_row_of_their_own(bench, tmp_path):
 def test_rows_that_train_nothing_of_their_own(bench):
   trainings, detectors, run = bench
   _, figures = run(recipe.CROPS)
-  assert trainings.runs == [f"gan, {recipe.BASE}", f"swap, {recipe.BASE}"]
+  assert trainings.runs == [f"gan, {recipe.PLAIN}", f"swap, {recipe.PLAIN}"]
   assert list(figures) == [recipe.CROPS] and "minutes" not in figures[recipe.CROPS]
-  first = detectors[f"gan, {recipe.BASE}"].seen[0]
+  first = detectors[f"gan, {recipe.PLAIN}"].seen[0]
   assert first.shape == (10, 32, 32, 3)
 
 
@@ -144,3 +145,11 @@ def test_the_places_of_crops_are_the_corners_and_the_middle():
 def test_an_unknown_row_is_refused(tmp_path):
   with pytest.raises(UserError, match="--rows: there is no 'magic'; use some of the recipe, "):
     recipe.bench_recipe([faces(tmp_path / "gan")], rows=["magic"])
+
+
+def test_what_is_judged_after_a_corruption_is_the_corrupted_photograph(tmp_path):
+  detector, folder = Bright(), faces(tmp_path / "gan", count=1) / "val"
+  recipe.logits_of(detector, folder, None, None)
+  recipe.logits_of(detector, folder, None, ("noise", 10))
+  clean, noisy = np.concatenate(detector.seen[:2]).astype(int), np.concatenate(detector.seen[2:]).astype(int)
+  assert 3 < np.abs(noisy - clean)[..., 0].mean() < 12 and clean.shape == noisy.shape
