@@ -105,8 +105,8 @@ def test_devices_and_processes_give_the_same_losses(config, finished, tmp_path):
     finish(process)
   for name in ("one", "four", "together"):
     # From scratch, rounding grows with every step, by how much the chip decides. In the second epoch a loss of 0.003 is
-    # left: a share of that would be a share of a logit, so there the loss itself has to agree.
-    allowed = {"rel": 1e-3}, {"abs": 1e-3}
+    # left: a share of that would be a share of a logit, so there a thousandth of where it began is allowed.
+    allowed = {"rel": 1e-3}, {"abs": 3e-4}
     for row, expected, tolerance in zip(read_history(tmp_path / name), two, allowed, strict=True):
       assert row["train_loss"] == pytest.approx(expected["train_loss"], **tolerance), name
 
