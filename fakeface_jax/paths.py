@@ -7,7 +7,8 @@ from urllib.parse import unquote, urlsplit
 
 from fakeface_jax.errors import UserError
 
-FLAGS = ("workdir", "data", "out", "background", "against", "faces", "pretrained")  # of scripts, that name paths
+FLAGS = (  # of scripts, that name paths
+    "workdir", "workdirs", "data", "out", "picture", "background", "against", "faces", "pretrained", "recipe")
 FIELDS = ("pretrained", "data.name", "data.path", "data.dir", "data.test_name", "data.test_path")  # of configs
 NOTHING, FILE, FOLDER, OTHER = "", "file", "folder", "other"
 _MISSING = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL)

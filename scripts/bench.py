@@ -27,6 +27,7 @@ import inspect
 import json
 import sys
 from functools import partial
+from pathlib import Path
 
 from fakeface_jax.commands.app import flags
 
@@ -34,7 +35,7 @@ from fakeface_jax.commands.app import flags
 _count = partial(flags.DEFINE_integer, lower_bound=1)
 FLAGS = {
     "out": (flags.DEFINE_string, "Where the figures go: a JSON file; those of gpu, a folder."),
-    "overwrite": (flags.DEFINE_bool, "Replace a file --out that is there."),
+    "overwrite": (flags.DEFINE_bool, "Replace files --out and --picture that are there."),
     "workdir": (flags.DEFINE_string, "Folder of a run."),
     "depth": (flags.DEFINE_integer, "Of the ResNet."),
     "size": (partial(flags.DEFINE_integer, lower_bound=32), "Side of the images in pixels."),
@@ -161,7 +162,7 @@ def recipe(faces=(), rows=None, images=1200, epochs=None, pretrained=None, workd
   from benchmarks.recipe import ROWS, bench_recipe
 
   return bench_recipe(
-      faces, rows=rows or ROWS, images=images, epochs=epochs, pretrained=pretrained, workdir=workdir)
+      faces, rows=ROWS if rows is None else rows, images=images, epochs=epochs, pretrained=pretrained, workdir=workdir)
 
 
 def twice(faces=(), images=200):
@@ -241,9 +242,14 @@ def main(arguments):
     raise UserError(
         f"cannot measure {wrong or 'nothing'}; say one of {', '.join(COMMANDS)}{did_you_mean(wrong, COMMANDS)}")
   given = {name: flags.FLAGS[name].value for name in flags.FLAGS if name in FLAGS}
+  for name in own:
+    if given[name] == [] and flags.FLAGS[name].present:
+      raise UserError(f"--{name} names nothing; expected some, by commas, or leave it out")
   out = None if "out" in own else given["out"]
-  if out:
-    check_new(out, given["overwrite"])
+  if given.get("picture") and Path(given["picture"]).suffix.lower() != ".png":
+    raise UserError(f"--picture={given['picture']}: expected a name that ends in .png")
+  for path in filter(None, (out, given.get("picture"))):
+    check_new(path, given["overwrite"])
   if chosen not in IN_OTHERS:
     check_platform()
   text, figures = COMMANDS[chosen](**{name: given[name] for name in own})

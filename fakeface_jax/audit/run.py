@@ -6,6 +6,7 @@ methods takes what it can from there.
 
 import json
 import logging
+import shlex
 from importlib.metadata import version
 from pathlib import Path
 
@@ -97,7 +98,10 @@ def _audit(workdir, data, split, out, own, methods, batch_size, overwrite):
           "real": int(np.sum(audited.labels == REAL)), "fake": int(np.sum(audited.labels == FAKE)),
           "network": f"{detector.model.title}, {detector.crop} px", "weights": f"{state['weights']:08x}",
           "unreadable": [list(row) for row in left_out], "notes": maps.notes, "seen_in_training": seen,
-          "command": f"python scripts/audit.py --workdir {workdir} --data {data or dataset.name} --split {split}",
+          "command": shlex.join([
+              "python", "scripts/audit.py", "--workdir", str(workdir), "--data", str(data or dataset.name),
+              "--split", split, *(["--methods", ",".join(resolved)] if methods else ()),
+              *(["--out", str(out)] if out != own else ())]),
           "versions": {"fakeface_jax": version("fakeface-jax"), "jax": version("jax")}},
       "detection": _section(lambda: _detection(run, dataset, split, audited, parts, step, seen)),
       "localization": located, "faithfulness": faithful, "robustness": _section(lambda: _robustness(audited, parts)),

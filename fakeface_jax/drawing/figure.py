@@ -32,4 +32,4 @@ def save_figure(figure, path, **options):
 
   FigureCanvasAgg(figure)
   with whole_file(path) as partial:
-    figure.savefig(partial, **{"dpi": 110, **options})
+    figure.savefig(partial, format="png", **{"dpi": 110, **options})

@@ -44,8 +44,8 @@ def energy_by_region(maps, region_maps, found_by, manipulated, caught):
   Args:
     maps: float32[N, h, w] >= 0 of any resolution, or a list of such maps; one that is zero everywhere points nowhere
       and is taken for a uniform one.
-    region_maps, found_by: of the N images, as `face_region_map` returns them, cut as the network's input is; an image
-      whose map of regions is None is only counted.
+    region_maps, found_by: of the N images, as `face_region_map` returns them, cut as the network's input is, with 128
+      around a picture smaller than that; an image whose map of regions is None is only counted.
     manipulated: N collections of names of `features.REGIONS`, empty for fakes of which nothing is known; None for a
       real.
     caught: bool[N], whether the verdict was fake.
@@ -102,8 +102,9 @@ def painted_by_region(untouched, painted):
 
 
 def _shares(values, regions):
-  """float64[regions] twice: the share of a map's sum in each, and of the picture."""
+  """float64[regions] twice: the share of a map's sum in each, and of the picture; around it nothing counts."""
   size = len(FACE_REGIONS)
-  area = np.bincount(regions.ravel(), minlength=size) / regions.size
-  energy = np.bincount(regions.ravel(), enlarged(values, regions.shape).ravel(), minlength=size)
+  inside = regions < size
+  area = np.bincount(regions[inside], minlength=size) / inside.sum()
+  energy = np.bincount(regions[inside], enlarged(values, regions.shape)[inside], minlength=size)
   return (energy / energy.sum() if energy.any() else area), area

@@ -103,8 +103,11 @@ def _best(per_map, baselines, caught, seed, intervals, painted):
   other half (cross-fitting). Only maps made for the most fakes take part, and none that failed its trials.
   """
   verdicts = [passes(one.get("trials")) for one in per_map]
-  checked = any((one.get("trials") or {}).get("depends_on_weights") is not None for one in per_map)
-  weights = "depends on the weights and " if checked else ""
+  of_weights = [(one.get("trials") or {}).get("depends_on_weights") for one in per_map]
+  unchecked = dict.fromkeys(one["title"] for one, depends in zip(per_map, of_weights, strict=True)
+                            if one.get("trials") is not None and depends is None)
+  but = f" (not tried for {', '.join(unchecked)})" if unchecked else ""
+  weights = "" if set(of_weights) <= {None} else f"depends on the weights{but} and "
   tried, passed = len(verdicts) - verdicts.count(None), verdicts.count(True)
   per_map = [one for one, passing in zip(per_map, verdicts, strict=True) if passing is not False]
   if not per_map:

@@ -41,7 +41,7 @@ from fakeface_jax.training.processes import wait_for_all
 from fakeface_jax.training.steps import TrainState, make_tail_step, zero_totals
 from fakeface_jax.training.stopwatch import Stopwatch
 from fakeface_jax.training.trunk import Trunk
-from fakeface_jax.workdir import claim_workdir, held, write_whole
+from fakeface_jax.workdir import SECONDS_FILE, claim_workdir, held, write_whole
 
 
 def train(config, workdir):
@@ -81,7 +81,7 @@ def train(config, workdir):
         other_data = main and data.dataset("test") is not data.dataset("train")
         seen = {"seen_in_training": data.seen(splits["test"])} if other_data else {}
         test_scores = run.test(run.best_variables(), workdir if main else None, seen)
-    if main and unfinished:
+    if main and (unfinished or not (Path(workdir) / SECONDS_FILE).exists()):
       stopwatch.write(workdir)
   return test_scores, data.unreadable
 

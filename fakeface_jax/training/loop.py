@@ -40,6 +40,7 @@ class Loop(abc.ABC):
     """As `Checkpoints.resume`, and takes up position and history."""
     saved, progress = self.checkpoints.resume(like)
     if saved is not None:
+      self.stopwatch.add(progress.get("seconds", {}))
       self.position, self.history = dict(progress["position"]), list(progress["history"])
       log.info("Going on after epoch %d, step %d.", self.position["epoch"], self.position["step"])
     return saved, progress
@@ -136,6 +137,7 @@ class Loop(abc.ABC):
 
   def _save(self, val_loss=None):
     step = self.position["epoch"] * self.steps_per_epoch + self.position["step"]
-    progress = {"position": self.position, "history": self.history, **self.progress()}
+    progress = {"position": self.position, "history": self.history, "seconds": dict(self.stopwatch.parts),
+                **self.progress()}
     # Copies: the next step donates these buffers while Orbax is still writing.
     self.checkpoints.save(step, jax.tree.map(np.array, self.arrays()), progress, val_loss)

@@ -56,6 +56,11 @@ class Stopwatch:
     finally:
       self.parts[part] += time.perf_counter() - start
 
+  def add(self, parts):
+    """Takes up what a run took before it was stopped, {name: seconds}."""
+    for part, seconds in parts.items():
+      self.parts[part] += seconds
+
   def write(self, workdir):
     """Writes `seconds.json` to the run's folder, and a line to the log."""
     parts = ", ".join(f"{part} {seconds:,.1f}" for part, seconds in self.parts.items())

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 from fakeface_jax.commands.app import ROOT
+from fakeface_jax.data.builders.folder import image_files
 from fakeface_jax.errors import UserError
 
 SCRIPTS = ROOT / "scripts"
@@ -27,7 +28,9 @@ def run_script(name, *flags):
 
 
 def check_split_folders(faces):
-  """Raises UserError where a folder has not train/ and val/, each with real/ and fake/."""
+  """Raises UserError where a folder has not train/ and val/, each with real/ and fake/ and images in them."""
   for place in (faces / split / label for split in ("train", "val") for label in ("real", "fake")):
     if not place.is_dir():
       raise UserError(f"{place}: no such folder; expected train/ and val/ with real/ and fake/ in each")
+    if not image_files(place).images:
+      raise UserError(f"{place} holds no image; expected faces in train/ and val/, each with real/ and fake/")

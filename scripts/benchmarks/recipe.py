@@ -3,12 +3,15 @@
 import logging
 import tempfile
 from pathlib import Path
+from zlib import crc32
 
+import jax
 import numpy as np
 from PIL import Image
 
 from benchmarks.commands import CONFIGS
 from benchmarks.worlds import cost_of, fields_of, folders_by_name, train, with_interval
+from fakeface_jax.commands.command_line import read_config_file
 from fakeface_jax.data.builders.folder import image_files
 from fakeface_jax.data.reading.images import read_image
 from fakeface_jax.data.reading.square import resize_and_crop
@@ -18,6 +21,8 @@ from fakeface_jax.errors import UserError
 from fakeface_jax.evaluation.corruptions import CORRUPTIONS, corrupted
 from fakeface_jax.evaluation.probability import probability_of_fake
 from fakeface_jax.evaluation.scores import scores
+from fakeface_jax.models import init_variables, make_model
+from fakeface_jax.models.pretrained import load_pretrained
 from fakeface_jax.models.weight_files import weights_path
 from fakeface_jax.workdir import whole_file
 
@@ -54,25 +59,29 @@ def bench_recipe(faces, *, rows=ROWS, images=1200, epochs=None, pretrained=None,
   """Trains detectors with the recipe, with less augmentation, and so with one thing changed, and scores them on val.
 
   Args:
-    faces: folders, see `worlds.folders_by_name`. rows: some of `ROWS`.
+    faces: folders, see `worlds.folders_by_name`. rows: some of `ROWS`, and `GIVEN` with `pretrained`.
     images: to train on, at most, about. epochs: of every run; the config's without.
     pretrained: weights that one more row starts from, as `load_pretrained` takes them; such as a file of ImageNet's.
     workdir: folder that keeps the runs; a finished one is not trained again, and an unfinished one goes on.
   Returns: (text, {row: {"minutes", "images_per_second", "sets": {folder: `evaluation.scores.scores`}, "after":
     {'blur 1': {folder: the same after that corruption}}}}); a row has no figures of a folder for which it cannot be
-    done (pairs where there are none), nor time where nothing is trained, nor "after" where pixels are judged that no
-    photograph has.
+    done (pairs where there are none), nor time where nothing is trained, nor "after" where not the whole photographs
+    are judged.
   Raises: UserError for a folder that is missing, a row that there is not, or a run that fails.
   """
-  if unknown := [row for row in rows if row not in ROWS]:
-    raise UserError(f"--rows: there is no {unknown[0]!r}; use some of {', '.join(ROWS)}")
+  known = ROWS
+  if pretrained:
+    known, rows = (*ROWS, GIVEN), tuple(dict.fromkeys((*rows, GIVEN)))
+  if unknown := [row for row in rows if row not in known]:
+    raise UserError(f"--rows: there is no {unknown[0]!r}; use some of {', '.join(known)}")
   folders, figures, changed = folders_by_name(faces), {}, FIELDS
   if pretrained:
-    rows, changed = (*rows, GIVEN), FIELDS | {
-        GIVEN: UNCHANGED | {"pretrained": str(weights_path(pretrained).absolute())}}
+    pretrained = str(weights_path(pretrained).absolute())
+    check_weights(pretrained)
+    changed = FIELDS | {GIVEN: UNCHANGED | {"pretrained": pretrained}}
   with tempfile.TemporaryDirectory() as temporary:
     place = Path(workdir or temporary).expanduser().absolute()
-    other = {name: place / "differences" / name for name in folders}
+    other = {name: place / "differences" / f"{name} {crc32(bytes(folder)):08x}" for name, folder in folders.items()}
     trained = {row: {} for row in needed_by(rows, changed)}
     for row, runs in trained.items():
       for name, folder in folders.items():
@@ -106,6 +115,12 @@ def bench_recipe(faces, *, rows=ROWS, images=1200, epochs=None, pretrained=None,
   return describe(figures, list(folders)), figures
 
 
+def check_weights(pretrained):
+  """Raises UserError, before anything is trained, where weights do not fit the recipe's network."""
+  config = read_config_file(RECIPE, "recipe")
+  load_pretrained(pretrained, init_variables(make_model(config.model), jax.random.key(0), config.data.crop))
+
+
 def needed_by(rows, changed):
   """Those of `changed` that have to be trained for some rows of the table."""
   wanted = {row for row in rows if row in changed}
@@ -120,19 +135,29 @@ def judged(several, places=None, corruption=None):
 
 
 def logits_of(detector, folder, places, corruption):
-  """(float64[N, 2], labels int[N]) of the faces in real/ and fake/, by name.
+  """(float64[N, 2], labels int[N]) of the faces in real/ and fake/, by name, without those that cannot be read.
 
   Args: `places`: of crops, to take means over. `corruption`: one of `AFTER`. Either may be None.
   """
   said, labels = [], []
   for label, name in enumerate(LABELS):
-    for path in image_files(folder / name).images:
-      image = read_image(path)
+    for image in (image for _, image in readable(folder / name)):
       if corruption:
         image = corrupted(image, *corruption, resize=detector.resize, key=(0, len(labels)))
       said.append(detector.engine.logits(_seen(detector, image, places)).mean(0, dtype=np.float64))
       labels.append(label)
   return np.array(said), np.array(labels)
+
+
+def readable(folder):
+  """(path, uint8[H, W, 3]) of a folder's images; one that cannot be read is told of and left out, as in training."""
+  for path in image_files(folder).images:
+    try:
+      image = read_image(path)
+    except UserError as error:
+      log.warning("%s; left out", error)
+      continue
+    yield path, image
 
 
 def _seen(detector, image, places):
@@ -149,12 +174,12 @@ def write_differences(folder, out):
   CNN-based Generative Network for Generalizable Deepfake Detection, 2024).
   """
   for place in (Path(split, kind) for split in ("train", "val") for kind in LABELS):
-    for path in image_files(folder / place).images:
+    for path, image in readable(folder / place):
       target = out / f"{path.relative_to(folder)}.png"
       if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(target) as partial:
-          Image.fromarray(differences(read_image(path))).save(partial, "PNG", compress_level=1)
+          Image.fromarray(differences(image)).save(partial, "PNG", compress_level=1)
 
 
 def differences(image):

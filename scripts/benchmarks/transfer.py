@@ -15,7 +15,6 @@ from benchmarks.worlds import (
   scores_on,
   train,
 )
-from fakeface_jax.outputs import check_new
 
 log = logging.getLogger(__name__)
 
@@ -28,12 +27,10 @@ def bench_transfer(faces, *, recipe=None, seeds=3, workdir=None, picture=None):
     recipe: a config file; by default configs/resnet.py, photographs at 224 px of 256.
     seeds: how many, 0, 1, ...
     workdir: folder that keeps the runs; a finished one is not trained again, and an unfinished one goes on.
-    picture: where the matrix is drawn, a PNG; None for nowhere.
+    picture: where the matrix is drawn, a PNG, over what is there; None for nowhere.
   Returns: (text, {trained on: {tested on: `worlds.scores_on`}}).
   Raises: UserError for a folder that is missing, two folders of one name, or a run that fails.
   """
-  if picture:
-    check_new(picture)
   folders = folders_by_name(faces)
   tests = {DRAWN: ("synthetic_faces", "test")} | {name: (str(folder), "val") for name, folder in folders.items()}
   figures = {}

@@ -11,6 +11,7 @@ from benchmarks.backbone import SCORES
 from benchmarks.commands import check_split_folders
 from fakeface_jax.commands.batch_size import fit_batch_size
 from fakeface_jax.commands.command_line import read_config_file
+from fakeface_jax.config_fields import FINE_TUNING, check_config
 from fakeface_jax.data.builders.folder import image_files
 from fakeface_jax.data.schema import LABELS
 from fakeface_jax.data.splits import what_to_score
@@ -58,6 +59,7 @@ def train(run, recipe, fields):
   Args: `recipe`: a config file. `fields`: {field: value} that are set otherwise.
   """
   config = read_config_file(recipe, "recipe")
+  check_config(config, FINE_TUNING)
   config.update_from_flattened_dict(fields)
   fit_batch_size(config, run, 2 if config.data.get("pairs") else 1)
   with redirect_stdout(sys.stderr):
@@ -122,4 +124,5 @@ def draw_matrix(figures, path, seeds):
     colour = "white" if abs(value - 0.5) > 0.3 else "black"
     axes.text(column, row, f"{value:.2f}", ha="center", va="center", color=colour)
   figure.colorbar(image, shrink=0.8)
+  Path(path).parent.mkdir(parents=True, exist_ok=True)
   save_figure(figure, path)

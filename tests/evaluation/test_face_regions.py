@@ -94,6 +94,15 @@ def test_images_without_a_face_are_counted_and_left_out():
       "reason": "no upright face was recognised in any of the 2 images"}
 
 
+def test_what_lies_around_a_small_picture_is_in_no_region():
+  regions = np.uint8([[128, 2, 7, 128]])
+  maps = np.float32([[[5, 3, 1, 9]], [[1, 0, 0, 1]]])
+  result = energy_by_region(maps, [regions] * 2, [TEMPLATE] * 2, [(), None], [True, True])
+  assert result["area"] == {name: {"nose": 0.5, "background": 0.5}.get(name, 0) for name in FACE_REGIONS}
+  of_fake, of_real = (row["share"]["nose"][0] for row in result["rows"])
+  assert (of_fake, of_real) == (0.75, 0.5)  # the real's map points nowhere in the picture: taken for uniform
+
+
 def test_coarse_maps_on_cut_regions(found):
   """As a detector has it: the photograph whole, what the network sees smaller, the map coarse."""
   regions, how = face_region_map(PHOTOGRAPH, FRAMINGS[0])

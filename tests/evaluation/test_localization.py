@@ -211,6 +211,8 @@ def test_only_a_map_that_passes_its_trials_can_be_the_best(deletion, weights, pa
   assert [row["passes"] for row in result["maps"]] == [passing, True]
   assert result["best"]["title"] == ("Edges" if passing else "Other")
   assert f"{1 + passing} of 2 maps passed" in result["best"]["how"]
+  but = " (not tried for Edges)" if weights is None else ""
+  assert f"it depends on the weights{but} and marks what" in result["best"]["how"]
 
 
 def test_where_no_map_passes_nothing_is_claimed():

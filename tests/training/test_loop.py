@@ -143,7 +143,8 @@ def test_a_finished_run_started_again_only_scores_again_and_makes_what_is_missin
   before, wanted = latest_variables(run), {path.name for path in run.iterdir()}
   for path in run.iterdir():
     if path.is_file() and path.name != "config.json":
-      path.unlink() if path.suffix == ".png" else path.write_bytes(path.read_bytes()[:20])
+      gone = path.suffix == ".png" or path.name == "seconds.json"
+      path.unlink() if gone else path.write_bytes(path.read_bytes()[:20])
   with held(run), pytest.raises(UserError, match=r"is being worked in by process \d+ on"):
     fine_tuning.train(config, str(run))
   again, _ = fine_tuning.train(config, str(run))
@@ -153,6 +154,8 @@ def test_a_finished_run_started_again_only_scores_again_and_makes_what_is_missin
   assert {path.name for path in run.iterdir()} == wanted
   for name in ("test_predictions.jsonl", "test_metrics.json", "metrics.jsonl", "map_scale.json", "background.npz"):
     assert (run / name).read_bytes() == (finished[0] / name).read_bytes(), name
+  epochs, then = (json.loads((of / "seconds.json").read_text())["parts"]["epochs"] for of in (run, finished[0]))
+  assert epochs == then > 0  # of the run, not of this call, which trained nothing
 
 
 @pytest.mark.slow

@@ -2,7 +2,9 @@
 
 import json
 import shlex
+from zlib import crc32
 
+import jax
 import numpy as np
 import pytest
 from benchmarks import recipe, worlds
@@ -12,6 +14,8 @@ from fakeface_jax.commands.app import flags
 from fakeface_jax.config_fields import FINE_TUNING, problems_of
 from fakeface_jax.data.reading.images import read_image
 from fakeface_jax.errors import UserError
+from fakeface_jax.models import init_variables, make_model
+from fakeface_jax.models.pretrained import save_safetensors
 from fakeface_jax.workdir import flatten_config
 from tests.scripts.benchmarks.worlds import Trainings, faces
 from tests.test_readme import parsed
@@ -44,7 +48,7 @@ def bench(monkeypatch, tmp_path):
     if config.data.pairs and run.name.startswith("gan"):
       raise UserError("config.data.pairs: no fake of the train split ...")
     ask(config, run)
-    run.mkdir(parents=True)
+    run.mkdir(parents=True, exist_ok=True)
     (run / "metrics.jsonl").write_text("".join(json.dumps({"images_per_second": rate}) + "\n" for rate in (20, 40)))
     (run / "seconds.json").write_text(json.dumps({"parts": {"epochs": 50.0, "test": 10.0}, "compiling": 30.0}))
 
@@ -93,11 +97,19 @@ def test_one_thing_is_changed_at_a_time_and_every_folder_has_a_run(bench):
 
 def test_weights_that_are_given_have_a_row_of_their_own(bench, tmp_path):
   trainings, _, run = bench
-  weights = tmp_path / "imagenet.safetensors"
-  weights.touch()
+  weights, of_another = tmp_path / "imagenet.safetensors", tmp_path / "deep.safetensors"
+  for path, depth in ((weights, 18), (of_another, 34)):
+    config = photographs.get_config()
+    config.model.depth = depth
+    model = make_model(config.model)
+    save_safetensors(path, init_variables(model, jax.random.key(0), 32))
+  with pytest.raises(UserError, match="deep"):
+    run("random weights", pretrained=of_another)
+  assert not trainings.asked
   _, figures = run("random weights", folders=("swap",), pretrained=weights)
   assert [fields["pretrained"] for fields in trainings.asked] == ["", str(weights)]
   assert list(figures) == ["random weights", recipe.GIVEN] and figures[recipe.GIVEN]["minutes"] == 1
+  assert list(run(recipe.GIVEN, folders=("swap",), pretrained=weights)[1]) == [recipe.GIVEN]
   with pytest.raises(UserError, match="none"):
     run("random weights", pretrained=tmp_path / "none.safetensors")
 
@@ -111,14 +123,20 @@ def test_rows_that_train_nothing_of_their_own(bench):
   assert first.shape == (10, 32, 32, 3)
 
 
+def differences_of(place, name):
+  """Where those of the folder place/name are: another folder of that name has others."""
+  return place / "runs" / "differences" / f"{name} {crc32(bytes(place / name)):08x}"
+
+
 def test_differences_are_trained_on_and_judged_alone_and_beside(bench, tmp_path):
   trainings, _, run = bench
   _, figures = run(recipe.DIFFERENCES, recipe.BESIDE)
   assert [fields["data.path"] for fields in trainings.asked] == [
-      str(place / name) for place in (tmp_path, tmp_path / "runs" / "differences") for name in ("gan", "swap")]
+      str(place) for place in (tmp_path / "gan", tmp_path / "swap", *(
+          differences_of(tmp_path, name) for name in ("gan", "swap")))]
   assert figures[recipe.DIFFERENCES]["sets"]["gan"]["roc_auc"] == 0.5  # of one colour: no differences
   assert figures[recipe.BESIDE]["sets"]["gan"]["roc_auc"] == 1
-  assert read_image(tmp_path / "runs" / "differences" / "gan" / "val" / "fake" / "0.png.png").tolist() == [
+  assert read_image(differences_of(tmp_path, "gan") / "val" / "fake" / "0.png.png").tolist() == [
       [[128] * 3] * 32] * 32
 
 
@@ -140,6 +158,15 @@ def test_the_places_of_crops_are_the_corners_and_the_middle():
   places = [tuple(np.argwhere(crop[..., 0] == 255)[0]) if crop.any() else None for crop in pixels[::2]]
   assert places == [(8, 16), None, (0, 4), None, None]
   np.testing.assert_array_equal(pixels[1::2], pixels[::2, :, ::-1])
+
+
+def test_an_image_that_cannot_be_read_is_told_of_and_left_out(tmp_path, caplog):
+  folder = faces(tmp_path / "gan") / "val"
+  (folder / "fake" / "0.png").write_bytes(b"no picture")
+  said, labels = recipe.logits_of(Bright(), folder, None, None)
+  there = len(list(folder.glob("*/*")))
+  assert len(said) == len(labels) == there - 1
+  assert "0.png" in caplog.text and "left out" in caplog.text
 
 
 def test_an_unknown_row_is_refused(tmp_path):

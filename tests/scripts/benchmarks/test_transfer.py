@@ -33,7 +33,7 @@ def test_each_is_trained_with_every_seed_and_scored_on_all(asked, tmp_path):
   trainings, scored = asked
   folders = [faces(tmp_path / "gan"), faces(tmp_path / "swap")]
   text, figures = transfer.bench_transfer(
-      folders, seeds=2, workdir=tmp_path / "runs", picture=tmp_path / "matrix.png")
+      folders, seeds=2, workdir=tmp_path / "runs", picture=tmp_path / "new" / "matrix.PNG")
   assert list(zip(trainings.runs, (fields["seed"] for fields in trainings.asked), strict=True)) == [
       (f"{name} {seed}", seed) for name in ("drawn", "gan", "swap") for seed in range(2)]
   assert [fields["data.crop"] for fields in trainings.asked] == [72] * 2 + [224] * 4
@@ -47,7 +47,7 @@ def test_each_is_trained_with_every_seed_and_scored_on_all(asked, tmp_path):
   assert figures["swap"]["drawn"]["f1_macro"]["mean"] == pytest.approx(0.4)
   of_auc = text.partition("ROC AUC, mean of 2 seeds")[2].splitlines()
   assert " ".join(of_auc[4].split()) == "swap 0.50 (0.45 to 0.53) 0.50 (0.45 to 0.53) 0.91 (0.86 to 0.94)"
-  assert np.ptp(np.asarray(Image.open(tmp_path / "matrix.png").convert("L"))) > 200
+  assert np.ptp(np.asarray(Image.open(tmp_path / "new" / "matrix.PNG").convert("L"))) > 200
 
 
 def test_a_recipe_says_how_photographs_are_cut(asked, tmp_path):
@@ -64,13 +64,17 @@ def test_what_cannot_be_a_table_is_refused_before_anything_runs(asked, tmp_path)
       transfer.bench_transfer(folders)
   with pytest.raises(UserError, match=r"gan/gan/train/real: no such folder"):
     transfer.bench_transfer([tmp_path / "gan" / "gan"])
-  (tmp_path / "there.png").touch()
+  for image in (gan / "val" / "fake").iterdir():
+    image.unlink()
+  with pytest.raises(UserError, match=r"gan/val/fake holds no image"):
+    transfer.bench_transfer([gan])
+  gan = faces(tmp_path / "others" / "gan")
   for recipe, wrong in (("none.py", "No such file or directory"), ("broken.py", "fails in line 2: ZeroDivisionError")):
     (tmp_path / "broken.py").write_text("def get_config():\n  return 1 / 0\n")
     with pytest.raises(UserError, match=f"--recipe={tmp_path / recipe}:? {wrong}"):
       transfer.bench_transfer([gan], recipe=tmp_path / recipe)
-  with pytest.raises(UserError, match=r"there\.png is there already"):
-    transfer.bench_transfer([gan], picture=tmp_path / "there.png")
+  with pytest.raises(UserError, match=r"another script's config; use scripts/pretrain\.py"):
+    transfer.bench_transfer([gan], recipe=ROOT / "configs" / "pretrain.py")
   assert asked[0].asked == asked[1] == []
 
 
