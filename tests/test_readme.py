@@ -122,7 +122,7 @@ def small(command):
 def world(finished, faces_folder, tmp_path_factory):
   """A folder to work in, with trained runs and with everything that README speaks of."""
   world = tmp_path_factory.mktemp("world")
-  for name in ("resnet", "mine", "swaps", "made"):
+  for name in ("resnet", "mine", "swaps", "made", "recipe/swap, whole faces in pairs"):
     shutil.copytree(finished[0], world / "runs" / name)
   (world / "runs" / "pretrain").mkdir()
   shutil.copy(finished[0] / "weights.safetensors", world / "runs" / "pretrain")
