@@ -26,7 +26,7 @@ def get_config():
   config.data.crop = 72  # px: side of the square that is cut out of it and that the network sees
   config.data.train_crop = config_dict.placeholder(int)  # px: of the square that training sees; None: crop
   config.data.views = 4  # of a training image: 0: a new one every epoch; 1: its centre; n: drawn from n fixed ones
-  config.data.augment = "crop,flip"  # what makes a view: scale, crop, flip, jpeg (encoded again), blur, noise
+  config.data.augment = "crop,flip"  # what makes a view: crop, flip, jpeg (encoded again), blur, noise
   config.data.train_size = config_dict.placeholder(int)  # images to train on, half of each class; None or 0: all
   config.data.pairs = False  # whether a fake and the real that it was made from stand in one batch
   config.data.train_split = "train"  # splits, or slices of them such as 'train[:85%]'

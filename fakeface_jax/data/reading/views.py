@@ -7,7 +7,7 @@ from PIL import Image, ImageFilter
 from fakeface_jax.data.reading.square import resize_and_crop
 from fakeface_jax.errors import UserError
 
-AUGMENTATIONS = ("scale", "crop", "flip", "jpeg", "blur", "noise")
+AUGMENTATIONS = ("crop", "flip", "jpeg", "blur", "noise")
 JPEG_SHARE, JPEG_QUALITIES = 0.5, (60, 96)
 BLUR_SHARE, BLUR_SIGMAS = 0.25, (0.3, 1.2)  # px
 NOISE_SHARE, NOISE_MOST = 0.5, 5.0  # standard deviation in grey levels
@@ -29,11 +29,9 @@ def view_of(image, key, *, resize, crop, augment):
     image: uint8[H, W, 3].
     key: (seed, view, index), ints >= 0; view 0 is the centre, untouched.
     resize, crop: pixels, as in `square.resize_and_crop`.
-    augment: of `AUGMENTATIONS`: 'scale' brings the shorter side to any length from `crop` to `resize`, so that a square
-      may hold a part of the image or all of it (scale jittering: Simonyan & Zisserman, Very Deep Convolutional Networks
-      for Large-Scale Image Recognition, 2015, section 3.1), 'crop' takes the square from anywhere, 'flip' mirrors every
-      other view, 'blur' blurs a quarter by a Gaussian of 0.3 to 1.2 pixels, 'noise' adds normal noise of up to 5 grey
-      levels to half of them, and 'jpeg' encodes half of them again, last, at quality 60 to 95.
+    augment: of `AUGMENTATIONS`: 'crop' takes the square from anywhere, 'flip' mirrors every other view, 'blur' blurs a
+      quarter by a Gaussian of 0.3 to 1.2 pixels, 'noise' adds normal noise of up to 5 grey levels to half of them, and
+      'jpeg' encodes half of them again, last, at quality 60 to 95.
   Returns: uint8[crop, crop, 3].
   """
   if key[1] == 0:
@@ -42,9 +40,6 @@ def view_of(image, key, *, resize, crop, augment):
   place, flip, jpeg, blur = tuple(random.random(2)), random.random(), random.random(), random.random()
   quality, sigma = int(random.integers(*JPEG_QUALITIES)), random.uniform(*BLUR_SIGMAS)
   noise, level = random.random(), random.uniform(0, NOISE_MOST)
-  longest = resize or min(image.shape[:2])
-  if "scale" in augment and longest > crop:
-    resize = int(random.integers(crop, longest + 1))
   view = resize_and_crop(image, resize, crop, position=place if "crop" in augment else None)
   if "flip" in augment and flip < 0.5:
     view = view[:, ::-1]
