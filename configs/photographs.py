@@ -15,7 +15,7 @@ def get_config():
   config.data.train_crop = 128
   config.data.views = 0
   config.data.augment = "crop,flip,jpeg,blur,noise"
-  config.epochs = 30
+  config.epochs = 60
   config.learning_rate = 3e-4
   config.ema_decay = 0.99
   config.plateau.patience = 4
