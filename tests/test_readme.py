@@ -122,7 +122,8 @@ def small(command):
 def world(finished, faces_folder, tmp_path_factory):
   """A folder to work in, with trained runs and with everything that README speaks of."""
   world = tmp_path_factory.mktemp("world")
-  for name in ("resnet", "mine", "swaps", "made", "recipe/swap, whole faces in pairs"):
+  of_recipe = ("recipe/swap, whole faces in pairs", "recipe/photoshop, whole faces at 128 px")
+  for name in ("resnet", "mine", "swaps", "made", *of_recipe):
     shutil.copytree(finished[0], world / "runs" / name)
   (world / "runs" / "pretrain").mkdir()
   shutil.copy(finished[0] / "weights.safetensors", world / "runs" / "pretrain")

@@ -99,7 +99,7 @@ def _audit(workdir, data, split, out, own, methods, batch_size, overwrite):
           "network": f"{detector.model.title}, {detector.crop} px", "weights": f"{state['weights']:08x}",
           "unreadable": [list(row) for row in left_out], "notes": maps.notes, "seen_in_training": seen,
           "command": shlex.join([
-              "python", "scripts/audit.py", "--workdir", str(workdir), "--data", str(data or dataset.name),
+              "python", "scripts/audit.py", "--workdir", str(workdir), *(["--data", str(data)] if data else ()),
               "--split", split, *(["--methods", ",".join(resolved)] if methods else ()),
               *(["--out", str(out)] if out != own else ())]),
           "versions": {"fakeface_jax": version("fakeface-jax"), "jax": version("jax")}},
