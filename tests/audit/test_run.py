@@ -171,7 +171,7 @@ def test_interrupted_it_goes_on(finished, flawed, tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_data_without_masks_that_the_epoch_was_chosen_on(finished, tmp_path):
   audit, out, left_out = audit_run(finished[0], split="val", out=tmp_path, methods=["gradcam"], batch_size=16)
-  assert audit["about"]["command"].endswith(f"run --split val --methods gradcam --out {tmp_path}")
+  assert audit["about"]["command"].endswith(f"{finished[0]} --split val --methods gradcam --out {tmp_path}")
   assert left_out == [] and audit["about"]["split"] == "val" and audit["about"]["images"] == 16
   assert "validation images themselves" in audit["detection"]["thresholds"]["reason"]
   assert audit["localization"]["reason"] == "no fake has a mask to compare the maps with"
