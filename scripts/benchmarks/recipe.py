@@ -141,7 +141,7 @@ def logits_of(detector, folder, places, corruption):
   """
   said, labels = [], []
   for label, name in enumerate(LABELS):
-    for image in (image for _, image in readable(folder / name)):
+    for _, image in readable(image_files(folder / name).images):
       if corruption:
         image = corrupted(image, *corruption, resize=detector.resize, key=(0, len(labels)))
       said.append(detector.engine.logits(_seen(detector, image, places)).mean(0, dtype=np.float64))
@@ -149,9 +149,9 @@ def logits_of(detector, folder, places, corruption):
   return np.array(said), np.array(labels)
 
 
-def readable(folder):
-  """(path, uint8[H, W, 3]) of a folder's images; one that cannot be read is told of and left out, as in training."""
-  for path in image_files(folder).images:
+def readable(paths):
+  """(path, uint8[H, W, 3]) of image files; one that cannot be read is told of and left out, as in training."""
+  for path in paths:
     try:
       image = read_image(path)
     except UserError as error:
@@ -174,12 +174,11 @@ def write_differences(folder, out):
   CNN-based Generative Network for Generalizable Deepfake Detection, 2024).
   """
   for place in (Path(split, kind) for split in ("train", "val") for kind in LABELS):
-    for path, image in readable(folder / place):
-      target = out / f"{path.relative_to(folder)}.png"
-      if not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(target) as partial:
-          Image.fromarray(differences(image)).save(partial, "PNG", compress_level=1)
+    targets = {path: out / f"{path.relative_to(folder)}.png" for path in image_files(folder / place).images}
+    for path, image in readable(path for path, target in targets.items() if not target.exists()):
+      targets[path].parent.mkdir(parents=True, exist_ok=True)
+      with whole_file(targets[path]) as partial:
+        Image.fromarray(differences(image)).save(partial, "PNG", compress_level=1)
 
 
 def differences(image):
