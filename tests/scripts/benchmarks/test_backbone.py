@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from benchmarks import backbone
+from PIL import Image
 
 from fakeface_jax.errors import UserError
 
@@ -15,6 +16,7 @@ def faces(folder):
   for split in ("train", "val"):
     for label in ("real", "fake"):
       (folder / split / label).mkdir(parents=True)
+      Image.new("RGB", (8, 8)).save(folder / split / label / "face.png")
   return folder
 
 
