@@ -41,6 +41,7 @@ def get_config():
   config.epochs = 20  # at most
   config.learning_rate = 1e-3  # of Adam
   config.ema_decay = 0.0  # of the moving average of the weights over steps, which is judged and kept; 0: none
+  config.label_smoothing = 0.0  # share of a label that is spread over both classes, so that no verdict gets too sure
   config.plateau = ConfigDict()
   config.plateau.factor = 0.3  # what the learning rate is multiplied by once the validation loss stands still
   config.plateau.patience = 2  # epochs that it must stand still for that

@@ -51,7 +51,7 @@ TEXT = Field("some text", lambda value: isinstance(value, str) and value.strip()
 ANY_TEXT = Field("text", lambda value: isinstance(value, str))
 
 # Fields that older configs lack, or newer ones, and what these mean.
-SINCE_ADDED = {"model.name": "resnet", "data.pairs": False, "ema_decay": 0.0, "data.forge": 0.0}
+SINCE_ADDED = {"model.name": "resnet", "data.pairs": False, "ema_decay": 0.0, "label_smoothing": 0.0, "data.forge": 0.0}
 
 _EVERY_RUN = {
     "seed": whole(0, 2**31 - 1),
@@ -84,6 +84,7 @@ FINE_TUNING = _EVERY_RUN | {
     "data.test_path": optional(ANY_TEXT),
     "trunk": one_of("auto", "device", "host", "file", "none"),
     "ema_decay": number(0, 1, below=True),
+    "label_smoothing": number(0, 1, below=True),
     "plateau.factor": number(0, 1, above=True, below=True),
     "plateau.patience": whole(0, 100_000),
     "early_stopping_patience": whole(0, 100_000),

@@ -47,6 +47,7 @@ OUT_OF_RANGE = {
     "data.train_size": (-2, 2.5), "data.test_name": (3,), "data.test_split": ("",),
     "trunk": ("disk", None), "batch_size": (0, -8, 10**9, 32.0), "epochs": (0, -1, 10**9),
     "learning_rate": (0.0, -1.0, math.nan, math.inf, 1e9, "fast"), "ema_decay": (1.0, -0.1, math.nan, None),
+    "label_smoothing": (1.0, -0.1, math.nan, None),
     "plateau.factor": (0.0, 1.0, -1.0, math.nan),
     "plateau.patience": (-1, 1.5), "early_stopping_patience": (-1, None),
     "checkpoint_minutes": (-1.0, math.nan, math.inf)}

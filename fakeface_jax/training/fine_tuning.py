@@ -140,7 +140,7 @@ class FineTuning(Loop):
     self.trunk = None
     if cut != model.cuts[0]:  # copies: the steps donate the state, statistics among it
       self.trunk = Trunk(model, cut, jax.tree.map(np.array, variables), train_crop(config.data))
-    self.tail_step = make_tail_step(model, tx, mask, config.get("ema_decay", 0.0))
+    self.tail_step = make_tail_step(model, tx, mask, config.get("ema_decay", 0.0), config.get("label_smoothing", 0.0))
 
   def prepare(self, workdir, fingerprint):
     """Makes, or finds, what the epochs go over; see `epochs.make_epochs`."""

@@ -49,14 +49,16 @@ def freeze_norms(mask):
   return nn.intercept_methods(interceptor)
 
 
-def make_tail_step(model, tx, mask, ema_decay=0.0):
+def make_tail_step(model, tx, mask, ema_decay=0.0, label_smoothing=0.0):
   """The step of what trains, `step(state, frozen, features, labels, weights) -> state`, to be mapped over `AXIS`.
 
   Args of the step:
     frozen: the other parameters, `optax.MaskedNode()` where one trains.
     features: of B images at `first_trained_cut`; labels: int32[B]; weights: float32[B].
-  The loss is the weighted mean cross-entropy over the batches of all devices; an image of weight 0 has no gradient. A
-  trained BatchNorm averages over all devices' images. Where the state has an average, that becomes `ema_decay` times
+  The loss is the weighted mean cross-entropy over the batches of all devices; an image of weight 0 has no gradient. Of
+  its label, a share of `label_smoothing` is spread over all classes (Szegedy et al., Rethinking the Inception
+  Architecture for Computer Vision, 2016); the totals have the loss without that, as validation has it. A trained
+  BatchNorm averages over all devices' images. Where the state has an average, that becomes `ema_decay` times
   what it was and the rest what the step leads to (Polyak and Juditsky, Acceleration of Stochastic Approximation by
   Averaging, 1992, with weights that fall exponentially).
   """
@@ -71,10 +73,11 @@ def make_tail_step(model, tx, mask, ema_decay=0.0):
       with freeze_norms(mask):
         logits, updated = model.apply(variables, features, train=True, start=cut, mutable=["batch_stats"])
       losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
-      loss = (weights * losses).sum() / count
-      return loss, (logits, updated.get("batch_stats", state.batch_stats))
+      smoothed = (1 - label_smoothing) * losses - label_smoothing * nn.log_softmax(logits).mean(-1)
+      mean = lambda losses: (weights * losses).sum() / count
+      return mean(smoothed), (mean(losses), logits, updated.get("batch_stats", state.batch_stats))
 
-    (loss, (logits, batch_stats)), grads = jax.value_and_grad(loss_of, has_aux=True)(state.params)
+    grads, (loss, logits, batch_stats) = jax.grad(loss_of, has_aux=True)(state.params)
     correct = (weights * (logits.argmax(-1) == labels)).sum()
     grads, loss, correct = jax.lax.psum((grads, loss, correct), AXIS)
     updates, opt_state = tx.update(grads, state.opt_state, state.params)

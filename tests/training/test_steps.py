@@ -22,7 +22,7 @@ from fakeface_jax.training.trunk import Trunk
 MODEL = resnet(18)
 
 
-def start(trainable, learning_rate=1e-2, ema_decay=0.0):
+def start(trainable, learning_rate=1e-2, ema_decay=0.0, label_smoothing=0.0):
   """(step, fresh state, frozen parameters, the variables they were made of)."""
   variables = jax.tree.map(np.asarray, init_variables(MODEL, jax.random.key(0), 32))
   mask = trainable_mask(MODEL, variables["params"], trainable)
@@ -31,7 +31,7 @@ def start(trainable, learning_rate=1e-2, ema_decay=0.0):
   state = jax.tree.map(jnp.array, TrainState(params, variables["batch_stats"], tx.init(params), zero_totals()))
   cut = first_trained_cut(MODEL, mask)
   trunk = None if cut == "stem" else Trunk(MODEL, cut, variables, 32)
-  return make_image_step(make_tail_step(MODEL, tx, mask, ema_decay), trunk), state, frozen, variables
+  return make_image_step(make_tail_step(MODEL, tx, mask, ema_decay, label_smoothing), trunk), state, frozen, variables
 
 
 def make_batch(count, weights=None):
@@ -61,14 +61,16 @@ def test_what_is_frozen_stays_to_the_bit_and_what_trains_does_not():
   assert statistics == {"['layer4_1']['bn2']['mean']", "['layer4_1']['bn2']['var']"}
 
 
-def test_a_step_of_the_head_by_hand():
-  step, state, frozen, variables = start("head", learning_rate=1e-2)
+@pytest.mark.parametrize("label_smoothing", [0.0, 0.4])
+def test_a_step_of_the_head_by_hand(label_smoothing):
+  step, state, frozen, variables = start("head", learning_rate=1e-2, label_smoothing=label_smoothing)
   batch = make_batch(8)
   features = MODEL.apply(variables, normalize(batch["image"]), stop="head")
   features = features.astype(jnp.bfloat16).astype(np.float32)  # as the trunk hands them over
   head = variables["params"]["head"]
   logits = features @ head["kernel"] + head["bias"]
-  error = np.asarray(jax.nn.softmax(logits)) - np.eye(2)[batch["label"]]  # d(cross-entropy)/d(logits)
+  target = (1 - label_smoothing) * np.eye(2)[batch["label"]] + label_smoothing / 2
+  error = np.asarray(jax.nn.softmax(logits)) - target  # d(cross-entropy)/d(logits)
   gradient = np.asarray(features).T @ error / 8
   state = step(state, frozen, to_devices(batch))
   # The first step of Adam is -lr * g / (|g| + 1e-8).
