@@ -85,9 +85,9 @@ def test_views_are_rows_of_their_own(variables, source, config, tmp_path):
   one = trunk_pass(variables, source, config).open(tmp_path / "1" / "run")
   three = trunk_pass(variables, source, config, views=3).open(tmp_path / "3" / "run")
   assert three.shape[0] == 30
-  # View 0 is the centre. On more devices batches are of other sizes, which may round a bfloat16's last bit differently.
-  last_bit = 0 if jax.local_device_count() <= 2 else 1
-  assert np.abs(three[::3].astype(int) - one.astype(int)).max() <= last_bit
+  # View 0 is the centre. In a batch of another size a sum may be made in another order: a bfloat16's last bit, rarely.
+  apart = np.abs(three[::3].astype(int) - one.astype(int))
+  assert apart.max() <= 1 and (apart > 0).mean() < 0.01
   assert len({row.tobytes() for row in three}) >= 28  # by chance two may be alike
 
 
