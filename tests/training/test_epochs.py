@@ -53,10 +53,13 @@ def _difference(ours, theirs):
 
 
 def assert_same(ours, theirs):
-  """Scores and losses agree to float tolerance; so do parameters on average, as Adam moves single ones by a sign."""
+  """Scores and losses agree; so do parameters on average, as Adam moves single ones by a sign.
+
+  Elsewhere than on two devices, where batches are of other sizes, features may round to another bfloat16.
+  """
   for row, other in zip(ours[1], theirs[1], strict=True):
     for name in ("train_loss", "val_loss"):
-      assert row[name] == pytest.approx(other[name], rel=1e-4, abs=None if DEVICES == 2 else 1e-5), name
+      assert row[name] == pytest.approx(other[name], rel=1e-4 if DEVICES == 2 else 5e-3), name
     assert row["train_accuracy"] == pytest.approx(other["train_accuracy"])
   if DEVICES == 2:
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=5e-3, atol=5e-4), ours[2], theirs[2])
