@@ -122,8 +122,7 @@ def small(command):
 def world(finished, faces_folder, tmp_path_factory):
   """A folder to work in, with trained runs and with everything that README speaks of."""
   world = tmp_path_factory.mktemp("world")
-  of_recipe = ("recipe/swap, whole faces in pairs", "recipe/photoshop, whole faces at 128 px")
-  for name in ("resnet", "mine", "swaps", "made", *of_recipe):
+  for name in ("resnet", "mine", "swaps", "made", "recipe/photoshop, whole faces at 128 px"):
     shutil.copytree(finished[0], world / "runs" / name)
   (world / "runs" / "pretrain").mkdir()
   shutil.copy(finished[0] / "weights.safetensors", world / "runs" / "pretrain")
