@@ -79,15 +79,14 @@ def test_only_what_runs_before_the_cut_is_kept_and_decides_the_key(variables):
   assert fingerprint(variables, "layer4_1") != same
 
 
-def test_views_are_rows_of_their_own(variables, source, config, tmp_path):
+def test_views_are_rows_of_their_own(variables, source, config, tmp_path, monkeypatch):
+  monkeypatch.setattr(trunks, "CPU_BATCH", 1)  # in batches of two sizes a sum may round otherwise
   config = config.copy_and_resolve_references()
   config.data.resize = SIZE + 8
   one = trunk_pass(variables, source, config).open(tmp_path / "1" / "run")
   three = trunk_pass(variables, source, config, views=3).open(tmp_path / "3" / "run")
   assert three.shape[0] == 30
-  # View 0 is the centre. In a batch of another size a sum may be made in another order: a bfloat16's last bit, rarely.
-  apart = np.abs(three[::3].astype(int) - one.astype(int))
-  assert apart.max() <= 1 and (apart > 0).mean() < 0.01
+  np.testing.assert_array_equal(three[::3], one)  # view 0 is the centre
   assert len({row.tobytes() for row in three}) >= 28  # by chance two may be alike
 
 
