@@ -14,7 +14,7 @@ from fakeface_jax.data.forging.photographs import Photographs, find_photographs,
 from fakeface_jax.data.reading.images import decode_image
 from fakeface_jax.data.reading.square import resize_and_crop, resize_and_crop_mask
 from fakeface_jax.data.reading.threads import in_order
-from fakeface_jax.data.schema import LABELS
+from fakeface_jax.data.schema import LABELS, SHEET
 from fakeface_jax.drawing.outline import outlined
 from fakeface_jax.errors import UserError
 from fakeface_jax.lines import one_line
@@ -25,10 +25,10 @@ from fakeface_jax.progress import Bar
 log = logging.getLogger(__name__)
 
 COLUMNS = ("file", "source", "region", "operation", "donor", "blend", "found_by")
-INDEX_FILE, SHEET_FILE = "index.csv", "contact_sheet.png"
+INDEX_FILE = "index.csv"
 OF_THE_NAME = (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL)  # what a file system says of a name that it cannot take
 CELL, CAPTION, GAP = 128, 16, 6  # px, of the contact sheet
-SHEET = (8, 4)  # forgeries: rows, columns
+GRID = (8, 4)  # forgeries of the contact sheet: rows, columns
 
 
 def forge_folder(folder, out, *, per_image=1, seed=0):
@@ -36,7 +36,7 @@ def forge_folder(folder, out, *, per_image=1, seed=0):
 
   Writes <out>/<split>/{real,fake,mask}/, splits as in `data.forging.photographs`: the photographs encoded again, the
   fakes encoded the same way, and masks (255 changed, 0 not); then `INDEX_FILE` with a line for each fake (blend is the
-  Gaussian sigma of its edge in pixels) and `SHEET_FILE`.
+  Gaussian sigma of its edge in pixels) and `SHEET`.
 
   Args:
     out: a folder that is empty or not there.
@@ -58,7 +58,7 @@ def forge_folder(folder, out, *, per_image=1, seed=0):
   tasks = [(photographs, index, out / split, stem) for split, photographs in splits.items()
            for index, stem in enumerate(unique_stems(photographs.paths))]
   make = lambda task: (task, forge_photograph(*task[:2], seed=seed, per_image=per_image))
-  shown = set(np.linspace(0, len(tasks) * per_image - 1, SHEET[0] * SHEET[1]).astype(int).tolist())
+  shown = set(np.linspace(0, len(tasks) * per_image - 1, GRID[0] * GRID[1]).astype(int).tolist())
   cells, done, start = [], 0, (time.process_time(), time.perf_counter())
   try:
     for split in splits:
@@ -83,7 +83,7 @@ def forge_folder(folder, out, *, per_image=1, seed=0):
     if not done:
       raise UserError(f"{out}: no name of the {len(tasks)} photographs can be written there: {unreadable[-1][1]}")
     cpu, wall = time.process_time() - start[0], time.perf_counter() - start[1]
-    draw_forgeries(cells).save(out / SHEET_FILE)
+    draw_forgeries(cells).save(out / SHEET)
   except (OSError, KeyboardInterrupt) as error:
     reason = f"cannot be written: {error.strerror or error}" if isinstance(error, OSError) else "is not finished"
     there = f"; {done} fakes are there and listed in {INDEX_FILE}, remove the folder to begin again" if done else ""
@@ -115,7 +115,7 @@ def draw_forgeries(cells):
   Args: `cells`: (the photograph's JPEG bytes, what `forge_photograph` says of a forgery) of each.
   Returns: a PIL image, RGB.
   """
-  columns = min(SHEET[1], len(cells))
+  columns = min(GRID[1], len(cells))
   width, height = 3 * CELL + GAP, CELL + CAPTION + GAP
   sheet = Image.new("RGB", (columns * width, -(-len(cells) // columns) * height), (255, 255, 255))
   draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(12)

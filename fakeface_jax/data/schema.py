@@ -11,6 +11,7 @@ LABELS = ("real", "fake")
 REAL, FAKE = 0, 1
 THRESHOLD = 0.5  # a probability of fake from here on is called fake
 REGIONS = ("left_eye", "right_eye", "nose", "mouth", "ears", "hair", "background", "face", "other")
+SHEET = "contact_sheet.png"  # the overview of a made or collected set, beside the folders of its classes; no data
 DIFFICULTIES = ("none", "easy", "mid", "hard")  # "none": a real image, or a fake nobody graded
 
 

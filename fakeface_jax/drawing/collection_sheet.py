@@ -6,10 +6,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from fakeface_jax.data.reading.images import encode_image, read_image
 from fakeface_jax.data.reading.square import resize_and_crop
-from fakeface_jax.data.schema import LABELS
+from fakeface_jax.data.schema import LABELS, SHEET
 from fakeface_jax.workdir import write_output
 
-FILE = "contact_sheet.png"
 COLUMNS = 25
 MOST = 1000  # pictures of each class; beyond it the file would be too large to open
 TITLE = 22  # px
@@ -36,6 +35,6 @@ def draw_collection_sheet(out, *, cell=72):
       place = index % columns * cell, top + TITLE + index // columns * cell
       sheet.paste(Image.fromarray(resize_and_crop(read_image(path), cell, cell)), place)
     top += heights[label]
-  path = Path(out, FILE)
+  path = Path(out, SHEET)
   write_output(path, encode_image(sheet, "PNG"))
   return path

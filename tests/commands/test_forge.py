@@ -56,7 +56,7 @@ def test_images_masks_index_and_sheet(photographs, tmp_path):
   line = (cell[:, 2] != cell[:, 1]).any(-1)  # the mask outlined, and nothing else
   assert 20 < line.sum() < 4000 and (cell[:, 2][line] == 255).all(-1).sum() > 10
   dataset = open_dataset(str(out), data_dir=str(tmp_path / "records"))
-  assert dataset.splits == {"train": 24, "val": 9} and not dataset.metadata["masks_ignored"]
+  assert dataset.splits == {"train": 24, "val": 9} and dataset.notices == []  # not of contact_sheet.png either
 
 
 def test_a_photograph_and_its_fake_lie_in_one_split_by_its_bytes_and_are_encoded_alike(tmp_path):

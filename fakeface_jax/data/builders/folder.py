@@ -9,8 +9,8 @@ train (70 %), val (15 %) or test (15 %) by a hash of its bytes: copies of a file
 moves when others are added. mask/ is optional; mask/a/b.png or mask/b.png belongs to fake/a/b.jpg.
 
 The records hold the files' own bytes (see `schema`). What was left out is in `builder.info.metadata`: `unreadable`,
-`masks_ignored` and `not_used` (images beside the folders of the classes), lists of [path, reason], and `ignored_files`,
-how many files in real/ and fake/ were neither images nor anything like them.
+`masks_ignored` and `not_used` (images beside the folders of the classes, but for the overview `schema.SHEET`), lists of
+[path, reason], and `ignored_files`, how many files in real/ and fake/ were neither images nor anything like them.
 """
 
 import collections
@@ -159,7 +159,7 @@ def not_used(root, folders, places):
       rows.append([f"{base.relative(folder, root)}/", f"(images: {len(images):,}), whose name means neither real nor"
                    " fake; rename it, or move it away"])
   for place in dict.fromkeys([root, *places]):
-    images, _ = sorted_out(entries(place)[1])
+    images, _ = sorted_out(file for file in entries(place)[1] if file.name != schema.SHEET)
     if images:
       more = f"(and {len(images) - 1:,} more) " if images[1:] else ""
       rows.append([base.relative(images[0], root), f"{more}beside the folders of the classes; put images into real/ or"

@@ -23,7 +23,7 @@ import json
 import os
 from pathlib import Path
 
-from fakeface_jax.data.schema import LABELS
+from fakeface_jax.data.schema import LABELS, SHEET
 from fakeface_jax.errors import UserError
 from fakeface_jax.locks import locks
 from fakeface_jax.workdir import write_whole
@@ -35,7 +35,7 @@ MANIFEST_COLUMNS = ("file", "class", "address", "page", "author", "author_page",
 LEFT_OUT_COLUMNS = ("class", "address", "page", "reason", "detail", "fetched_at", "sha256")
 REMOVED = "removed by hand"
 NOT_UTF8 = "backslashreplace"  # what becomes of bytes in names that are no UTF-8, so that a table can be read
-OTHER_FILES = ("data.csv", "MANIFEST.csv", "left_out.csv", "contact_sheet.png", ".against.json")
+OTHER_FILES = ("data.csv", "MANIFEST.csv", "left_out.csv", SHEET, ".against.json")
 
 
 class Journal(contextlib.AbstractContextManager):
