@@ -1,9 +1,7 @@
 """Run folders on the hub: downloaded once by their id, copied to where they may be written to."""
 
-import http.server
 import json
 import shutil
-import threading
 from pathlib import Path
 
 import huggingface_hub
@@ -18,8 +16,8 @@ import fakeface_jax
 from fakeface_jax.errors import UserError
 from fakeface_jax.models.hub_runs import chosen_run
 from fakeface_jax.runs.adopted import adopt
+from tests.hub_server import COMMIT, serve_hub
 
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
 PHOTOGRAPHS = [astronaut()[:150, 130:330]]
 
 
@@ -37,39 +35,18 @@ def hub(published, tmp_path, monkeypatch):
   """A local stand-in for the hub with 'me/detector' and 'me/weights'; yields its requests, in an empty folder."""
   requests = []
 
-  class Handler(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-      repository, _, name = self.path.strip("/").partition("/resolve/main/")
-      requests.append(name)
-      there = repository == "me/detector" or (repository == "me/weights" and name == "weights.safetensors")
-      content = (published / name).read_bytes() if there else b""
-      self.send_response(200 if there else 404)
-      if not there:
-        self.send_header("X-Error-Code", "EntryNotFound" if repository == "me/weights" else "RepoNotFound")
-      for header, value in {"ETag": f'"{name}"', "X-Repo-Commit": COMMIT, "Content-Length": len(content)}.items():
-        self.send_header(header, str(value))
-      self.end_headers()
-      if self.command == "GET":
-        self.wfile.write(content)
+  def answer(_, path):
+    repository, _, name = path.strip("/").partition("/resolve/main/")
+    requests.append(name)
+    headers = {"ETag": f'"{name}"', "X-Repo-Commit": COMMIT}
+    if repository == "me/detector" or (repository == "me/weights" and name == "weights.safetensors"):
+      return 200, "", headers, (published / name).read_bytes()
+    return 404, "EntryNotFound" if repository == "me/weights" else "RepoNotFound", headers, b""
 
-    do_HEAD = do_GET
-
-    def log_message(self, *_):
-      pass
-
-  server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-  threading.Thread(target=server.serve_forever, args=[0.02], daemon=True).start()
-  endpoint = f"http://127.0.0.1:{server.server_port}"
-  monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", endpoint)
-  monkeypatch.setattr(
-      huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", endpoint + "/{repo_id}/resolve/{revision}/{filename}")
-  monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-  monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
   (tmp_path / "here").mkdir()
   monkeypatch.chdir(tmp_path / "here")
-  yield requests
-  server.shutdown()
-  server.server_close()
+  with serve_hub(answer, tmp_path / "cache", monkeypatch):
+    yield requests
 
 
 def test_a_run_loads_by_its_id_once_from_the_hub_and_then_from_the_cache(hub, published, monkeypatch):

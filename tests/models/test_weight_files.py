@@ -1,12 +1,10 @@
 """Every file and hub repository that can be read, and every way in which one can be wrong."""
 
-import http.server
 import json
 import pickle
 import shutil
 import socket
 import sys
-import threading
 import time
 
 import huggingface_hub
@@ -21,6 +19,7 @@ from seeded import check_equal, small_state_dict
 from fakeface_jax.errors import UserError
 from fakeface_jax.models import weight_files
 from fakeface_jax.models.pretrained import from_state_dict, load_pretrained
+from tests.hub_server import COMMIT, move_hub, serve_hub
 
 # --- safetensors files -----------------------------------------------------------------------------------------------
 
@@ -221,52 +220,23 @@ def test_without_torch_its_files_are_refused_with_both_ways_out(small, tmp_path,
 
 # --- the hub ---------------------------------------------------------------------------------------------------------
 
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
-
-
-def move_hub(monkeypatch, port):
-  """What HF_ENDPOINT sets; it is read at import."""
-  endpoint = f"http://127.0.0.1:{port}"
-  monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", endpoint)
-  template = endpoint + "/{repo_id}/resolve/{revision}/{filename}"
-  monkeypatch.setattr(huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-
 
 @pytest.fixture
 def hub(tmp_path, monkeypatch, small_file):
   """A local stand-in for the hub with one repository, and an empty cache; yields the requests it got."""
   requests = []
 
-  class Handler(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-      requests.append(self.command)
-      repository = self.path.split("/resolve/")[0].strip("/")
-      status, code = {
-          "timm/small": (200, None), "timm/gated": (403, "GatedRepo"), "timm/private": (401, "RepoNotFound"),
-          "timm/old": (404, "EntryNotFound"), "timm/broken": (503, None)}.get(repository, (404, "RepoNotFound"))
-      self.send_response(status)
-      if code:
-        self.send_header("X-Error-Code", code)
-      content = small_file.read_bytes() if status == 200 else b""
-      for header, value in {"ETag": '"1"', "X-Repo-Commit": COMMIT, "Content-Length": len(content)}.items():
-        self.send_header(header, str(value))
-      self.end_headers()
-      if self.command == "GET":
-        self.wfile.write(content)
+  def answer(command, path):
+    requests.append(command)
+    repository = path.split("/resolve/")[0].strip("/")
+    status, code = {
+        "timm/small": (200, ""), "timm/gated": (403, "GatedRepo"), "timm/private": (401, "RepoNotFound"),
+        "timm/old": (404, "EntryNotFound"), "timm/broken": (503, "")}.get(repository, (404, "RepoNotFound"))
+    content = small_file.read_bytes() if status == 200 else b""
+    return status, code, {"ETag": '"1"', "X-Repo-Commit": COMMIT}, content
 
-    do_HEAD = do_GET
-
-    def log_message(self, *_):
-      pass
-
-  server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-  threading.Thread(target=server.serve_forever, args=[0.02], daemon=True).start()
-  move_hub(monkeypatch, server.server_port)
-  monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-  monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
-  yield requests
-  server.shutdown()
-  server.server_close()
+  with serve_hub(answer, tmp_path / "cache", monkeypatch):
+    yield requests
 
 
 def test_a_hub_repository_is_downloaded_once_and_then_needs_no_network(small, small_file, hub, tmp_path, monkeypatch):

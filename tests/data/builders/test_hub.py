@@ -2,11 +2,9 @@
 
 import collections
 import hashlib
-import http.server
 import io
 import json
 import logging
-import threading
 
 import huggingface_hub.constants
 import pyarrow as pa
@@ -21,8 +19,8 @@ from fakeface_jax.data.builders.hub.layout import subsets_of
 from fakeface_jax.data.datasets import open_dataset
 from fakeface_jax.data.splits import RunSplits, what_to_score
 from fakeface_jax.errors import UserError
+from tests.hub_server import COMMIT, serve_hub
 
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
 TRAIN, VAL, TEST = (f"data/{split}-00000-of-00001.parquet" for split in ("train", "validation", "test"))
 FACE, CAT = photographs.astronaut()[:200, 130:330], photographs.chelsea()
 
@@ -321,60 +319,38 @@ def hub(tmp_path, monkeypatch):
   """A local stand-in for the hub; yields (its folder, OWNER/NAME/BRANCH/files, and its requests)."""
   root, requests = tmp_path / "server", []
 
-  class Handler(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-      path = self.path.partition("?")[0].strip("/").replace("%2F", "/")
-      if not path.removeprefix("api/").startswith("datasets/"):
-        self.send_error(404)
-        return
-      requests.append(path)
-      owner, name, *rest = path.removeprefix("api/").removeprefix("datasets/").split("/")
-      repository, code = root / owner / name, "RepoNotFound"
-      if path.startswith("api/"):
-        converted = "refs/convert/parquet" in path or (rest[:1] == ["tree"] and rest[1] == COMMIT[::-1])
-        branch = repository / ("converted" if converted else "main")
-        code = code if not repository.exists() else "" if branch.exists() else "RevisionNotFound"
-        names = [file.relative_to(branch).as_posix() for file in sorted(branch.rglob("*")) if file.is_file()]
-        content = [{"type": "file", "path": file, "size": (branch / file).stat().st_size, "oid": file}
-                   for file in names]
-        if rest[:1] != ["tree"]:
-          content = {"id": f"{owner}/{name}", "sha": COMMIT[::-1] if converted else COMMIT,
-                     "siblings": [{"rfilename": file} for file in names]}
-        headers, content = {"Content-Type": "application/json"}, json.dumps(content).encode()
-      else:
-        branch, file = ("converted", rest[4:]) if rest[1] == "refs" else ("main", rest[2:])
-        if rest[1] == COMMIT[::-1]:
-          branch = "converted"
-        lost = (repository / "lost").exists() and file[-1] == "train-00001-of-00002.parquet"
-        code = "GatedRepo" if (repository / "gated").exists() else "EntryNotFound" if lost else ""
-        content = (repository / branch / "/".join(file)).read_bytes()
-        headers = {"ETag": f'"{hash(content)}"', "X-Repo-Commit": COMMIT if branch == "main" else COMMIT[::-1]}
-      self.send_response(404 if code and code != "GatedRepo" else 403 if code else 200)
-      if code:
-        headers, content = {"X-Error-Code": code}, b""
-      for header, value in (headers | {"Content-Length": len(content)}).items():
-        self.send_header(header, str(value))
-      self.end_headers()
-      if self.command == "GET":
-        self.wfile.write(content)
+  def answer(_, address):
+    path = address.partition("?")[0].strip("/").replace("%2F", "/")
+    if not path.removeprefix("api/").startswith("datasets/"):
+      return 404, "", {}, b""
+    requests.append(path)
+    owner, name, *rest = path.removeprefix("api/").removeprefix("datasets/").split("/")
+    repository = root / owner / name
+    if path.startswith("api/"):
+      converted = "refs/convert/parquet" in path or (rest[:1] == ["tree"] and rest[1] == COMMIT[::-1])
+      branch = repository / ("converted" if converted else "main")
+      if not branch.exists():
+        return 404, "RevisionNotFound" if repository.exists() else "RepoNotFound", {}, b""
+      names = [file.relative_to(branch).as_posix() for file in sorted(branch.rglob("*")) if file.is_file()]
+      content = [{"type": "file", "path": file, "size": (branch / file).stat().st_size, "oid": file} for file in names]
+      if rest[:1] != ["tree"]:
+        content = {"id": f"{owner}/{name}", "sha": COMMIT[::-1] if converted else COMMIT,
+                   "siblings": [{"rfilename": file} for file in names]}
+      return 200, "", {"Content-Type": "application/json"}, json.dumps(content).encode()
+    branch, file = ("converted", rest[4:]) if rest[1] == "refs" else ("main", rest[2:])
+    if rest[1] == COMMIT[::-1]:
+      branch = "converted"
+    if (repository / "gated").exists():
+      return 403, "GatedRepo", {}, b""
+    if (repository / "lost").exists() and file[-1] == "train-00001-of-00002.parquet":
+      return 404, "EntryNotFound", {}, b""
+    content = (repository / branch / "/".join(file)).read_bytes()
+    commit = COMMIT if branch == "main" else COMMIT[::-1]
+    return 200, "", {"ETag": f'"{hash(content)}"', "X-Repo-Commit": commit}, content
 
-    do_HEAD = do_GET
-
-    def log_message(self, *_):
-      pass
-
-  server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-  threading.Thread(target=server.serve_forever, args=[0.02], daemon=True).start()
-  endpoint = f"http://127.0.0.1:{server.server_port}"
-  monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", endpoint)
-  monkeypatch.setattr(
-      huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", endpoint + "/{repo_id}/resolve/{revision}/{filename}")
-  monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-  monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
   monkeypatch.chdir(tmp_path)
-  yield root, requests
-  server.shutdown()
-  server.server_close()
+  with serve_hub(answer, tmp_path / "cache", monkeypatch):
+    yield root, requests
 
 
 def test_a_repository_is_downloaded_once(hub, tmp_path, monkeypatch):
