@@ -194,12 +194,12 @@ def describe(figures, names):
     cells = [_cell(found["sets"].get(name)) for name in names]
     cost = f"{found['minutes']:>7.1f}{found['images_per_second']:>10.0f}" if "minutes" in found else ""
     lines.append((f"{row:<30}" + "".join(f"{cell:<24}" for cell in cells) + cost).rstrip())
-  for kind, level in AFTER:
+  after = {row: found["after"] for row, found in figures.items() if "after" in found}
+  for kind, level in AFTER if after else ():
     lines += ["", f"after {CORRUPTIONS[kind].words.format(level)}"]
-    for row, found in figures.items():
-      if "after" in found:
-        cells = [_cell(found["after"][f"{kind} {level}"].get(name)) for name in names]
-        lines.append((f"{row:<30}" + "".join(f"{cell:<24}" for cell in cells)).rstrip())
+    for row, found in after.items():
+      cells = [_cell(found[f"{kind} {level}"].get(name)) for name in names]
+      lines.append((f"{row:<30}" + "".join(f"{cell:<24}" for cell in cells)).rstrip())
   return "\n".join(lines)
 
 

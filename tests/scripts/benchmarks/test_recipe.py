@@ -116,7 +116,8 @@ def test_weights_that_are_given_have_a_row_of_their_own(bench, tmp_path):
 
 def test_rows_that_train_nothing_of_their_own(bench):
   trainings, detectors, run = bench
-  _, figures = run(recipe.CROPS)
+  text, figures = run(recipe.CROPS)
+  assert len(text.splitlines()) == 3 and "after" not in text
   assert trainings.runs == [f"gan, {recipe.PLAIN}", f"swap, {recipe.PLAIN}"]
   assert list(figures) == [recipe.CROPS] and "minutes" not in figures[recipe.CROPS]
   first = detectors[f"gan, {recipe.PLAIN}"].seen[0]
