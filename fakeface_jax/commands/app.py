@@ -50,6 +50,8 @@ def _parse(lists, argv):
   except UserError as error:
     print(f"error: {error}", file=sys.stderr)
     sys.exit(2)
+  except OSError as error:  # of what takes the help
+    sys.exit(_ended_by(error))
 
 
 def _guard(main, arguments):
@@ -68,21 +70,30 @@ def _guard(main, arguments):
     print(f"error: {command_line.in_flags(str(error))}", file=sys.stderr)
     return 1
   except BaseException as error:
-    if isinstance(error, BrokenPipeError) and surroundings.nobody_reads():
-      surroundings.drop_output()
-      return NOBODY_READS
-    if isinstance(error, OSError) and not interrupts.pressed():  # a full disk, no right to write: wherever it happens
-      print(f"error: {of_disk(error)}", file=sys.stderr)
-      try:
-        sys.stdout.flush()
-      except OSError:  # where it takes nothing: Python would try again at its end
-        surroundings.drop_output()
-      return 1
+    if isinstance(error, OSError) and (not interrupts.pressed() or _nobody_reads(error)):
+      return _ended_by(error)
     if not (isinstance(error, KeyboardInterrupt) or interrupts.pressed()):
       raise
     # also what fails because it was interrupted half way
     print("interrupted; the same command goes on from what was saved", file=sys.stderr)
     return 130
+
+
+def _nobody_reads(error):
+  return isinstance(error, BrokenPipeError) and surroundings.nobody_reads()
+
+
+def _ended_by(error):
+  """The exit code after an OSError: a full disk, no right to write, an end of the reader, wherever it happens."""
+  if _nobody_reads(error):
+    surroundings.drop_output()
+    return NOBODY_READS
+  print(f"error: {of_disk(error)}", file=sys.stderr)
+  try:
+    sys.stdout.flush()
+  except OSError:  # where it takes nothing: Python would try again at its end
+    surroundings.drop_output()
+  return 1
 
 
 def _set_up_messages():

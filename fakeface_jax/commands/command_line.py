@@ -55,6 +55,7 @@ def parse(argv, lists=()):
   named = {_name(argument): argument for argument in before_dashes if argument.startswith("-")}
   if any(name in HELP for name in named):
     _print_help(argv, lists)
+    sys.stdout.flush()  # what cannot be written is told by whoever called, not by Python at its end
     sys.exit(0)
   argv, without = _without_none(argv)
   try:

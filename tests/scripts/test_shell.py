@@ -55,6 +55,16 @@ def test_a_reader_that_goes_away_early_costs_nothing(tmp_path):
   assert "Traceback" not in (tmp_path / "errors").read_text() and "Broken" not in (tmp_path / "errors").read_text()
 
 
+@pytest.mark.parametrize(("reader", "code", "message"), [
+    ("| true", 141, ""),
+    (">/dev/full", 1, "error: No space left on device; make room there and give the same command again\n")])
+def test_help_that_is_not_read_to_its_end_leaves_no_traceback(reader, code, message, tmp_path):
+  command = f"set -o pipefail; '{SCRIPT[0]}' '{ROOT}/scripts/explain.py' --help 2> errors {reader}"
+  buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+  result = subprocess.run(["bash", "-c", command], cwd=tmp_path, env=buffered, stdout=subprocess.DEVNULL)
+  assert (result.returncode, (tmp_path / "errors").read_text()) == (code, message)
+
+
 def press(*pauses):
   """(exit code, what a terminal showed) of a script that works for ever, with Ctrl-C after each pause, in seconds."""
   code = (
