@@ -84,7 +84,7 @@ def _nobody_reads(error):
 
 
 def _ended_by(error):
-  """The exit code after an OSError: a full disk, no right to write, an end of the reader, wherever it happens."""
+  """The exit code after an OSError (a full disk, no right to write), which is told unless nobody reads any more."""
   if _nobody_reads(error):
     surroundings.drop_output()
     return NOBODY_READS
